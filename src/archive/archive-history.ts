@@ -71,9 +71,9 @@ export class ArchiveHistory implements StoreHistory {
     const position = await this.#log.positionAt(shard, timeMs);
     const archived = this.#shards[shard]!;
     if (archived.isEmpty) return position;
-    const { prunedThrough } = await this.#log.page(shard, { after: 0, limit: 0 });
+    const gone = goneThroughOf(await this.#log.page(shard, { after: 0, limit: 0 }));
     // An event behind all removed ones is older than the time: the log has all that is younger.
-    if (position > prunedThrough) return position;
+    if (position > gone) return position;
     return this.#again(shard, () => archived.positionAt(timeMs, position));
   }
 
@@ -108,25 +108,24 @@ export class ArchiveHistory implements StoreHistory {
     const after = Math.max(0, request.after);
     const archived = this.#shards[shard]!;
     // Most requests want nothing that was removed, and need one look. Others would throw it away.
-    const isProbe = after < archived.prunedSeen;
+    const isProbe = after < archived.goneSeen;
     const page = await this.#log.page(shard, isProbe ? { ...request, limit: 0 } : request);
-    const { prunedThrough, head } = page;
-    archived.prunedSeen = Math.max(archived.prunedSeen, prunedThrough);
+    const { head } = page;
+    const gone = goneThroughOf(page);
+    archived.goneSeen = Math.max(archived.goneSeen, gone);
     const until = Math.min(request.until ?? head, head);
-    if (prunedThrough <= after || request.limit <= 0 || after >= until) {
+    if (gone <= after || request.limit <= 0 || after >= until) {
       return isProbe ? this.#log.page(shard, request) : page;
     }
     const range = { request, after, until, head };
-    return reverse
-      ? this.#backward(shard, range, prunedThrough)
-      : this.#forward(shard, range, prunedThrough);
+    return reverse ? this.#backward(shard, range, gone) : this.#forward(shard, range, gone);
   }
 
-  async #forward(shard: number, range: Range, prunedThrough: number): Promise<Page> {
+  async #forward(shard: number, range: Range, gone: number): Promise<Page> {
     const { request, after, until } = range;
     const archived = this.#shards[shard]!;
     const catalog = await archived.catalog(after + 1);
-    const end = Math.min(until, prunedThrough);
+    const end = Math.min(until, gone);
     const collector = this.#collector(request);
     let next = after;
     while (next < end && !collector.isFull && !collector.isOver) {
@@ -143,11 +142,11 @@ export class ArchiveHistory implements StoreHistory {
     return { ...page, done: page.done && part >= until, prunedThrough: lost > after ? lost : 0 };
   }
 
-  async #backward(shard: number, range: Range, prunedThrough: number): Promise<Page> {
+  async #backward(shard: number, range: Range, gone: number): Promise<Page> {
     const { request, after, until } = range;
-    if (until > prunedThrough) {
-      const page = await this.#log.page(shard, { ...request, after: prunedThrough, until });
-      return { ...page, done: page.done && prunedThrough <= after };
+    if (until > gone) {
+      const page = await this.#log.page(shard, { ...request, after: gone, until });
+      return { ...page, done: page.done && gone <= after };
     }
     const catalog = await this.#shards[shard]!.catalog(until);
     const collector = this.#collector(request);
@@ -166,6 +165,11 @@ export class ArchiveHistory implements StoreHistory {
   #collector(request: PageRequest): PageCollector {
     return new PageCollector(this.#reader, request, performance.now() + ARCHIVE_PAGE_MS);
   }
+}
+
+/** Up to where the log has removed events that the request wants. */
+function goneThroughOf({ prunedThrough, goneThrough = prunedThrough }: Page): number {
+  return goneThrough;
 }
 
 function pageFrom(

@@ -9,7 +9,7 @@ import type { ArchiveTarget } from './targets/target.js';
 /** The archive of one shard, as one thread reads it. */
 export class ArchivedShard {
   /** The highest sequence that the log has told as removed. */
-  prunedSeen = 0;
+  goneSeen = 0;
   readonly #catalog: Catalog;
   readonly #reader: SegmentReader;
   readonly #words: ArchiveWords;

@@ -46,8 +46,13 @@ export interface Page {
   /** Nothing is left within the request. */
   readonly done: boolean;
   readonly head: number;
-  /** Events up to this sequence that the request asks for were pruned before they could be read; 0: none. */
+  /** Events up to this sequence that the request asks for were lost before they could be read; 0: none. */
   readonly prunedThrough: number;
+  /**
+   * At least `prunedThrough`: events up to this sequence that the request asks for are gone, also those of which nobody
+   * is told, because newer ones of their topics have replaced them. Default: `prunedThrough`.
+   */
+  readonly goneThrough?: number;
 }
 
 /** Bytes before each record in a page: sequence and recorded time. */

@@ -47,7 +47,13 @@ function append(dir: string, kept: Kept[], events: number): void {
 }
 
 /** Removes events in the log's own file, between two openings. Marks as the oldest of its topic what `tells` says. */
-function remove(dir: string, kept: readonly Kept[], doomed: ReadonlySet<number>, tells: boolean) {
+function remove(
+  dir: string,
+  kept: readonly Kept[],
+  doomed: ReadonlySet<number>,
+  tells: boolean,
+  isLoss: boolean,
+) {
   const database = openForWriting(shardFile(dir, 0), 0);
   const topics = new TopicTable(database);
   topics.load();
@@ -72,7 +78,7 @@ function remove(dir: string, kept: readonly Kept[], doomed: ReadonlySet<number>,
     else rows.push({ ...found.get(sequence)!, isOldest: tells && !hasOlder.has(topic) });
   }
   for (let at = 0; at < rows.length; at += 3000) {
-    removal.remove(rows.slice(at, at + 3000), head, {});
+    removal.remove(rows.slice(at, at + 3000), { head, isLoss });
   }
   database.close();
 }
@@ -111,6 +117,7 @@ interface Step {
   readonly seed: number;
   /** The removal is told which events are the oldest of their topics. */
   readonly tells: boolean;
+  readonly isLoss: boolean;
   readonly appends: number;
 }
 
@@ -120,13 +127,13 @@ function runSteps(steps: readonly Step[]): void {
   openManifest(dir, { shards: 1, defaultShards: 1 });
   let kept: Kept[] = [];
   append(dir, kept, 20_000);
-  for (const { share, from, length, seed, tells, appends } of steps) {
+  for (const { share, from, length, seed, tells, isLoss, appends } of steps) {
     const isDoomed = ({ sequence }: Kept): boolean =>
       sequence >= from &&
       sequence < from + length &&
       ((sequence * 2_654_435_761 + seed * 977) >>> 7) % 1000 < share;
     const doomed = new Set(kept.filter(isDoomed).map(({ sequence }) => sequence));
-    remove(dir, kept, doomed, tells);
+    remove(dir, kept, doomed, tells, isLoss);
     kept = kept.filter(({ sequence }) => !doomed.has(sequence));
     check(dir, kept);
     append(dir, kept, appends);
@@ -141,6 +148,7 @@ describe('a removal of any events of a log', () => {
     length: fc.constantFrom(10, 3000, 40_000),
     seed: fc.nat(1000),
     tells: fc.boolean(),
+    isLoss: fc.boolean(),
     appends: fc.constantFrom(0, 100, 17_000),
   });
 
@@ -149,5 +157,30 @@ describe('a removal of any events of a log', () => {
   }, () => {
     const steps = fc.array(step, { minLength: 1, maxLength: 4 });
     fc.assert(fc.property(steps, runSteps), { numRuns: 8 });
+  });
+
+  it('tells readers of a gap only where the events are missed', () => {
+    const dir = temporaryDirectory();
+    openManifest(dir, { shards: 1, defaultShards: 1 });
+    const kept: Kept[] = [];
+    append(dir, kept, 100);
+    const oldest = (topic: string): Set<number> =>
+      new Set([kept.find((one) => one.topic === topic)!.sequence]);
+    remove(dir, kept, oldest('a'), true, false);
+    remove(dir, kept, oldest('b'), true, true);
+    const log = open(dir);
+    const told = (topic: string) => {
+      const filter = parseFilter({ topics: [topic] });
+      const { prunedThrough, goneThrough } = log.page({ filter, after: 0, limit: 1 });
+      return { prunedThrough, goneThrough };
+    };
+    const [a] = oldest('a');
+    const [b] = oldest('b');
+    expect(told('a')).toEqual({ prunedThrough: 0, goneThrough: a });
+    expect(told('b')).toEqual({ prunedThrough: b, goneThrough: b });
+    expect(told('*')).toEqual({ prunedThrough: b, goneThrough: Math.max(a!, b!) });
+    expect(log.topic('a')?.prunedThrough).toBe(0);
+    log.close();
+    expect([...verifyDirectory(dir)]).toEqual([]);
   });
 });

@@ -27,7 +27,7 @@ describe('the totals of topics', () => {
     topics.commit();
     for (let sequence = 1; sequence <= 3; sequence++) topics.count(entry, sequence, 1000, 50);
     const { before: _, ...expected } = structuredClone(entry);
-    topics.uncount(entry, { sequence: 1, bytes: 50, isOldest: true });
+    topics.uncount(entry, { sequence: 1, bytes: 50, isOldest: true }, true);
     topics.write(entry, 3);
     expect([entry.events, topics.ruleEvents[0], topics.ruleBytes[0]]).toEqual([2, 2, 100]);
     topics.rollback();

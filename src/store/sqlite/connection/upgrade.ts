@@ -36,9 +36,10 @@ export function upgrade(database: Database, numbers: Readonly<Record<string, num
   if (!hasSchedules(numbers)) addSchedules(database);
 }
 
-/** Format 5: what is to be published later. */
+/** Format 5: what is to be published later, and what is gone from a topic without being a gap. */
 function addSchedules(database: Database): void {
   database.exec(SCHEDULES_TABLES);
+  database.exec('ALTER TABLE topics ADD COLUMN gone_through INTEGER NOT NULL DEFAULT -1');
   new MetaTable(database).set({ [SCHEDULED_COUNT]: 0, [SCHEDULES_COUNT]: 0 });
 }
 

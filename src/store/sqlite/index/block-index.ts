@@ -12,6 +12,7 @@ import {
 } from '../tables/meta-table.js';
 import { blockOf, INDEX_BLOCK_EVENTS } from '../tables/tables.js';
 import { BLOCK_TOPICS, decodeTopics, type IndexRow, isSound, SUPPLIED_IDS } from './index-rows.js';
+import { goneThroughSql } from './topic-rows.js';
 
 /** With more topics than this, all index rows of a block are read in one query. */
 const TOPICS_SOUGHT_MAX = 64;
@@ -36,7 +37,7 @@ export class BlockIndex {
   readonly #ofBlock: Statement<[number], IndexRow>;
   readonly #ofRows: Statement<[number, string, number, number], Found>;
   readonly #suppliedOfRows: Statement<[number, number], number>;
-  readonly #prunedOf: Statement<[number], number>;
+  readonly #goneOf: Statement<[number], number>;
   #writtenBlocks = 0;
   #checkedBlocks = 0;
 
@@ -64,8 +65,8 @@ export class BlockIndex {
         'SELECT sequence FROM events WHERE sequence BETWEEN ? AND ? AND flags & 1 ORDER BY sequence',
       )
       .pluck();
-    this.#prunedOf = database
-      .prepare<[number], number>('SELECT pruned_through FROM topics WHERE id = ?')
+    this.#goneOf = database
+      .prepare<[number], number>(`SELECT ${goneThroughSql(database)} FROM topics WHERE id = ?`)
       .pluck();
   }
 
@@ -154,7 +155,7 @@ export class BlockIndex {
     const topics = decodeTopics(listed.sequences);
     for (const topic of missing) {
       if (!topics.has(topic)) continue;
-      const through = this.#prunedOf.get(topic);
+      const through = this.#goneOf.get(topic);
       // A topic without a row was forgotten, since all of it was pruned.
       if (through !== undefined && blockOf(through) <= block) return false;
     }

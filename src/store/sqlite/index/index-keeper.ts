@@ -14,8 +14,9 @@ import {
 } from '../tables/meta-table.js';
 import { blockOf, INDEX_BLOCK_EVENTS } from '../tables/tables.js';
 import { BlockIndex } from './block-index.js';
+import type { TopicEntry } from './topic-entry.js';
 import type { TopicIndexWriter } from './topic-index.js';
-import type { TopicEntry, TopicTable } from './topic-table.js';
+import type { TopicTable } from './topic-table.js';
 
 /** Rows of the index or of the totals written in one step of background work. */
 const ROWS_PER_STEP = 1024;
@@ -59,7 +60,7 @@ export class IndexKeeper {
     this.#committedTotalsBlocks = totalsBlocks;
     this.#totalsBlocks = totalsBlocks;
     this.#firstAfter = new FirstAfter(database, index);
-    this.#isPruned = (topic, sequence) => sequence <= topics.byId(topic).prunedThrough;
+    this.#isPruned = (topic, sequence) => sequence <= topics.byId(topic).goneThrough;
   }
 
   note(
@@ -190,9 +191,9 @@ class FirstAfter {
   fill(entry: TopicEntry, head: number): void {
     const last = blockOf(entry.lastSequence);
     this.#written.refresh();
-    for (let block = blockOf(entry.prunedThrough); block <= last; block++) {
+    for (let block = blockOf(entry.goneThrough); block <= last; block++) {
       for (const sequence of this.#sequences(block, entry, head)) {
-        if (sequence <= entry.prunedThrough) continue;
+        if (sequence <= entry.goneThrough) continue;
         const recordedAt = this.#timeOf.get(sequence);
         // An index may still name a pruned event.
         if (recordedAt === undefined && this.#pruned.isPruned(sequence)) continue;

@@ -13,14 +13,34 @@ export interface TopicRow {
   readonly first_at: number;
   readonly last_at: number;
   readonly pruned_through: number;
+  /** `AS_PRUNED_THROUGH`, or more than that; absent before format 5. */
+  readonly gone_through?: number;
   readonly through: number;
+}
+
+/** In `gone_through`: it is the same as `pruned_through`, as it always was before format 5. */
+export const AS_PRUNED_THROUGH = -1;
+
+export function goneThroughOf({ gone_through, pruned_through }: TopicRow): number {
+  return gone_through === undefined || gone_through === AS_PRUNED_THROUGH
+    ? pruned_through
+    : gone_through;
+}
+
+/** The same in SQL, for the table as this connection has it. */
+export function goneThroughSql(database: Database): string {
+  const columns = database.prepare<[], string>("SELECT name FROM pragma_table_info('topics')");
+  if (!columns.pluck().all().includes('gone_through')) return 'pruned_through';
+  return `CASE gone_through WHEN ${AS_PRUNED_THROUGH} THEN pruned_through ELSE gone_through END`;
 }
 
 interface CheckedRow extends TopicRow {
   readonly checksum: number;
 }
 
+/** The number that format 5 added counts where it says something new: so rows of before keep their checksums. */
 export function topicChecksum(row: TopicRow): number {
+  const { gone_through: gone = AS_PRUNED_THROUGH } = row;
   return checksumOf(row.name, [
     row.id,
     row.events,
@@ -31,6 +51,7 @@ export function topicChecksum(row: TopicRow): number {
     row.last_at,
     row.pruned_through,
     row.through,
+    ...(gone === AS_PRUNED_THROUGH ? [] : [gone]),
   ]);
 }
 

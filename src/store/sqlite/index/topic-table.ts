@@ -3,7 +3,21 @@ import { EMPTIED_TOPICS_KEPT } from '../../../protocol/limits/store.js';
 import type { Database, Statement } from '../driver/driver.js';
 import { MetaTable, TOPICS_COUNT } from '../tables/meta-table.js';
 import { blockOf } from '../tables/tables.js';
-import { type TopicRow, topicChecksum, topicProblems } from './topic-rows.js';
+import {
+  type At,
+  checksumOfEntry,
+  newEntry,
+  putTotalsBack,
+  storedGoneThrough,
+  type TopicEntry,
+  takeTotals,
+  type Uncounted,
+} from './topic-entry.js';
+import { goneThroughOf, type TopicRow, topicProblems } from './topic-rows.js';
+
+const NO_RULES: readonly number[] = [];
+/** Key of `meta`: the sequence up to which forgotten topics may have been pruned. */
+export const FORGOTTEN_THROUGH = 'forgotten_through';
 
 /**
  * Holds every topic of a log with its totals, in the writer's memory. The table `topics` has the totals as of
@@ -13,56 +27,6 @@ import { type TopicRow, topicChecksum, topicProblems } from './topic-rows.js';
  * Topics that hold no event any more are kept, so that gaps can be told of them, up to a number. Beyond it the topics
  * that were emptied first are forgotten; of all of them together, only the last pruned sequence is kept.
  */
-export interface TopicEntry {
-  readonly id: number;
-  readonly name: string;
-  events: number;
-  bytes: number;
-  /** 0: unknown. After pruning it is looked up on demand. */
-  firstSequence: number;
-  lastSequence: number;
-  firstAt: number;
-  lastAt: number;
-  prunedThrough: number;
-  /** The sequence up to which the table's row counts. */
-  through: number;
-  isDirty: boolean;
-  /** The batch that last changed the entry, and the totals before that batch. */
-  batch: number;
-  readonly before: TopicTotals;
-  /** Indexes of the retention rules whose pattern matches. */
-  rules: readonly number[];
-}
-
-/** An event that is removed from its topic. */
-export interface Uncounted {
-  readonly sequence: number;
-  readonly bytes: number;
-  /** No older event of the topic is left. */
-  readonly isOldest: boolean;
-}
-
-interface At {
-  readonly sequence: number;
-  readonly recordedAt: number;
-}
-
-interface TopicTotals {
-  through: number;
-  prunedThrough: number;
-  events: number;
-  bytes: number;
-  firstSequence: number;
-  lastSequence: number;
-  firstAt: number;
-  lastAt: number;
-  wasDirty: boolean;
-}
-
-const NO_RULES: readonly number[] = [];
-/** Key of `meta`: the sequence up to which forgotten topics may have been pruned. */
-export const FORGOTTEN_THROUGH = 'forgotten_through';
-
 export class TopicTable {
   readonly #byName = new Map<string, TopicEntry>();
   /** Topics in ascending order of their ids, and the ids alone. */
@@ -101,7 +65,8 @@ export class TopicTable {
     this.#forgottenThrough = this.#meta.get(FORGOTTEN_THROUGH);
     this.#update = database.prepare(
       'UPDATE topics SET events = ?, bytes = ?, first_sequence = ?, last_sequence = ?, ' +
-        'first_at = ?, last_at = ?, pruned_through = ?, through = ?, checksum = ? WHERE id = ?',
+        'first_at = ?, last_at = ?, pruned_through = ?, gone_through = ?, through = ?, ' +
+        'checksum = ? WHERE id = ?',
     );
     this.#select = database.prepare<[], TopicRow>('SELECT * FROM topics ORDER BY id');
     this.#rulesOf = rulesOf;
@@ -126,6 +91,7 @@ export class TopicTable {
       entry.firstAt = row.first_at;
       entry.lastAt = row.last_at;
       entry.prunedThrough = row.pruned_through;
+      entry.goneThrough = goneThroughOf(row);
       entry.through = row.through;
       if (row.events === 0) this.#emptied.add(entry);
       this.#countRules(entry, row.events, row.bytes);
@@ -156,7 +122,7 @@ export class TopicTable {
     const found: TopicEntry[] = [];
     for (const entry of this.#emptied) {
       if (found.length === surplus) return found;
-      const mayGo = blockOf(entry.prunedThrough) < writtenBlocks && entry.id < this.#nextId - 1;
+      const mayGo = blockOf(entry.goneThrough) < writtenBlocks && entry.id < this.#nextId - 1;
       if (mayGo) found.push(entry);
     }
     if (found.length === 0) this.#looked = { size, writtenBlocks };
@@ -249,10 +215,10 @@ export class TopicTable {
   }
 
   /**
-   * Subtracts an event that is being removed, the oldest one or any. The topic counts as pruned up to it only if no
-   * older event is left, and as pruned altogether once it has no event.
+   * Subtracts an event that is being removed, the oldest one or any. The topic counts as gone up to it only if no older
+   * event is left, and as gone altogether once it has no event. With `isLoss` readers are told of that as a gap.
    */
-  uncount(entry: TopicEntry, { sequence, bytes, isOldest }: Uncounted): void {
+  uncount(entry: TopicEntry, { sequence, bytes, isOldest }: Uncounted, isLoss: boolean): void {
     if (entry.batch !== this.#batch) this.#touch(entry);
     entry.events--;
     entry.bytes -= bytes;
@@ -260,13 +226,15 @@ export class TopicTable {
       entry.firstSequence = 0;
       entry.firstAt = 0;
     }
-    if (isOldest) entry.prunedThrough = Math.max(entry.prunedThrough, sequence);
+    let gone = isOldest ? sequence : 0;
     if (entry.events === 0) {
       this.#emptied.add(entry);
       entry.firstSequence = 0;
       entry.firstAt = 0;
-      entry.prunedThrough = Math.max(entry.prunedThrough, entry.lastSequence);
+      gone = entry.lastSequence;
     }
+    entry.goneThrough = Math.max(entry.goneThrough, gone);
+    if (isLoss) entry.prunedThrough = Math.max(entry.prunedThrough, gone);
     entry.isDirty = true;
     this.#countRules(entry, -1, -bytes);
   }
@@ -279,18 +247,10 @@ export class TopicTable {
 
   rollback(): void {
     for (const entry of this.#touched) {
-      const { before } = entry;
-      this.#countRules(entry, before.events - entry.events, before.bytes - entry.bytes);
-      entry.through = before.through;
-      entry.prunedThrough = before.prunedThrough;
-      if (before.events > 0) this.#emptied.delete(entry);
-      entry.events = before.events;
-      entry.bytes = before.bytes;
-      entry.firstSequence = before.firstSequence;
-      entry.lastSequence = before.lastSequence;
-      entry.firstAt = before.firstAt;
-      entry.lastAt = before.lastAt;
-      entry.isDirty = before.wasDirty;
+      const { events, bytes } = entry;
+      putTotalsBack(entry);
+      if (entry.events > 0) this.#emptied.delete(entry);
+      this.#countRules(entry, entry.events - events, entry.bytes - bytes);
     }
     for (const entry of this.#added) {
       this.#byName.delete(entry.name);
@@ -312,6 +272,7 @@ export class TopicTable {
       entry.firstAt,
       entry.lastAt,
       entry.prunedThrough,
+      storedGoneThrough(entry),
       through,
       checksumOfEntry(entry, through),
       entry.id,
@@ -321,16 +282,7 @@ export class TopicTable {
   }
 
   #touch(entry: TopicEntry): void {
-    const { before } = entry;
-    before.through = entry.through;
-    before.prunedThrough = entry.prunedThrough;
-    before.events = entry.events;
-    before.bytes = entry.bytes;
-    before.firstSequence = entry.firstSequence;
-    before.lastSequence = entry.lastSequence;
-    before.firstAt = entry.firstAt;
-    before.lastAt = entry.lastAt;
-    before.wasDirty = entry.isDirty;
+    takeTotals(entry);
     entry.batch = this.#batch;
     this.#touched.push(entry);
   }
@@ -346,6 +298,7 @@ export class TopicTable {
     // A forgotten topic may have had this name.
     const entry = this.#newEntry(this.#nextId, name);
     entry.prunedThrough = this.#forgottenThrough;
+    entry.goneThrough = this.#forgottenThrough;
     this.#nextId++;
     this.#added.push(entry);
     this.#insert.run(entry.id, name, entry.prunedThrough, checksumOfEntry(entry, 0));
@@ -353,32 +306,7 @@ export class TopicTable {
   }
 
   #newEntry(id: number, name: string): TopicEntry {
-    const entry: TopicEntry = {
-      id,
-      name,
-      events: 0,
-      bytes: 0,
-      firstSequence: 0,
-      lastSequence: 0,
-      firstAt: 0,
-      lastAt: 0,
-      prunedThrough: 0,
-      through: 0,
-      isDirty: false,
-      batch: 0,
-      before: {
-        through: 0,
-        prunedThrough: 0,
-        events: 0,
-        bytes: 0,
-        firstSequence: 0,
-        lastSequence: 0,
-        firstAt: 0,
-        lastAt: 0,
-        wasDirty: false,
-      },
-      rules: this.#rulesOf?.(name) ?? NO_RULES,
-    };
+    const entry = newEntry(id, name, this.#rulesOf?.(name) ?? NO_RULES);
     this.#byName.set(name, entry);
     this.#byId.set(id, entry);
     this.#ids.push(id);
@@ -396,19 +324,4 @@ function firstAbove(ids: readonly number[], after: number): number {
     else low = middle + 1;
   }
   return low;
-}
-
-function checksumOfEntry(entry: TopicEntry, through: number): number {
-  return topicChecksum({
-    id: entry.id,
-    name: entry.name,
-    events: entry.events,
-    bytes: entry.bytes,
-    first_sequence: entry.firstSequence,
-    last_sequence: entry.lastSequence,
-    first_at: entry.firstAt,
-    last_at: entry.lastAt,
-    pruned_through: entry.prunedThrough,
-    through,
-  });
 }

@@ -6,6 +6,7 @@ import { type FieldQuery, FieldSearch, fieldQuery, intersection } from '../field
 import type { RecentValues } from '../fields/recent-values.js';
 import { BlockIndex } from '../index/block-index.js';
 import { IdIndexReader } from '../index/id-index.js';
+import { goneThroughSql } from '../index/topic-rows.js';
 import { type TopicSelection, TopicSelector } from '../index/topic-selection.js';
 import { FORGOTTEN_THROUGH } from '../index/topic-table.js';
 import type { EventRow } from '../rows/event-row.js';
@@ -27,6 +28,9 @@ const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 const SWEEP_SHARE = 4;
 /** So few events are read sooner than the index by topic. */
 const FEW_EVENTS = 64;
+
+type PrunedNumbers = [lost: number | null, gone: number | null];
+const NOTHING_PRUNED = { lost: 0, gone: 0 };
 
 interface Scan {
   readonly request: PageRequest;
@@ -60,8 +64,8 @@ export class PageReader {
   readonly #ids: IdIndexReader;
   readonly #fields: FieldSearch;
   readonly #lastSequence: Statement<[], number | null>;
-  readonly #prunedOf: Statement<[number], number>;
-  readonly #prunedOfAll: Statement<[], number | null>;
+  readonly #prunedOf: Statement<[number], PrunedNumbers>;
+  readonly #prunedOfAll: Statement<[], PrunedNumbers>;
 
   /** `recent`: where the log's thread shares its memory with this one. */
   constructor(database: Database, file: string, shard: number, recent?: RecentValues) {
@@ -78,12 +82,13 @@ export class PageReader {
     this.#index = new BlockIndex(database, this.#rows.pruned);
     this.#ids = new IdIndexReader(database);
     this.#fields = new FieldSearch(database, recent);
+    const gone = goneThroughSql(database);
     this.#prunedOf = database
-      .prepare<[number], number>('SELECT pruned_through FROM topics WHERE id = ?')
-      .pluck();
+      .prepare<[number], PrunedNumbers>(`SELECT pruned_through, ${gone} FROM topics WHERE id = ?`)
+      .raw();
     this.#prunedOfAll = database
-      .prepare<[], number | null>('SELECT max(pruned_through) FROM topics')
-      .pluck();
+      .prepare<[], PrunedNumbers>(`SELECT max(pruned_through), max(${gone}) FROM topics`)
+      .raw();
     this.#lastSequence = database
       .prepare<[], number | null>('SELECT max(sequence) FROM events')
       .pluck();
@@ -144,8 +149,17 @@ export class PageReader {
     const records = new ArrayBuffer(length);
     bytes.copy(new Uint8Array(records), 0, 0, length);
     const done = reverse ? next <= after : next >= until;
-    const lost = prunedThrough > after ? this.#prunedThrough(scan.selection) : 0;
-    return { records, count: scan.count, next, done, head, prunedThrough: lost > after ? lost : 0 };
+    const { lost, gone } =
+      prunedThrough > after ? this.#prunedThrough(scan.selection) : NOTHING_PRUNED;
+    return {
+      records,
+      count: scan.count,
+      next,
+      done,
+      head,
+      prunedThrough: lost > after ? lost : 0,
+      goneThrough: gone > after ? gone : 0,
+    };
   }
 
   #assertReaches(head: number, least: number): void {
@@ -159,15 +173,18 @@ export class PageReader {
     return new BusError('STORE_CORRUPT', `${this.#file}: ${reason}`, { details });
   }
 
-  /** The last sequence that was pruned from any of the topics. */
-  #prunedThrough(selection: TopicSelection | undefined): number {
+  /** The last sequences that were pruned from any of the topics: those told as lost, and all. */
+  #prunedThrough(selection: TopicSelection | undefined): typeof NOTHING_PRUNED {
     const isAny = selection === undefined || selection.hasUnknown;
-    let through = isAny ? this.#meta.get(FORGOTTEN_THROUGH) : 0;
-    if (selection === undefined || selection.isAll) {
-      return Math.max(through, this.#prunedOfAll.get() ?? 0);
-    }
-    for (const id of selection.ids) through = Math.max(through, this.#prunedOf.get(id) ?? 0);
-    return through;
+    let lost = isAny ? this.#meta.get(FORGOTTEN_THROUGH) : 0;
+    let gone = lost;
+    const add = (numbers: PrunedNumbers | undefined): void => {
+      lost = Math.max(lost, numbers?.[0] ?? 0);
+      gone = Math.max(gone, numbers?.[1] ?? 0);
+    };
+    if (selection === undefined || selection.isAll) add(this.#prunedOfAll.get());
+    else for (const id of selection.ids) add(this.#prunedOf.get(id));
+    return { lost, gone };
   }
 
   /** Goes through the range block by block. */

@@ -2,7 +2,8 @@ import type { DeadTable } from '../consumers/dead-table.js';
 import type { Database, Statement } from '../driver/driver.js';
 import { deleteFieldRows } from '../fields/field-table.js';
 import { IDS } from '../index/id-index.js';
-import type { TopicEntry, TopicTable } from '../index/topic-table.js';
+import type { TopicEntry } from '../index/topic-entry.js';
+import type { TopicTable } from '../index/topic-table.js';
 import { PrunedIds } from '../rows/pruned-ids.js';
 import { PrunedSequencesWriter } from '../rows/pruned-sequences.js';
 import {
@@ -29,6 +30,18 @@ export interface DoomedRow {
    * behind it. False where that is not known: older events may be left then.
    */
   readonly isOldest: boolean;
+}
+
+export interface RemovalOptions {
+  /** The last committed sequence. */
+  readonly head: number;
+  /** Numbers to write to `meta` with the removal. */
+  readonly numbers?: Readonly<Record<string, number>>;
+  /**
+   * True: readers that come too late are told of a gap, up to the last event without an older one. False: they pass over
+   * what is removed, since nobody misses it. Default true.
+   */
+  readonly isLoss?: boolean;
 }
 
 /** Tables that outlive the events that are removed. */
@@ -86,16 +99,11 @@ export class Removal {
     return this.#prunedEvents;
   }
 
-  /** Removes the rows, and writes `numbers` to `meta` with them. `head` is the last committed sequence. */
-  remove(
-    rows: readonly DoomedRow[],
-    head: number,
-    numbers: Readonly<Record<string, number>>,
-  ): void {
+  remove(rows: readonly DoomedRow[], how: RemovalOptions): void {
     const last = rows[rows.length - 1];
     if (last === undefined) return;
     try {
-      this.#database.transaction(() => this.#removeInside(rows, head, numbers)).immediate();
+      this.#database.transaction(() => this.#removeInside(rows, how)).immediate();
     } catch (error) {
       this.#topics.rollback();
       this.#dead.rollback();
@@ -109,23 +117,20 @@ export class Removal {
 
   /** Deletes what the index has of topics that are forgotten, in the caller's transaction. */
   deleteIndexOf(entries: readonly TopicEntry[]): void {
-    for (const { id, prunedThrough } of entries) {
-      this.#deleteIndexRow.run(blockOf(prunedThrough), id);
+    for (const { id, goneThrough } of entries) {
+      this.#deleteIndexRow.run(blockOf(goneThrough), id);
     }
   }
 
-  #removeInside(
-    rows: readonly DoomedRow[],
-    head: number,
-    numbers: Readonly<Record<string, number>>,
-  ): void {
+  #removeInside(rows: readonly DoomedRow[], how: RemovalOptions): void {
+    const { head, numbers = {}, isLoss = true } = how;
     const touched = new Set<TopicEntry>();
     let first = 0;
     if (this.#dead.holds) for (const { sequence } of rows) this.#dead.keepRecord(sequence);
     this.#prunedIds.begin();
     this.#pruned.begin();
     for (const [at, row] of rows.entries()) {
-      touched.add(this.#uncount(row));
+      touched.add(this.#uncount(row, isLoss));
       const { sequence, recordedAt } = row;
       const next = rows[at + 1];
       if (next !== undefined && next.sequence === sequence + 1) continue;
@@ -139,12 +144,12 @@ export class Removal {
   }
 
   /** Takes the row off its topic's totals, and deletes index rows of the topic that name no event any more. */
-  #uncount(row: DoomedRow): TopicEntry {
+  #uncount(row: DoomedRow, isLoss: boolean): TopicEntry {
     const entry = this.#topics.byId(row.topic);
-    const { prunedThrough } = entry;
-    this.#topics.uncount(entry, row);
-    const block = blockOf(prunedThrough);
-    if (prunedThrough > 0 && block < blockOf(entry.prunedThrough)) {
+    const { goneThrough } = entry;
+    this.#topics.uncount(entry, row, isLoss);
+    const block = blockOf(goneThrough);
+    if (goneThrough > 0 && block < blockOf(entry.goneThrough)) {
       this.#deleteIndexRow.run(block, entry.id);
     }
     return entry;

@@ -230,7 +230,7 @@ export class Retention {
   }
 
   #remove(rows: readonly DoomedRow[], head: number): void {
-    this.#removal.remove(rows, head, this.#positionNumbers());
+    this.#removal.remove(rows, { head, numbers: this.#positionNumbers() });
   }
 }
 

@@ -2,7 +2,8 @@
  * The tables of a log.
  *
  * - `events`: one row per event, appended in sequence order, nothing else indexed per event.
- * - `topics`: the names of topics and their totals, which count the events up to `through`.
+ * - `topics`: the names of topics and their totals, which count the events up to `through`; `gone_through` is since
+ *   format 5.
  * - `names`: types and sources.
  * - `topic_index`: per block of `INDEX_BLOCK_EVENTS` sequences and topic, the sequences of that topic as varint
  *   differences. Its key begins with the block, so that a complete block is appended. Three numbers stand for no topic:
@@ -138,7 +139,8 @@ CREATE TABLE topics (
   last_at INTEGER NOT NULL DEFAULT 0,
   pruned_through INTEGER NOT NULL DEFAULT 0,
   through INTEGER NOT NULL DEFAULT 0,
-  checksum INTEGER NOT NULL DEFAULT 0
+  checksum INTEGER NOT NULL DEFAULT 0,
+  gone_through INTEGER NOT NULL DEFAULT -1
 );
 CREATE TABLE events (
   sequence INTEGER PRIMARY KEY,
