@@ -72,12 +72,12 @@ export class ArchivedLog {
   }
 
   retain(nowMs = 1): boolean {
-    return this.#link.byRules(() => this.log.pruneStep(nowMs, undefined, this.#link));
+    return this.#link.byRules(() => this.log.pruning.pruneStep(nowMs, undefined, this.#link));
   }
 
   remove(pattern: string, events: number): number {
     const request = { pattern, excessEvents: events, excessBytes: 0, after: 0 };
-    return this.#link.byRequest(() => this.log.prune(request, this.#link)).events;
+    return this.#link.byRequest(() => this.log.pruning.prune(request, this.#link)).events;
   }
 
   async archive(): Promise<void> {

@@ -109,7 +109,7 @@ function emptied(): string {
     Array.from({ length: 20 }, (_, n) => `t.${n % 3}`),
     (n) => ({ n }),
   );
-  while (log.log.pruneStep(1));
+  while (log.log.pruning.pruneStep(1));
   log.close();
   kept = dir;
   return dir;

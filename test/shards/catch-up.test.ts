@@ -63,7 +63,7 @@ test('a subscriber that catches up waits since the event that it read last was r
 describe('a subscriber that comes upon pruned history', () => {
   test('is notified of a gap, which is searched for among many topics in bounded steps', () => {
     const log = memoryLog(TOPICS, { retention: [{ maxEvents: 500 }] });
-    while (log.pruneStep(1));
+    while (log.pruning.pruneStep(1));
     const { steps, sent, gaps } = new Reader(log, ['*']).finish();
     expect(gaps).toEqual([pruned(1, 3500)]);
     expect(sent).toBe(500);
@@ -72,7 +72,7 @@ describe('a subscriber that comes upon pruned history', () => {
 
   test('is not notified of a gap in topics that it does not want', () => {
     const log = memoryLog(TOPICS, { retention: [{ pattern: 't.1', maxAgeMs: 1 }] });
-    while (log.pruneStep(1000));
+    while (log.pruning.pruneStep(1000));
     expect(new Reader(log, ['t.2', 't.+']).finish().gaps).toEqual([pruned(2, 2)]);
     expect(new Reader(log, ['t.2']).finish().gaps).toEqual([]);
   });
@@ -81,7 +81,7 @@ describe('a subscriber that comes upon pruned history', () => {
     const log = memoryLog(TOPICS, {
       retention: [{ maxAgeMs: 1 }, { pattern: 't.7', maxAgeMs: 1 }],
     });
-    const { gaps } = new Reader(log, ['t.3999', 't.12']).finish(() => log.pruneStep(1000));
+    const { gaps } = new Reader(log, ['t.3999', 't.12']).finish(() => log.pruning.pruneStep(1000));
     expect(gaps).toEqual(expect.arrayContaining([expect.objectContaining({ to: 4000 })]));
   });
 
@@ -92,12 +92,12 @@ describe('a subscriber that comes upon pruned history', () => {
         { pattern: 'a', maxAgeMs: 1000 },
       ],
     });
-    while (log.pruneStep(100));
+    while (log.pruning.pruneStep(100));
     const reader = new Reader(log, ['a']);
     // The subscription has already checked what was pruned until then.
     reader.subscription.prunedSeen = log.prunedEvents;
     const { prunedThrough } = log;
-    while (log.pruneStep(5000));
+    while (log.pruning.pruneStep(5000));
     expect(log.prunedThrough).toBe(prunedThrough);
     expect(reader.finish().gaps).toEqual([pruned(1, 1)]);
   });

@@ -35,7 +35,7 @@ describe('a call for topics', () => {
       const reply: TopicsPage = introspection.topics({ patterns: ['t.odd.+'], after });
       expect(reply.topics.length).toBeLessThanOrEqual(TOPICS_PER_REPLY);
       found.push(...reply.topics.map(({ name }) => name));
-      log.pruneStep(1000);
+      log.pruning.pruneStep(1000);
       after = reply.next;
     }
     expect(found).toEqual(names(5000).filter((name) => name.includes('odd')));

@@ -167,7 +167,7 @@ describe('the shard after one that died', () => {
         link.publish({ id: 'b', flags: NAMED });
       },
       (log) => {
-        while (log.pruneStep(Date.now()));
+        while (log.pruning.pruneStep(Date.now()));
       },
     );
     expect(told.map(({ kind, sequence }) => [kind, sequence])).toEqual([

@@ -13,7 +13,7 @@ import { ConsumerControl, type ControllingConsumer } from './consumer-control.js
 import { consumerInfo } from './consumer-info.js';
 import { ConsumerShards } from './consumer-shards.js';
 import { type LeaseName, type NamedLease, parseLeaseText } from './lease-text.js';
-import type { MemberConsumer } from './member.js';
+import type { MemberConsumer } from './membership.js';
 import { openConsumer } from './open-consumer.js';
 import { SettlingByText } from './settle-by-text.js';
 import type { Settled, Settling } from './settling.js';

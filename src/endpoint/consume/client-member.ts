@@ -8,8 +8,9 @@ import type { AckAndPublishOptions } from '../../protocol/consumers.js';
 import type { BusError } from '../../protocol/errors.js';
 import type { Event, EventInput, PublishAck } from '../../protocol/event.js';
 import type { BusDelivery } from './delivery.js';
-import type { Member, MemberConsumer, MemberOptions, Taker } from './member.js';
+import type { Member, Taker } from './member.js';
 import type { Members } from './members.js';
+import type { MemberConsumer, MemberOptions } from './membership.js';
 import { leaseMsOf, type Settled, type Settling, settle } from './settling.js';
 
 /** An event on its way to a client. */

@@ -9,8 +9,9 @@ import { PULL_BYTES_MAX } from '../../protocol/limits/consumers.js';
 import { UnparsedEvent } from '../../protocol/unparsed-event.js';
 import type { ClientDelivery } from './client-member.js';
 import type { BusDelivery } from './delivery.js';
-import type { Member, MemberConsumer, MemberOptions, Taker } from './member.js';
+import type { Member, Taker } from './member.js';
 import type { Members } from './members.js';
+import type { MemberConsumer, MemberOptions } from './membership.js';
 import { leaseMsOf } from './settling.js';
 
 export interface ClientPullRequest {

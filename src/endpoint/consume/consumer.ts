@@ -21,8 +21,8 @@ import { quote } from '../../protocol/quote.js';
 import { ConsumerControl } from './consumer-control.js';
 import type { ControlHost } from './consumer-shards.js';
 import type { BusDelivery } from './delivery.js';
-import type { MemberConsumer } from './member.js';
 import type { Members } from './members.js';
+import type { MemberConsumer } from './membership.js';
 import { Pull } from './pull.js';
 
 /** The endpoint, as its consumers see it. */

@@ -1,14 +1,14 @@
 /**
- * A member of a consumer: it tells the shards how many events they may lease to it, holds the leased ones, and sends
- * what becomes of them. Its taker decides which event goes to whom. Used by the endpoint's thread alone.
+ * A member of a consumer: it joins the shards, holds the events that they lease to it, and sends what becomes of them.
+ * Its tokens say how many they may lease, and its taker decides which event goes to whom. Used by the endpoint's thread
+ * alone.
  */
 import { Hand } from '../../handout/consume/hand.js';
 import type { SettleKind } from '../../handout/consume/held-delivery.js';
-import type { JoinOptions, TakenMember, Taker as TakerOf } from '../../handout/consume/taker.js';
+import type { TakenMember, Taker as TakerOf } from '../../handout/consume/taker.js';
 import type { Dispatcher } from '../../handout/dispatcher.js';
 import { Waiters } from '../../handout/waiters.js';
 import {
-  CONTROL_TOKENS,
   DELAY_OF_BACKOFF,
   SETTLE_ACK,
   SETTLE_ACK_WRITTEN,
@@ -16,38 +16,24 @@ import {
   SETTLE_NAK,
   SETTLE_TERM,
   SETTLE_WORKING,
-  TOKENS_RECORD_LENGTH,
 } from '../../link/consumer-records.js';
-import type {
-  ConsumerEntry,
-  ConsumerJoinRequest,
-  ConsumerLeaveRequest,
-  HeldLease,
-} from '../../link/consumer-shapes.js';
-import { writeTokens } from '../../link/consumer-writers.js';
+import type { ConsumerLeaveRequest } from '../../link/consumer-shapes.js';
 import type { GroupAck } from '../../link/publish-records.js';
 import type { AckAndPublishOptions } from '../../protocol/consumers.js';
 import type { BusError } from '../../protocol/errors.js';
 import type { EventInput, PublishAck } from '../../protocol/event.js';
-import { PREFETCH_MS } from '../../protocol/limits/consumers.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 import type { BusDelivery, DeliveryOwner } from './delivery.js';
-import { Pace } from './pace.js';
-import type { Settlement, Settlements } from './settlements.js';
-import { TokenPool, type TokenRoad } from './token-pool.js';
-
-/** The consumer, as far as its members have to know it. */
-export type MemberConsumer = Pick<ConsumerEntry, 'id' | 'name' | 'definition'>;
-
-export interface MemberOptions extends JoinOptions {
-  /** Its leases outlive it. */
-  readonly isDetached?: boolean;
-  /** The client of a gateway that it works for; for lists of members. */
-  readonly client?: { readonly principal: string; readonly connection?: string } | undefined;
-  /** Its events leave as text: a payload is parsed only when its value is read. */
-  readonly sendsOn?: boolean;
-}
+import { MemberTokens, type TokenHolder } from './member-tokens.js';
+import {
+  type JoinedShards,
+  type Joining,
+  type MemberConsumer,
+  type MemberOptions,
+  Membership,
+} from './membership.js';
+import type { Settlement } from './settlements.js';
 
 /** Publishes events, and acknowledges a lease in the same commit. */
 export type PublishWithAck = (
@@ -69,10 +55,7 @@ const SETTLE: Readonly<Record<SettleKind, number>> = {
 };
 
 /** All members of the endpoint, as one of them sees them. */
-export interface MemberHost {
-  readonly ends: readonly EndpointEnd[];
-  /** Of each shard. */
-  readonly settlements: readonly Settlements[];
+export interface MemberHost extends JoinedShards {
   /** Calls `flush` of the member at the end of this turn. */
   touch(member: Member): void;
   readonly turns: Pick<Dispatcher, 'add'>;
@@ -80,25 +63,17 @@ export interface MemberHost {
   readonly publishWithAck: PublishWithAck;
 }
 
-export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwner {
+export class Member implements TakenMember<BusDelivery>, TokenHolder, Joining, DeliveryOwner {
   readonly number: number;
   readonly consumer: MemberConsumer;
   readonly hand: Hand<BusDelivery>;
   readonly #options: MemberOptions;
   readonly #host: MemberHost;
   readonly #taker: Taker;
-  readonly #pool: TokenPool;
-  readonly #pace = new Pace();
   readonly #waiters = new Waiters();
-  /** Tokens that events have left, and handlers that have ended, since the last flush. */
-  #freed = 0;
-  #handled = 0;
-  #paceTimer: NodeJS.Timeout | undefined;
+  readonly #membership: Membership;
+  readonly #tokens: MemberTokens;
   #concurrency: number;
-  #isStopping = false;
-  #isSuspended = false;
-  #how: ConsumerLeaveRequest['how'] = 'left';
-  #leaving: Promise<void> | undefined;
 
   /** Joins the consumer in every shard. */
   constructor(
@@ -115,10 +90,13 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
     this.#options = options;
     this.#host = host;
     this.#taker = taker;
-    const { live } = this;
-    for (const end of live) this.join(end);
-    const shards = live.map(({ shard }) => shard);
-    this.#pool = new TokenPool(shards, options.concurrency, this);
+    this.#membership = new Membership(this, options, host, this.#waiters);
+    for (const end of this.live) this.join(end);
+    this.#tokens = new MemberTokens(this, host.ends, options.prefetch);
+  }
+
+  get concurrency(): number {
+    return this.#concurrency;
   }
 
   get isDetached(): boolean {
@@ -131,7 +109,7 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
 
   /** The shards that were not given up. */
   get live(): readonly EndpointEnd[] {
-    return this.#host.ends.filter(({ failure }) => failure === undefined);
+    return this.#membership.live;
   }
 
   // For its taker.
@@ -143,7 +121,7 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
       const now = elapsedMs();
       if (next.deadline > now) {
         this.hand.begin(next);
-        this.#pace.begin(now);
+        this.#tokens.begin(now);
         return next;
       }
       // Another member may have it already.
@@ -155,14 +133,14 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
 
   /** The place of an event that had begun is free. */
   release(delivery: BusDelivery): void {
-    this.#handled++;
+    this.#tokens.handled();
     this.#remove(delivery);
   }
 
   /** Takes no further events; resolves when none is on its way any more. Those in hand stay there. */
   collected(): Promise<void> {
     this.drain();
-    return this.#waiters.when(() => this.#pool.isCollected || this.#leaving !== undefined);
+    return this.#waiters.when(() => this.#tokens.isCollected || this.#membership.isOver);
   }
 
   /** Gives back an event that has begun or waits, at no cost of an attempt. */
@@ -175,23 +153,18 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
   resize(concurrency: number): void {
     this.#concurrency = concurrency;
     this.hand.resize(concurrency);
-    this.#lend();
+    this.#tokens.lend();
     this.#taker.flush();
   }
 
   /** Takes no events for a while: hands back those that wait, and calls in the tokens that lie in shards. */
   suspend(): void {
-    if (this.#isSuspended) return;
-    this.#isSuspended = true;
-    for (const delivery of this.hand.latest()) this.handBack(delivery);
-    this.#lend();
+    this.#tokens.suspend();
   }
 
   /** Takes events again. */
   resume(): void {
-    if (!this.#isSuspended) return;
-    this.#isSuspended = false;
-    this.#lend();
+    this.#tokens.resume();
   }
 
   /** Takes no further events, and hands back those that wait. */
@@ -202,9 +175,8 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
 
   /** Takes no further events; those in hand go on. */
   drain(): void {
-    this.#isStopping = true;
-    this.#pool.stop();
-    this.#host.touch(this);
+    this.#tokens.stop();
+    this.touch();
   }
 
   /**
@@ -213,18 +185,28 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
    */
   async left(waitsForLost = true): Promise<void> {
     await this.#waiters.when(() => {
-      if (this.#leaving !== undefined) return true;
+      if (this.#membership.isOver) return true;
       const isOver = waitsForLost ? this.hand.isEmpty : this.hand.isMoot;
-      return isOver && this.#pool.isCollected;
+      return isOver && this.#tokens.isCollected;
     });
     await this.leave();
   }
 
   /** Leaves now, whatever is in hand; those events go to others. `died`: they may have been its end. */
   leave(how: ConsumerLeaveRequest['how'] = 'left'): Promise<void> {
-    if (this.#leaving === undefined) this.#how = how;
-    this.#leaving ??= this.#leave();
-    return this.#leaving;
+    return this.#membership.leave(
+      how,
+      () => {
+        this.#tokens.end();
+        this.flush();
+      },
+      () => this.#host.forget(this),
+    );
+  }
+
+  /** Has `flush` called at the end of this turn. */
+  touch(): void {
+    this.#host.touch(this);
   }
 
   // For its deliveries.
@@ -249,7 +231,7 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
       onDecided: undefined,
     };
     this.#host.settlements[shard]!.add(settlement);
-    this.#host.touch(this);
+    this.touch();
     if (kind !== 'working' && state === 'begun') this.#taker.onOver(delivery);
     return settlement;
   }
@@ -266,22 +248,22 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
   onPublished(delivery: BusDelivery): void {
     const { isSettled, isLost, state } = delivery;
     if ((isSettled || isLost) && state === 'begun') this.#taker.onOver(delivery);
-    this.#host.touch(this);
+    this.touch();
   }
 
   // For the shards' records.
 
   onLease(delivery: BusDelivery): void {
     const { hand } = this;
-    this.#pool.leased(delivery.shard);
+    this.#tokens.leased(delivery.shard);
     if (this.#options.isDetached) {
       hand.add(delivery);
       this.#host.turns.add(this.#taker);
-    } else if (this.#isStopping || this.#isSuspended || hand.isAlone) {
+    } else if (!this.#tokens.isTaking) {
       hand.add(delivery);
       this.handBack(delivery);
     } else {
-      if (delivery.isAlone) this.#makeRoomForOne();
+      if (delivery.isAlone) this.#tokens.makeRoomForOne();
       hand.add(delivery);
       this.#host.turns.add(this.#taker);
     }
@@ -293,15 +275,15 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
   }
 
   onReady(shard: number): void {
-    this.#pool.ready(shard);
+    this.#tokens.ready(shard);
   }
 
   onDry(shard: number): void {
-    this.#pool.dry(shard);
+    this.#tokens.dry(shard);
   }
 
   onReturned(shard: number, count: number): void {
-    this.#pool.returned(shard, count);
+    this.#tokens.returned(shard, count);
     this.#waiters.wake();
   }
 
@@ -315,49 +297,31 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
   /** The end of a turn: sends what was settled in it, then the tokens of what has left the hand. */
   flush(): void {
     for (const settlements of this.#host.settlements) settlements.flush(this.number);
-    const freed = this.#freed;
-    this.#freed = 0;
-    if (freed > 0) this.#pool.settled(freed);
-    this.#keepPace();
+    this.#tokens.flush();
     this.#waiters.wake();
   }
 
   /** Joins a shard: for the first time, or the next thread of the shard. */
   join(end: EndpointEnd): void {
-    let claimed: readonly HeldLease[] = [];
-    const request = (): ConsumerJoinRequest => {
-      claimed = this.#leasesOf(end.shard);
-      const { isDetached = false, name, client } = this.#options;
-      const { number: member, consumer } = this;
-      const concurrency = this.#concurrency;
-      const request = { member, consumer: consumer.id, concurrency, isDetached, leases: claimed };
-      return { ...request, ...(name === undefined ? {} : { name }), ...client };
-    };
-    end.call('consumerJoin', request).then(
-      ({ kept }) => {
-        const alive = new Set(kept);
-        for (const [, lease] of claimed) if (!alive.has(lease)) this.onLost(end.shard, lease);
-      },
-      (error: BusError) => this.fail(error),
-    );
+    this.#membership.join(end);
   }
 
   /** The shard's next thread knows the member and what it has settled: lends it tokens, or leaves it too. */
   goOn(end: EndpointEnd): void {
-    this.#pool.relinked(end.shard);
-    if (this.#leaving !== undefined) void this.#leaveShard(end);
+    this.#tokens.relinked(end.shard);
+    this.#membership.goOn(end);
   }
 
   /** The shard was given up. */
   shardFailed(shard: number): void {
     for (const delivery of this.hand.all()) if (delivery.shard === shard) this.#lose(delivery);
-    this.#pool.gone(shard);
+    this.#tokens.gone(shard);
     this.#waiters.wake();
   }
 
   /** It can go on no longer. */
   fail(error: BusError): void {
-    if (this.#leaving !== undefined) return;
+    if (this.#membership.isOver) return;
     this.stop();
     this.#taker.onEnded(error);
     void this.leave();
@@ -369,48 +333,18 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
 
   /** The shards have ended: nothing comes or goes any more. */
   close(error: BusError): void {
-    this.#isStopping = true;
-    this.#leaving ??= Promise.resolve();
-    clearTimeout(this.#paceTimer);
+    this.#tokens.end();
+    this.#membership.close();
     for (const delivery of this.hand.all()) this.#lose(delivery);
     this.#taker.onEnded(error);
     this.#waiters.wake();
   }
 
-  // Tokens.
-
-  grant(shard: number, count: number): void {
-    const concurrency = this.#concurrency;
-    this.#host.ends[shard]!.send(
-      CONTROL_TOKENS,
-      TOKENS_RECORD_LENGTH,
-      (bytes, offset, generation) =>
-        writeTokens(bytes, offset, { generation, member: this.number }, count, concurrency),
-    );
-  }
-
-  recall(shard: number, count: number): void {
-    this.grant(shard, -count);
-  }
-
-  /** An event that goes out alone has come: hands back what waits, and wants nothing else until it is over. */
-  #makeRoomForOne(): void {
-    for (const delivery of this.hand.latest()) this.handBack(delivery);
-    this.#pool.resize(0);
-  }
-
-  /** Lends as many tokens as the member may have events in hand. */
-  #lend(): void {
-    const isTaking = !this.#isStopping && !this.#isSuspended && !this.hand.isAlone;
-    this.#pool.resize(isTaking ? this.#concurrency + this.#pace.ahead : 0);
-  }
-
   #remove(delivery: BusDelivery): void {
     const wasAlone = this.hand.isAlone;
     this.hand.remove(delivery);
-    this.#freed++;
-    if (wasAlone && !this.hand.isAlone && !this.#isStopping) this.#lend();
-    this.#host.touch(this);
+    this.#tokens.freed(wasAlone);
+    this.touch();
   }
 
   #lose(delivery: BusDelivery): void {
@@ -420,53 +354,7 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
     if (delivery.state === 'waiting') this.#remove(delivery);
     else {
       this.#taker.onOver(delivery);
-      this.#host.touch(this);
+      this.touch();
     }
-  }
-
-  /** Leases ahead as far as the handlers are quick, and hands back what they turn out to be too slow for. */
-  #keepPace(): void {
-    const { hand } = this;
-    if (!this.#options.prefetch || this.#isStopping) return;
-    const before = this.#pace.ahead;
-    const ahead = this.#pace.note(this.#handled, elapsedMs(), hand.begun > 0);
-    this.#handled = 0;
-    if (ahead !== before && !hand.isAlone) {
-      if (ahead < before) for (const late of hand.latest(ahead)) this.handBack(late);
-      this.#lend();
-    }
-    if (ahead > 0 && hand.begun > 0) {
-      this.#paceTimer ??= setTimeout(() => {
-        this.#paceTimer = undefined;
-        this.#host.touch(this);
-      }, PREFETCH_MS).unref();
-    }
-  }
-
-  /** The leases of a shard that it has in hand or has settled without an answer. */
-  #leasesOf(shard: number): HeldLease[] {
-    const held = this.hand.all().filter((one) => one.shard === shard && !one.isLost);
-    const unconfirmed = this.#host.settlements[shard]!.of(this.number);
-    const leases = new Map<number, HeldLease>();
-    for (const one of held) leases.set(one.number, [one.sequence, one.number, one.deadline]);
-    for (const { sequence, lease, deadline } of unconfirmed) {
-      leases.set(lease, [sequence, lease, leases.get(lease)?.[2] ?? deadline]);
-    }
-    return [...leases.values()];
-  }
-
-  async #leave(): Promise<void> {
-    this.#isStopping = true;
-    clearTimeout(this.#paceTimer);
-    this.flush();
-    await Promise.all(this.live.map((end) => this.#leaveShard(end)));
-    await this.#waiters.when(() => !this.#host.settlements.some((of) => of.hasOf(this.number)));
-    this.#host.forget(this);
-  }
-
-  /** A shard that is given up meanwhile has lost the member anyway. */
-  async #leaveShard(end: EndpointEnd): Promise<void> {
-    const request = { member: this.number, how: this.#how };
-    await end.call('consumerLeave', () => request).catch(() => {});
   }
 }

@@ -25,14 +25,8 @@ import type { EndpointEnd } from '../links/endpoint-end.js';
 import { RecordDecoder } from '../read/record-decoder.js';
 import { unknownConsumer } from './consumer-shards.js';
 import { BusDelivery } from './delivery.js';
-import {
-  Member,
-  type MemberConsumer,
-  type MemberHost,
-  type MemberOptions,
-  type PublishWithAck,
-  type Taker,
-} from './member.js';
+import { Member, type MemberHost, type PublishWithAck, type Taker } from './member.js';
+import type { MemberConsumer, MemberOptions } from './membership.js';
 import { Settlements } from './settlements.js';
 
 export class Members implements MemberHost, MemberHandler {

@@ -4,8 +4,9 @@
  */
 import type { BusError } from '../../protocol/errors.js';
 import type { BusDelivery } from './delivery.js';
-import type { Member, MemberConsumer, Taker } from './member.js';
+import type { Member, Taker } from './member.js';
 import type { Members } from './members.js';
+import type { MemberConsumer } from './membership.js';
 
 export class Pull implements Taker {
   readonly #max: number;

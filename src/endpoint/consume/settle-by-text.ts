@@ -11,8 +11,9 @@ import { SETTLER_IDLE_MS } from '../../protocol/limits/consumers.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import { BusDelivery, type DeliveryOwner } from './delivery.js';
 import type { LeaseName } from './lease-text.js';
-import type { Member, MemberConsumer } from './member.js';
+import type { Member } from './member.js';
 import type { Members } from './members.js';
+import type { MemberConsumer } from './membership.js';
 import { type Settled, type Settling, settle } from './settling.js';
 
 /** Neither holds nor takes events. */

@@ -3,14 +3,12 @@ import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../../protocol/limits/store.js
 import { matchesPattern } from '../../protocol/topic.js';
 import { EVENT_FLAG_SYNCED, EventRecordView } from '../../record/event-record.js';
 import type { Page, PageRequest } from '../page.js';
-import type { ArchiveGate, KeptFrom, PatternTotals, PruneRequest, PruneStep } from '../pruning.js';
 import type {
   CommittedBatch,
   ReadRequest,
   RingPosition,
   ShardLog,
   ShardPages,
-  ShardPruning,
   TopicSummary,
   TopicTotals,
 } from '../shard-log.js';
@@ -40,12 +38,11 @@ import { RowDecoder } from './rows/row-decoder.js';
 import { RowReader } from './rows/row-reader.js';
 import { SqliteConsumers } from './sqlite-consumers.js';
 import type { SqliteShardLogOptions } from './sqlite-log-options.js';
+import { SqlitePruning } from './sqlite-pruning.js';
 import { SqliteScheduled } from './sqlite-scheduled.js';
 import { INDEX_BLOCKS, readMeta } from './tables/meta-table.js';
 import { BATCH_EVENTS_MAX, INDEX_ROWS_PER_EVENT } from './tables/tables.js';
 import { Upkeep } from './upkeep.js';
-
-const keepAll: KeptFrom = () => 0;
 
 /**
  * The log of one shard in one SQLite file, or in memory. One thread owns it.
@@ -54,14 +51,14 @@ const keepAll: KeptFrom = () => 0;
  * After `STORE_FULL` the log goes on. After any other failure it refuses everything until it is opened again, because
  * after a failed flush the file system's answers cannot be trusted.
  */
-export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
+export class SqliteShardLog implements ShardLog, ShardPages {
   /** The head that was once committed, if the file's head is lower now: history went backwards. */
   readonly wentBackwardsFrom: number | undefined;
   readonly isShared = false;
   /** The `FilePlace` of the file, as the first thread found it. */
   forSuccessor: unknown;
   readonly ringPositions: RingPositionTable;
-  readonly pruning: ShardPruning = this;
+  readonly pruning: SqlitePruning;
   readonly pages: ShardPages = this;
   readonly consumers: SqliteConsumers;
   readonly scheduled: SqliteScheduled;
@@ -131,6 +128,14 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
       this.#states = new StateTable(database);
       this.consumers = new SqliteConsumers(this.#states, this.#dead, batch, this.#health);
       this.scheduled = new SqliteScheduled(database, batch, this.#health);
+      this.pruning = new SqlitePruning({
+        retention: this.#retention,
+        upkeep: this.#upkeep,
+        connection: this.#connection,
+        batch,
+        health: this.#health,
+        head: () => this.#head,
+      });
       this.#pages = new PageReader(database, file, shard, this.#index.fields.recent);
       this.wentBackwardsFrom = this.#connection.startMark(this.#head);
     } catch (error) {
@@ -252,30 +257,6 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     return this.#retention.prunedEvents;
   }
 
-  pruneStep(now: number, keptFrom: KeptFrom = keepAll, gate?: ArchiveGate): boolean {
-    if (this.#batch.isOpen || this.#health.broken !== undefined) return false;
-    const more = this.#health.guard('pruning', () =>
-      this.#upkeep.pruneByRules(now, this.#head, keptFrom, gate),
-    );
-    this.#noteCommit();
-    return more;
-  }
-
-  /** Counts the events and bytes of the topics that a pattern matches. */
-  totals(pattern: string): PatternTotals {
-    return this.#retention.totals((topic) => matchesPattern(pattern, topic));
-  }
-
-  /** Does one bounded step of a requested removal. Call it outside a batch. */
-  prune(request: PruneRequest, gate?: ArchiveGate): PruneStep {
-    const { pattern } = request;
-    const step = this.#health.guard('pruning', () =>
-      this.#upkeep.prune(request, (topic) => matchesPattern(pattern, topic), this.#head, gate),
-    );
-    this.#noteCommit();
-    return step;
-  }
-
   /** Reads a page in the log's own thread, where no reader can open the file (`:memory:`). Call it outside a batch. */
   page(request: PageRequest): Page {
     return this.#health.guard('reading', () => this.#pages.page(request));
@@ -379,10 +360,6 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     } catch (error) {
       throw this.#health.end(error, doing);
     }
-  }
-
-  #noteCommit(): void {
-    this.#health.guard('noting a commit to', () => this.#connection.noteCommit(this.#head));
   }
 
   #writeTotals(): void {

@@ -199,7 +199,7 @@ describe('dead events', () => {
 
   test('keep their record when retention removes the event, and go out with it', () => {
     const rig = withDead(1);
-    rig.log.prune({ pattern: '*', excessEvents: 1, excessBytes: 0, after: 0 });
+    rig.log.pruning.prune({ pattern: '*', excessEvents: 1, excessBytes: 0, after: 0 });
     rig.link.call('consumerRedrive', { ...page, sequences: [1], isDry: false }, { id: 8 });
     rig.turn();
     expect(rig.one.leases()).toMatchObject([{ sequence: 1, attempt: 1, payload: { n: 1 } }]);

@@ -192,7 +192,7 @@ describe('dead events in SQLite', () => {
     // The damaged row changes nothing, and can be removed.
     consumers.changeDead('one', 2, REDRIVEN);
     again.commit(true, []);
-    again.prune({ pattern: '*', excessEvents: 3, excessBytes: 0, after: 0 });
+    again.pruning.prune({ pattern: '*', excessEvents: 3, excessBytes: 0, after: 0 });
     expect(() => consumers.dead('one', 0, 10)).toThrow(damage);
     consumers.removeDead('one', 2);
     again.commit(true, []);
@@ -209,7 +209,7 @@ describe('dead events in SQLite', () => {
     for (const sequence of [1, 1500, 2995]) log.consumers.putDead(deadOf({ sequence }));
     log.commit(true, []);
     const events = readAll(log);
-    while (log.pruneStep(1000));
+    while (log.pruning.pruneStep(1000));
     for (let opened = 0; opened < 2; opened++) {
       const dead = log.consumers.dead('one', 0, 10);
       expect(dead.map(({ record }) => record !== undefined)).toEqual([true, true, false]);
@@ -237,7 +237,7 @@ describe('dead events in SQLite', () => {
     change(file, "UPDATE events SET payload = CAST('2' AS BLOB) WHERE sequence = 1");
     log = open(file);
     const request = { pattern: '*', excessEvents: 1, excessBytes: 0, after: 0 };
-    expect(log.prune(request).events).toBe(1);
+    expect(log.pruning.prune(request).events).toBe(1);
     expect(log.consumers.dead('one', 0, 1)).toEqual([deadOf()]);
     log.close();
     expect(findings(file)).toEqual([]);

@@ -105,9 +105,9 @@ function consume(log: SqliteShardLog, position: number, random: Random): void {
 function prune(log: SqliteShardLog, random: Random, events: number): void {
   const pattern = ['*', 'a.*', 'b.0', 'c.*', 'rare'][random(5)]!;
   const excessEvents = random(Math.ceil(events / 20)) + 1;
-  let step = log.prune({ pattern, excessEvents, excessBytes: 0, after: 0 });
+  let step = log.pruning.prune({ pattern, excessEvents, excessBytes: 0, after: 0 });
   while (step.next !== undefined) {
-    step = log.prune({ pattern, excessEvents: 0, excessBytes: 0, after: step.next });
+    step = log.pruning.prune({ pattern, excessEvents: 0, excessBytes: 0, after: step.next });
   }
 }
 

@@ -352,13 +352,13 @@ describe('events by correlation id, type and source', () => {
     const leftOf = (keep: number) => (sequence: number) =>
       sequence % KEPT_EVERY === 0 || sequence >= mayGo[mayGo.length - keep]!;
     let log = open(dir, INDEX_BLOCK_EVENTS);
-    while (log.pruneStep(0));
+    while (log.pruning.pruneStep(0));
     expectAll(log, leftOf(INDEX_BLOCK_EVENTS));
     log.close();
     expect(indexedBlocks(dir)).toEqual([2]);
     expect([...verifyDirectory(dir)]).toEqual([]);
     log = open(dir, 400);
-    while (log.pruneStep(0));
+    while (log.pruning.pruneStep(0));
     expectAll(log, leftOf(400));
     log.close();
     expect(indexedBlocks(dir)).toEqual([]);
@@ -515,7 +515,7 @@ describe('a directory of a version without the index by field', () => {
     const first = INDEX_BLOCK_EVENTS + 2000;
     const kept = everySequence.filter((one) => one % KEPT_EVERY !== 0 && one >= first).length;
     log = open(dir, kept);
-    while (log.pruneStep(0));
+    while (log.pruning.pruneStep(0));
     expectAll(log, (sequence) => sequence % KEPT_EVERY === 0 || sequence >= first);
     log.close();
     expect([...verifyDirectory(dir)]).toEqual([]);

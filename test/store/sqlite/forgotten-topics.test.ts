@@ -39,7 +39,7 @@ function withEmptiedTopics(): { dir: string; log: SqliteShardLog } {
   while (log.maintain());
   const request = { pattern: 'job.*', excessEvents: JOBS, excessBytes: 0 };
   for (let after: number | undefined = 0; after !== undefined; ) {
-    after = log.prune({ ...request, after }).next;
+    after = log.pruning.prune({ ...request, after }).next;
   }
   while (log.maintain());
   return { dir, log };
@@ -79,7 +79,7 @@ describe('topics that hold no event', () => {
     for (const pattern of ['late', 'job.*']) {
       const request = { pattern, excessEvents: JOBS, excessBytes: 0 };
       for (let after: number | undefined = 0; after !== undefined; ) {
-        after = log.prune({ ...request, after }).next;
+        after = log.pruning.prune({ ...request, after }).next;
       }
     }
     while (log.maintain());

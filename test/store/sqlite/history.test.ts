@@ -119,7 +119,7 @@ describe('after the death of the process', () => {
       truncateSync(walOf(dir), 32 + 3 * WAL_FRAME);
       const log = open(dir, manifest);
       expect(log.wentBackwardsFrom).toBe(5);
-      log.pruneStep(0);
+      log.pruning.pruneStep(0);
       if (end === 'a close') log.close();
       expect(reasonOf(dir, manifest)).toMatch(/it was committed up to 5/);
       log.close();

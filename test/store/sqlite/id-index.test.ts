@@ -121,7 +121,7 @@ describe('events by their id', () => {
     fill(log);
     log.close();
     log = open(dir, 20_000);
-    while (log.pruneStep(0));
+    while (log.pruning.pruneStep(0));
     const gone = all.filter((sequence) => sequence % KEPT_EVERY !== 0);
     const first = gone[gone.length - 20_000]!;
     for (const sequence of [100, 5000, EVENTS]) {

@@ -44,9 +44,9 @@ function openLog(events: number, topics: readonly string[]): { dir: string; log:
 describe('a requested removal', () => {
   it('looks at a bounded number of rows per step, and says where the next step goes on', () => {
     const { log } = openLog(2500, ['a']);
-    const first = log.prune(request({ excessEvents: 2000 }));
+    const first = log.pruning.prune(request({ excessEvents: 2000 }));
     expect(first).toMatchObject({ events: ROWS_PER_STEP, next: ROWS_PER_STEP });
-    const second = log.prune(
+    const second = log.pruning.prune(
       request({ excessEvents: 2000 - first.events, after: first.next ?? 0 }),
     );
     expect(second).toMatchObject({ events: 2000 - ROWS_PER_STEP });
@@ -59,22 +59,22 @@ describe('a requested removal', () => {
     const { log } = openLog(3000, ['a', 'b', 'b']);
     const steps: number[] = [];
     for (let after: number | undefined = 0; after !== undefined; ) {
-      const step = log.prune(request({ pattern: 'a', beforeMs: 2000, after }));
+      const step = log.pruning.prune(request({ pattern: 'a', beforeMs: 2000, after }));
       steps.push(step.events);
       after = step.next;
     }
     expect(steps).toHaveLength(2);
     expect(steps.reduce((sum, events) => sum + events)).toBe(667);
     expect(log.topic('b')?.events).toBe(2000);
-    expect(log.totals('a')).toMatchObject({ events: 333 });
+    expect(log.pruning.totals('a')).toMatchObject({ events: 333 });
     log.close();
   });
 
   it('is visible to readers, and lasts', () => {
     const { dir, log } = openLog(100, ['a', 'b']);
-    expect(log.totals('*')).toMatchObject({ events: 100 });
-    const { bytes } = log.prune(request({ pattern: 'a', excessEvents: 10 }));
-    expect(bytes).toBe(log.totals('a').bytes / 4);
+    expect(log.pruning.totals('*')).toMatchObject({ events: 100 });
+    const { bytes } = log.pruning.prune(request({ pattern: 'a', excessEvents: 10 }));
+    expect(bytes).toBe(log.pruning.totals('a').bytes / 4);
     expect(log.prunedThrough).toBe(19);
     expect(log.topic('a')).toMatchObject({ events: 40, firstSequence: 21, prunedThrough: 19 });
     log.close();
@@ -88,11 +88,11 @@ describe('a requested removal', () => {
 
   it('can go by bytes, and takes everything if less than the excess is left', () => {
     const { log } = openLog(50, ['a']);
-    const { bytes } = log.totals('*');
-    const step = log.prune(request({ excessBytes: bytes / 2 }));
+    const { bytes } = log.pruning.totals('*');
+    const step = log.pruning.prune(request({ excessBytes: bytes / 2 }));
     expect(step.events).toBe(25);
-    expect(log.prune(request({ excessEvents: 1000 }))).toMatchObject({ events: 25 });
-    expect(log.totals('*')).toEqual({ events: 0, bytes: 0 });
+    expect(log.pruning.prune(request({ excessEvents: 1000 }))).toMatchObject({ events: 25 });
+    expect(log.pruning.totals('*')).toEqual({ events: 0, bytes: 0 });
     expect(log.head).toBe(50);
     log.close();
   });
@@ -108,7 +108,7 @@ describe('a rule of retention', () => {
   /** The number of steps until there is no more to do. */
   const steps = (log: SqliteShardLog): number => {
     let taken = 1;
-    while (log.pruneStep(20_000)) taken++;
+    while (log.pruning.pruneStep(20_000)) taken++;
     return taken;
   };
 

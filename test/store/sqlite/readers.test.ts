@@ -62,7 +62,7 @@ function fill(into: SqliteShardLog): void {
   }
   into.commit(true, []);
   while (into.maintain());
-  while (into.pruneStep(0));
+  while (into.pruning.pruneStep(0));
 }
 
 beforeAll(() => {

@@ -381,7 +381,7 @@ function describeDedupe(factory: LogFactory): void {
 
 function pruneAll(log: ShardLog, now: number, keptFrom?: KeptFrom): number {
   let steps = 1;
-  while (log.pruneStep(now, keptFrom)) steps++;
+  while (log.pruning.pruneStep(now, keptFrom)) steps++;
   return steps;
 }
 
@@ -492,8 +492,10 @@ function describeWaiting(factory: LogFactory): void {
     const log = factory.open({ retention });
     for (let n = 0; n < 10; n++) append(log);
     log.commit(true, []);
-    expect([log.pruneStep(1e9), log.prunedEvents]).toEqual([false, 0]);
-    expect(log.prune({ pattern: '*', excessEvents: 9, excessBytes: 0, after: 0 }).events).toBe(9);
+    expect([log.pruning.pruneStep(1e9), log.prunedEvents]).toEqual([false, 0]);
+    expect(
+      log.pruning.prune({ pattern: '*', excessEvents: 9, excessBytes: 0, after: 0 }).events,
+    ).toBe(9);
     log.close();
   });
 }

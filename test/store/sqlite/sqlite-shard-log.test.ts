@@ -121,7 +121,7 @@ describe('the SQLite log', () => {
         1e6,
       );
       if (i % 1000 === 999) log.commit(false, []);
-      if (i % 30_000 === 29_999) log.pruneStep(0);
+      if (i % 30_000 === 29_999) log.pruning.pruneStep(0);
     }
     log.commit(true, []);
     const copy = copyAsKilled(file);
@@ -186,7 +186,7 @@ describe('the SQLite log', () => {
       append(log, { topic: 'orders.new', id: 'y', flags: 5 }, 1070);
       append(log, { topic: 'orders.new' }, 1070);
       log.commit(true, []);
-      while (log.pruneStep(2000));
+      while (log.pruning.pruneStep(2000));
       log.close();
       log = openFile(file, clock);
       expect(readAll(log).map(({ sequence }) => sequence)).toEqual([...left.slice(1), 61, 62]);
@@ -439,5 +439,5 @@ describe('the SQLite log', () => {
 });
 
 function pruneUntilDone(log: SqliteShardLog): void {
-  while (log.pruneStep(0));
+  while (log.pruning.pruneStep(0));
 }

@@ -23,7 +23,7 @@ function makeDirectory(): string {
   }
   log.commit(true, []);
   while (log.maintain());
-  while (log.pruneStep(0));
+  while (log.pruning.pruneStep(0));
   log.close();
   return dir;
 }
