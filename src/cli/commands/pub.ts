@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { Expectation, PublishAck } from '../../protocol/event.js';
+import { readableAck } from '../acks.js';
 import { bodyText } from '../body.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { lineFailure, notify, usageFailure } from '../failure.js';
@@ -190,16 +191,6 @@ function printAcks(acks: readonly PublishAck[], isJson: boolean, isOne: boolean)
     if (isJson) writeLine(JSON.stringify(ack));
     else if (isOne) writeLine(readableAck(ack));
   }
-}
-
-/** `01J…  #0:17  synced` */
-function readableAck(ack: PublishAck): string {
-  const { id, shard, sequence, deliverAt, durability, duplicate } = ack;
-  const numbered = sequence === undefined ? 'ephemeral' : `#${shard}:${sequence}`;
-  const position = deliverAt === undefined ? numbered : `waits until ${deliverAt}`;
-  const columns = [id, position, durability];
-  if (duplicate) columns.push('duplicate');
-  return columns.join('  ');
 }
 
 function eventFields(topic: string, options: PubOptions): EventFields {

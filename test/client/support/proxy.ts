@@ -21,6 +21,8 @@ export class TcpProxy {
   /** Bytes that are passed on to the client in one go, with a turn of the event loop between; 0: no limit. */
   sliceBytes = 0;
   accepted = 0;
+  /** True: the connection is cut instead of passing these bytes on. Frames of a server can be read in them. */
+  cutsAt: (from: 'client' | 'server', bytes: Buffer) => boolean = () => false;
   readonly #server: Server;
   readonly #target: number;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
@@ -66,11 +68,17 @@ export class TcpProxy {
     server.on('error', () => client.destroy());
     const pair = [client, server] as const;
     this.#pairs.add(pair);
+    const cut = (): void => {
+      client.resetAndDestroy();
+      server.destroy();
+    };
     client.on('data', (bytes) => {
-      if (this.mode !== 'black-hole') server.write(bytes);
+      if (this.cutsAt('client', bytes)) cut();
+      else if (this.mode !== 'black-hole') server.write(bytes);
     });
     server.on('data', (bytes) => {
-      if (this.mode === 'pass') void this.#toClient(client, server, bytes);
+      if (this.cutsAt('server', bytes)) cut();
+      else if (this.mode === 'pass') void this.#toClient(client, server, bytes);
     });
     client.on('close', () => this.#end(pair));
     server.on('close', () => this.#end(pair));

@@ -17,6 +17,7 @@ import { CommandFailure, notify } from '../../failure.js';
 import { eventFormat, outputDrained, printable, writeLine } from '../../output.js';
 import type { Session } from '../../session.js';
 import { integerFrom, parseDuration } from '../../values.js';
+import { ackAndPublish, addEventOptions, type EventOptions, hasEvents } from './ack-and-publish.js';
 import type { ConsumerCommandOptions } from './options.js';
 
 /**
@@ -28,6 +29,8 @@ interface PullOptions extends ConsumerCommandOptions {
   max: number;
   wait: number;
 }
+
+interface AckOptions extends ConsumerCommandOptions, EventOptions {}
 
 interface NakOptions extends ConsumerCommandOptions {
   delay?: number;
@@ -47,9 +50,11 @@ export function addLeaseCommands(consumers: Command): void {
       'what to wait for; default: as the consumer says',
     ).choices(['synced', 'written']),
   );
+  addEventOptions(ack);
   ack.action((leases: string[]) =>
-    act<ConsumerCommandOptions & { durability?: 'synced' | 'written' }>(ack, (session, options) => {
+    act<AckOptions>(ack, (session, options) => {
       const { durability } = options;
+      if (hasEvents(options)) return ackAndPublish(session, leases, options);
       const rest = durability === undefined ? {} : { durability };
       return settle(session, leases, { kind: 'ack', ...rest }, options);
     }),
