@@ -29,6 +29,8 @@ export class Lane {
   position = 0;
   storedPosition = 0;
   acked = 0;
+  /** What `acked` is once the list that `store` returned last is committed. */
+  storedAcked = 0;
   redelivered = 0;
   lost = 0;
   /** Both in the order of sequences. */
@@ -171,20 +173,22 @@ export class Lane {
   }
 
   store(writer: OpenListWriter, leaseNext: number, now: number): Uint8Array {
-    writer.begin(this.#staying(this.redriven));
+    const endingRedriven = this.#ending(this.redriven);
+    this.storedAcked = this.acked + endingRedriven + this.#ending(this.read);
+    writer.begin(this.redriven.length - endingRedriven);
     this.#write(this.redriven, writer, leaseNext, now);
     writer.beginPart();
     this.#write(this.read, writer, leaseNext, now);
     return writer.end();
   }
 
-  /** How many events of a list the open batch does not acknowledge. */
-  #staying(list: SlotList): number {
+  /** How many events of a list the open batch acknowledges. */
+  #ending(list: SlotList): number {
     let ending = 0;
     for (let slot = list.first; slot >= 0; slot = list.after(slot)) {
       if (this.#open.has(slot, ENDING)) ending++;
     }
-    return list.length - ending;
+    return ending;
   }
 
   #write(list: SlotList, writer: OpenListWriter, leaseNext: number, now: number): void {

@@ -87,7 +87,7 @@ class Desk {
   reopened(before: Before, after = 0, definition: Partial<MachineDefinition> = {}): Desk {
     const { machine } = this;
     const open = machine.store(0, NOW).slice();
-    const { position, acked, redelivered, lost } = machine.lane(0);
+    const { position, storedAcked: acked, redelivered, lost } = machine.lane(0);
     const { leaseNext } = machine;
     const row = { position, leaseNext, acked, redelivered, lost, ageMs: after, open };
     return new Desk(definition, [row], before, NOW + after);
@@ -323,6 +323,7 @@ describe('the state machine of a consumer', () => {
     expect(machine.counts.leased).toBe(1);
     const stored = { ...EMPTY, position: 1, leaseNext: 2, open: machine.store(0, NOW).slice() };
     expect(new Desk({}, [stored]).machine.counts.open).toBe(0);
+    expect(machine.lane(0)).toMatchObject({ acked: 0, storedAcked: 1 });
     machine.endAck(1, false, late);
     machine.expire(late);
     expect(machine.counts).toMatchObject({ leased: 0, open: 1 });

@@ -319,9 +319,9 @@ export class DeskConsumer {
     const { leaseNext } = machine;
     for (let lane = 0; lane < this.#lanes; lane++) {
       if (!this.#isNew && !machine.isDirty(lane)) continue;
-      const { acked, redelivered, lost, position } = machine.lane(lane);
-      const counts = { acked, redelivered, lost, leaseNext };
       const open = machine.store(lane, now);
+      const { storedAcked: acked, redelivered, lost, position } = machine.lane(lane);
+      const counts = { acked, redelivered, lost, leaseNext };
       store.put({ consumer, lane, round, position, at: recordedAt, open, ...counts });
     }
     if (this.#hasStaleRows) store.removeLanes(consumer, this.#lanes);

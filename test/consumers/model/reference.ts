@@ -84,12 +84,17 @@ export class Reference {
     this.#retry(event, 'lost', now, 0);
   }
 
-  stored(): RefStored {
+  stored(now: number): RefStored {
+    const staying = this.events.filter(({ lease }) => lease?.isEnding !== true);
+    const acked = this.counts.acked + this.events.length - staying.length;
+    const events = cloneEvents(staying);
+    // A row has the time that is left. A lease may be overdue whose ack the log had no room for.
+    for (const { lease } of events) if (lease) lease.deadline = Math.max(lease.deadline, now);
     return {
-      events: cloneEvents(this.events.filter(({ lease }) => lease?.isEnding !== true)),
+      events,
       positions: [...this.positions],
       leaseNext: this.leaseNext,
-      counts: { ...this.counts },
+      counts: { ...this.counts, acked },
     };
   }
 

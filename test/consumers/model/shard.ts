@@ -382,14 +382,14 @@ export class ShardUnderTest {
       this.#acks.push(ack);
       this.#dead.delete(ack.sequence);
     }
-    const ref = reference.stored();
+    const ref = reference.stored(now);
     for (const row of disk.rows.keys()) {
       if (!machine.isDirty(row)) {
         ref.positions[row] = disk.ref.positions[row]!;
         continue;
       }
       const open = machine.store(row, now).slice();
-      const { position, acked, redelivered, lost } = machine.lane(row);
+      const { position, storedAcked: acked, redelivered, lost } = machine.lane(row);
       const ageMs = 0;
       disk.rows[row] = { position, leaseNext, acked, redelivered, lost, ageMs, open, at: now };
       machine.committed(row);
