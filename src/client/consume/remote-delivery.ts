@@ -83,7 +83,7 @@ export class RemoteDelivery<P = unknown> extends HeldDelivery<P> {
     this.#owner.onPublished(this as RemoteDelivery);
   }
 
-  protected lostError(what: string): BusError {
+  override lostError(what: string): BusError {
     const { lease } = this;
     const { name } = this.#owner.consumer;
     const message = `lease ${lease} of consumer ${quote(name)} ${what}`;
@@ -114,4 +114,12 @@ export class RemoteDelivery<P = unknown> extends HeldDelivery<P> {
 /** @param group as `groupText` returns it */
 export function ackAndPublishText(lease: string, group: string): string {
   return `{"lease":${JSON.stringify(lease)},${group}}`;
+}
+
+/** The error of an `ackAndPublish`, with what is known where its answer was lost. */
+export function groupError<E>(error: E): E | BusError {
+  if (!(error instanceof BusError) || error.code !== 'CONNECTION_FAILED') return error;
+  const message =
+    'the connection was lost before the answer came: the ack and its events are stored, or neither is';
+  return new BusError('CONNECTION_FAILED', message, { cause: error });
 }

@@ -12,7 +12,12 @@ import { PREFETCH_MAX } from '../../protocol/limits/consumers.js';
 import { retryAfterMs, spreadMs } from '../backoff.js';
 import type { Requests } from '../requests.js';
 import { invalid, isTransient, knownCode } from '../server-frame.js';
-import { ackAndPublishText, RemoteDelivery, type RemoteOwner } from './remote-delivery.js';
+import {
+  ackAndPublishText,
+  groupError,
+  RemoteDelivery,
+  type RemoteOwner,
+} from './remote-delivery.js';
 import type { RemoteSaid, Settler } from './settler.js';
 
 /**
@@ -146,18 +151,20 @@ export class RemoteMember implements TakenMember<RemoteDelivery>, RemoteOwner {
   }
 
   ackAndPublish(
-    { lease }: RemoteDelivery,
+    delivery: RemoteDelivery,
     inputs: readonly EventInput[],
     options: AckAndPublishOptions,
   ): Promise<PublishAck[]> {
     return new Promise((resolve, reject) => {
-      const payload = ackAndPublishText(lease, this.#host.groupText(inputs, options));
+      const { requests, waiters, groupText } = this.#host;
+      const payload = ackAndPublishText(delivery.lease, groupText(inputs, options));
+      let isSent = false;
       this.#undecided++;
       const over = (): void => {
         this.#undecided--;
-        this.#host.waiters.wake();
+        waiters.wake();
       };
-      this.#host.requests.askOnce(
+      requests.askOnce(
         'ackAndPublish',
         payload,
         ({ acks }) => {
@@ -166,9 +173,12 @@ export class RemoteMember implements TakenMember<RemoteDelivery>, RemoteOwner {
         },
         (error) => {
           over();
-          reject(error);
+          // Without a connection there is no lease either, and nothing of this can be stored.
+          const isLost = !isSent && error.code === 'CONNECTION_FAILED';
+          reject(isLost ? delivery.lostError('has ended') : groupError(error));
         },
       );
+      isSent = true;
     });
   }
 

@@ -3,7 +3,12 @@ import type { WireConsumer, WireDelivery } from '../../protocol/consumer-frames.
 import type { AckAndPublishOptions } from '../../protocol/consumers.js';
 import type { EventInput, PublishAck } from '../../protocol/event.js';
 import type { Requests } from '../requests.js';
-import { ackAndPublishText, RemoteDelivery, type RemoteOwner } from './remote-delivery.js';
+import {
+  ackAndPublishText,
+  groupError,
+  RemoteDelivery,
+  type RemoteOwner,
+} from './remote-delivery.js';
 import type { RemoteSaid, Settler } from './settler.js';
 
 /** The client, as far as it sends events with acks. */
@@ -65,7 +70,11 @@ export class RemotePull implements RemoteOwner {
     options: AckAndPublishOptions,
   ): Promise<PublishAck[]> {
     const payload = ackAndPublishText(lease, this.#host.groupText(inputs, options));
-    return [...(await this.#host.requests.order('ackAndPublish', payload)).acks];
+    try {
+      return [...(await this.#host.requests.order('ackAndPublish', payload)).acks];
+    } catch (error) {
+      throw groupError(error);
+    }
   }
 
   onPublished(): void {}
