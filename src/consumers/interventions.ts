@@ -62,6 +62,7 @@ export function redrive(
   key: string | undefined,
 ): void {
   const slot = ledger.open.take(lane, sequence, LISTED);
+  ledger.open.touch(lane, sequence);
   ledger.lanes[lane]!.appendRedriven(slot);
   ledger.setKey(slot, key);
 }

@@ -28,6 +28,8 @@ export class Lane {
   /** Everything up to here is done, dead, or none of this lane's events, except what is open. */
   position = 0;
   storedPosition = 0;
+  /** The position of the row that `store` has written: open events behind it are not in the row. */
+  rowPosition = 0;
   acked = 0;
   /** What `acked` is once the list that `store` returned last is committed. */
   storedAcked = 0;
@@ -119,6 +121,7 @@ export class Lane {
       list.clear();
     }
     this.position = position;
+    this.#open.touched[this.index] = position;
     this.#unread = [];
     this.#unreadAt = 0;
   }
@@ -178,7 +181,8 @@ export class Lane {
     writer.begin(this.redriven.length - endingRedriven);
     this.#write(this.redriven, writer, leaseNext, now);
     writer.beginPart();
-    this.#write(this.read, writer, leaseNext, now);
+    const untouched = this.#write(this.read, writer, leaseNext, now);
+    this.rowPosition = untouched < 0 ? this.position : this.#open.sequence[untouched]! - 1;
     return writer.end();
   }
 
@@ -191,11 +195,14 @@ export class Lane {
     return ending;
   }
 
-  #write(list: SlotList, writer: OpenListWriter, leaseNext: number, now: number): void {
+  /** Returns the first event that it leaves out, as nothing has become of it and those behind it, or -1. */
+  #write(list: SlotList, writer: OpenListWriter, leaseNext: number, now: number): number {
+    const touched = this.#open.touched[this.index]!;
     const { sequence, state, flags, attempts, losses, lease, due } = this.#open;
     for (let slot = list.first; slot >= 0; slot = list.after(slot)) {
       if ((flags[slot]! & ENDING) !== 0) continue;
       const at = sequence[slot]!;
+      if (at > touched) return slot;
       const isWaiting = (flags[slot]! & KEY_TAKEN) === 0;
       const dueInMs = isWaiting ? Math.max(0, Math.ceil(due[slot]! - now)) : 0;
       if (state[slot] === LEASED) {
@@ -206,6 +213,7 @@ export class Lane {
         writer.addNeverLeased(at);
       } else writer.addLeasedBefore(at, attempts[slot]!, losses[slot]!, dueInMs);
     }
+    return -1;
   }
 
   /** By what stays the same while a slot is ready, so that it is found in its queue again. */

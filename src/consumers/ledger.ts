@@ -68,7 +68,7 @@ export class Ledger {
     const before = this.lanes;
     this.lanes = this.#makeLanes(lanes);
     for (const lane of this.lanes) {
-      lane.position = before[0]!.position;
+      lane.reset(before[0]!.position);
       this.open.dirty[lane.index] = 1;
     }
     const [first] = this.lanes;

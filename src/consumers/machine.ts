@@ -165,10 +165,11 @@ export class ConsumerMachine {
     if (through > of.position) of.position = through;
   }
 
-  /** So many events beyond the position, which the log has lost, may have been of this lane. */
-  missed(lane: number, count: number): void {
+  /** The log has lost all events beyond the position up to here; so many may have been of this lane. */
+  missed(lane: number, through: number, count: number): void {
+    this.passed(lane, through);
     this.#ledger.lanes[lane]!.lost += count;
-    this.#ledger.open.dirty[lane] = 1;
+    this.#ledger.open.touch(lane, through);
   }
 
   // Members.
@@ -414,7 +415,10 @@ export class ConsumerMachine {
     return open.dirty[lane] === 1 || position - storedPosition >= CONSUMER_PASSED_MAX;
   }
 
-  /** The lane's open events as bytes, valid until the next call. Times are relative to `now`. */
+  /**
+   * The lane's open events as bytes, valid until the next call. Times are relative to `now`. They go with the lane's
+   * `rowPosition`, behind which they leave out those that nothing has become of.
+   */
   store(lane: number, now: number): Uint8Array {
     return this.#ledger.lanes[lane]!.store(this.#writer, this.#ledger.leaseNext, now);
   }

@@ -69,6 +69,11 @@ export class OpenEvents {
   readonly counts = new Int32Array(STATES);
   /** Lanes whose row has to be stored anew. */
   readonly dirty = new Uint8Array(LANES_MAX);
+  /**
+   * By lane: what is open behind this sequence is as it was read, and nothing there was leased, done or lost. It is not
+   * stored, and is read again after a restart.
+   */
+  readonly touched = new Float64Array(LANES_MAX);
 
   readonly #slots = new Map<number, number>();
   #free = new Int32Array(CAPACITY_MIN);
@@ -99,7 +104,6 @@ export class OpenEvents {
     this.lease[slot] = 0;
     this.due[slot] = 0;
     this.lostAt[slot] = Number.NEGATIVE_INFINITY;
-    this.dirty[lane] = 1;
     return slot;
   }
 
@@ -115,7 +119,19 @@ export class OpenEvents {
     this.counts[this.state[slot]!]!--;
     this.state[slot] = state;
     this.counts[state]!++;
-    this.dirty[this.lane[slot]!] = 1;
+    const isAsRead = state === READY || state === HELD || state === LISTED;
+    if (!isAsRead || !this.isUntouched(slot)) this.touch(this.lane[slot]!, this.sequence[slot]!);
+  }
+
+  /** Whether the event is as it was read, like all those behind it. */
+  isUntouched(slot: number): boolean {
+    return this.sequence[slot]! > this.touched[this.lane[slot]!]!;
+  }
+
+  /** The lane's row has to tell of what was up to here. */
+  touch(lane: number, through: number): void {
+    if (through > this.touched[lane]!) this.touched[lane] = through;
+    this.dirty[lane] = 1;
   }
 
   /** Between states that are stored alike. */

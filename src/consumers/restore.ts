@@ -39,6 +39,7 @@ export function restore(
       else if (list.isLeased) ledger.makeReady(slot);
     });
     if (definition.hasKeys) lane.readAgain();
+    open.touch(lane.index, row.position);
     open.dirty[lane.index] = isChanged ? 1 : 0;
   }
   return lost;

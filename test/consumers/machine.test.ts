@@ -87,7 +87,7 @@ class Desk {
   reopened(before: Before, after = 0, definition: Partial<MachineDefinition> = {}): Desk {
     const { machine } = this;
     const open = machine.store(0, NOW).slice();
-    const { position, storedAcked: acked, redelivered, lost } = machine.lane(0);
+    const { rowPosition: position, storedAcked: acked, redelivered, lost } = machine.lane(0);
     const { leaseNext } = machine;
     const row = { position, leaseNext, acked, redelivered, lost, ageMs: after, open };
     return new Desk(definition, [row], before, NOW + after);
@@ -203,9 +203,11 @@ describe('the state machine of a consumer', () => {
       [1, 'a'],
       [2, 'a'],
       [3, 'b'],
+      [4, 'c'],
     ] as const) {
       desk.machine.read(0, sequence, key);
     }
+    desk.machine.skip(4);
     const next = desk.reopened('opened', 0, { hasKeys: true });
     next.join(7, 9, 9);
     expect(next.machine.wantsMore(0)).toBe(false);
@@ -271,11 +273,43 @@ describe('the state machine of a consumer', () => {
   });
 
   it('has to store a row only after a change', () => {
-    const { machine } = new Desk();
-    machine.read(0, 1, undefined);
+    const desk = new Desk();
+    const { machine } = desk;
+    desk.read(1, 2, 3);
+    expect(machine.isDirty(0)).toBe(false);
+    desk.join(7, 1, 1);
+    machine.lease(9, NOW);
     expect(machine.isDirty(0)).toBe(true);
     machine.committed(0);
     expect(machine.isDirty(0)).toBe(false);
+  });
+
+  it('leaves out of its row the events at the end that nothing has become of', () => {
+    const desk = new Desk();
+    const { machine } = desk;
+    desk.read(1, 2, 5, 7, 8);
+    machine.passed(0, 9);
+    desk.join(7, 2, 2);
+    desk.turn();
+    machine.settle(2, 2, 'ack', NOW);
+    expect(desk.reopened('opened').machine.lane(0)).toMatchObject({ position: 4, openCount: 1 });
+    machine.skip(7);
+    expect(desk.reopened('opened').machine.list(0, 9)).toMatchObject([
+      { sequence: 1 },
+      { sequence: 5 },
+    ]);
+    machine.seek([0]);
+    desk.read(2, 8);
+    machine.passed(0, 9);
+    expect(desk.reopened('opened').machine.lane(0)).toMatchObject({ position: 1, openCount: 0 });
+    machine.redrive(0, 5, undefined);
+    expect(desk.reopened('opened').machine.list(0, 9)).toMatchObject([
+      { sequence: 2 },
+      { sequence: 5 },
+    ]);
+    machine.missed(0, 12, 2);
+    const { position, lost } = desk.reopened('opened').machine.lane(0);
+    expect({ position, lost }).toEqual({ position: 12, lost: 2 });
   });
 
   it('stores a position that only passes over events of others now and then', () => {

@@ -60,7 +60,7 @@ const FAULTS: readonly Fault[] = [
   },
   {
     is: 'a held event is ready after a restart',
-    found: DIFFERS,
+    found: /and not|disagrees|at once/,
     at: {
       file: 'restore',
       from: 'if (definition.hasKeys) open.set(slot, UNREAD);',
@@ -280,8 +280,26 @@ const FAULTS: readonly Fault[] = [
     found: DIFFERS,
     at: {
       file: 'open-events',
-      from: 'this.counts[state]++; this.dirty[this.lane[slot]] = 1; }',
-      to: 'this.counts[state]++; }',
+      from: 'this.touched[lane] = through; this.dirty[lane] = 1;',
+      to: 'this.touched[lane] = through;',
+    },
+  },
+  {
+    is: 'an event that is done is left out of its row',
+    found: /and not|is open|again/,
+    at: {
+      file: 'open-events',
+      from: 'state === READY || state === HELD || state === LISTED;',
+      to: 'state !== LEASED && state !== WAITING;',
+    },
+  },
+  {
+    is: 'a lease is left out of its row',
+    found: /is left out of its row|and not/,
+    at: {
+      file: 'open-events',
+      from: 'state === READY || state === HELD || state === LISTED;',
+      to: 'state !== FREE;',
     },
   },
   {

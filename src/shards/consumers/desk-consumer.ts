@@ -259,9 +259,8 @@ export class DeskConsumer {
     let first = true;
     for (let lane = 0; lane < this.#lanes; lane++) {
       if ((lanes & (1 << lane)) === 0) continue;
-      if (first && through >= from) this.machine.missed(lane, through - from + 1);
+      this.machine.missed(lane, until, first ? Math.max(0, through - from + 1) : 0);
       first = false;
-      this.machine.passed(lane, until);
     }
     if (through < from) return;
     this.#holesThrough = through;
@@ -320,7 +319,7 @@ export class DeskConsumer {
     for (let lane = 0; lane < this.#lanes; lane++) {
       if (!this.#isNew && !machine.isDirty(lane)) continue;
       const open = machine.store(lane, now);
-      const { storedAcked: acked, redelivered, lost, position } = machine.lane(lane);
+      const { storedAcked: acked, redelivered, lost, rowPosition: position } = machine.lane(lane);
       const counts = { acked, redelivered, lost, leaseNext };
       store.put({ consumer, lane, round, position, at: recordedAt, open, ...counts });
     }

@@ -105,7 +105,8 @@ export const RARE: readonly Game[] = [
     setup: { ...SETUP, ahead: 2 },
     steps: [...begun, turn(1), grant(2, 1), turn(), ...begin(1), endThread, turn(1), turn()],
   },
-  // A dead event comes again, is leased to an HTTP caller, and outlives the process before another one of its key.
+  // A dead event comes again, is leased to an HTTP caller, and outlives the process before others of its key. One of
+  // another key is leased behind them, so that their row lists them.
   {
     setup: { ...SETUP, keys: 2, maxAttempts: 1 },
     steps: [
@@ -114,7 +115,9 @@ export const RARE: readonly Game[] = [
       turn(),
       order('redrive'),
       { do: 'pull', shard: 0, count: 1 },
-      turn(1),
+      turn(3),
+      grant(1),
+      turn(),
       { do: 'restart' },
       grant(1),
       turn(),

@@ -62,6 +62,12 @@ export interface RefCounts {
   readonly lost: number;
 }
 
+/** Whether nothing has become of it since it was read. */
+export function isAsRead({ attempts, losses, lease, waitUntil, ...event }: RefEvent): boolean {
+  const isNew = attempts === 0 && losses === 0 && !event.isRedriven && !event.wasLeased;
+  return isNew && lease === undefined && waitUntil === 0;
+}
+
 export function cloneEvents(events: readonly RefEvent[]): RefEvent[] {
   return events.map((event) => ({ ...event, lease: event.lease && { ...event.lease } }));
 }

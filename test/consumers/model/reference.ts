@@ -84,15 +84,18 @@ export class Reference {
     this.#retry(event, 'lost', now, 0);
   }
 
-  stored(now: number): RefStored {
+  /** With rows up to these positions, behind which the log is read again. */
+  stored(positions: readonly number[], now: number): RefStored {
     const staying = this.events.filter(({ lease }) => lease?.isEnding !== true);
     const acked = this.counts.acked + this.events.length - staying.length;
-    const events = cloneEvents(staying);
+    const events = cloneEvents(
+      staying.filter(({ lane, sequence }) => sequence <= positions[lane]!),
+    );
     // A row has the time that is left. A lease may be overdue whose ack the log had no room for.
     for (const { lease } of events) if (lease) lease.deadline = Math.max(lease.deadline, now);
     return {
       events,
-      positions: [...this.positions],
+      positions: [...positions],
       leaseNext: this.leaseNext,
       counts: { ...this.counts, acked },
     };

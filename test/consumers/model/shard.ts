@@ -8,7 +8,7 @@ import { GATE_RETRY_MS } from '../../../src/protocol/limits/consumers.js';
 import { KeyGates } from '../../../src/shards/consumers/gates/key-gates.js';
 import { type GroupHost, ShardGroups } from './group-acks.js';
 import { Reference } from './reference.js';
-import type { RefDead } from './reference-shapes.js';
+import { isAsRead, type RefDead } from './reference-shapes.js';
 import { countsOf, isSame, listOf, textOf } from './same.js';
 import {
   type Acked,
@@ -382,19 +382,20 @@ export class ShardUnderTest {
       this.#acks.push(ack);
       this.#dead.delete(ack.sequence);
     }
-    const ref = reference.stored(now);
     for (const row of disk.rows.keys()) {
-      if (!machine.isDirty(row)) {
-        ref.positions[row] = disk.ref.positions[row]!;
-        continue;
-      }
+      if (!machine.isDirty(row)) continue;
       const open = machine.store(row, now).slice();
-      const { position, storedAcked: acked, redelivered, lost } = machine.lane(row);
+      const { rowPosition: position, storedAcked: acked, redelivered, lost } = machine.lane(row);
       const ageMs = 0;
       disk.rows[row] = { position, leaseNext, acked, redelivered, lost, ageMs, open, at: now };
       machine.committed(row);
     }
-    disk.ref = ref;
+    const positions = disk.rows.map(({ position }) => position);
+    disk.ref = reference.stored(positions, now);
+    const wrong = reference.events.find(
+      (event) => event.sequence > positions[event.lane]! && !isAsRead(event),
+    );
+    if (wrong !== undefined) this.#fault(`${wrong.sequence} is left out of its row`);
     disk.settled = new Map(this.#settled);
     disk.dead = new Map(this.#dead);
     this.#gates.stored();
