@@ -163,7 +163,10 @@ export class Shard {
     desk.decide(batch);
     const isDirty = desk.isDirty;
     if (batch.handled > 0 || isDirty) this.#commit.begin(desk);
-    if (batch.handled === 0) desk.tell();
+    if (batch.handled === 0) {
+      desk.tell();
+      this.#ringDoorbells();
+    }
     return isDirty;
   }
 
@@ -296,10 +299,10 @@ export class Shard {
     counters[ShardCounter.ephemeral]! += batch.ephemeral;
     counters[ShardCounter.duplicates]! += batch.duplicates;
     counters[ShardCounter.refused]! += batch.overdue + batch.conflicts;
-    // Endpoints read their acks while the deliveries are made.
-    for (const link of this.links) link.ringDoorbell();
-    counters[ShardCounter.delivered]! += this.#delivery.deliver(batch, this.delivered);
     this.desk?.tell();
+    // Endpoints read their acks and leases while the deliveries are made.
+    this.#ringDoorbells();
+    counters[ShardCounter.delivered]! += this.#delivery.deliver(batch, this.delivered);
     batch.release();
     if (this.#tail === undefined) this.#advance(this.#log.head);
   }
@@ -339,8 +342,12 @@ export class Shard {
     if (this.desk !== undefined) worked = this.desk.readAhead() || worked;
     this.#subscriptions.notifyDropped();
     worked = this.#maintain() || worked;
-    for (const link of this.links) link.ringDoorbell();
+    this.#ringDoorbells();
     return worked;
+  }
+
+  #ringDoorbells(): void {
+    for (const link of this.links) link.ringDoorbell();
   }
 
   #flushLinks(): boolean {
