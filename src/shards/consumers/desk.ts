@@ -167,7 +167,8 @@ export class Desk implements DeskView {
       if (consumer.machine.nextDue <= now) consumer.machine.expire(now);
       left -= consumer.lease(left, now);
     }
-    if (this.#hasChanged) this.#news.touch(now);
+    // Events that were only read are no change of a row, and may be blocked.
+    if (batch.appended > 0 || this.#hasChanged) this.#news.touch(now);
   }
 
   /** Whether there is something to commit now. */
@@ -251,7 +252,9 @@ export class Desk implements DeskView {
 
   /** Reads ahead for consumers that are behind; true if it did anything. */
   readAhead(): boolean {
-    return this.#reader.step(this.roster.listed);
+    const hasRead = this.#reader.step(this.roster.listed);
+    if (hasRead) this.#news.touch(this.now());
+    return hasRead;
   }
 
   /** Retention has removed events: those that were open are lost. */
