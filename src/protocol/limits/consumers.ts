@@ -25,6 +25,8 @@ export const CONSUMER_AHEAD = 10_000;
 export const CONSUMER_AHEAD_MAX = 100_000;
 /** The bytes of records that one shard keeps in memory for all consumers, to lease them; others are read again. */
 export const CONSUMER_RECORD_BYTES_MAX = 16 * MIB;
+/** As many of these bytes may be records of events that a consumer has not come to because enough of them are open. */
+export const CONSUMER_BACKLOG_BYTES_MAX = 12 * MIB;
 /** How many patterns `priority` may have; each is a lane, and the rest of the events is one more. */
 export const PRIORITIES_MAX = 8;
 

@@ -15,12 +15,15 @@ import { laneOf, lanesOf, machineDefinition, restoredLanes } from './consumer-la
 import { ConsumerTidings } from './consumer-tidings.js';
 import { DeadChanges } from './dead-changes.js';
 import { ConsumerGates, type SharedGates } from './gates/consumer-gates.js';
+import { Backlog } from './reading/backlog.js';
+import type { EventFinder } from './reading/event-finder.js';
 import { type KeyOf, keyOf } from './reading/event-key.js';
 import type { PrunedScan } from './reading/pruned-scan.js';
 
 export interface ConsumerHost {
   readonly store: ShardConsumers;
   readonly gates: SharedGates;
+  readonly events: EventFinder;
   /** Whether the log has the event, and the filter, if it has changed, still matches it. */
   examine(consumer: DeskConsumer, sequence: number): Examined;
 }
@@ -50,6 +53,8 @@ export class DeskConsumer {
   readLane = 0;
   readonly machine: ConsumerMachine;
   readonly dead: DeadChanges;
+  /** Of a consumer with one lane. */
+  readonly backlog: Backlog;
   readonly tidings = new ConsumerTidings();
   /** Set when the machine is made, which tells of nothing before. */
   #gates!: ConsumerGates;
@@ -75,6 +80,7 @@ export class DeskConsumer {
     this.entry = entry;
     this.predicate = compilePredicate(definition.filter);
     this.dead = new DeadChanges(entry.id, host.store);
+    this.backlog = new Backlog(host.events);
     this.#keyOf = keyOf(definition.order);
     this.#lanes = lanesOf(definition);
     this.#hasStaleRows = stored.some(({ lane }) => lane >= this.#lanes);
@@ -183,6 +189,7 @@ export class DeskConsumer {
       const { filter } = entry.definition;
       this.hasOtherFilter ||= JSON.stringify(definition.filter) !== JSON.stringify(filter);
       this.predicate = compilePredicate(entry.definition.filter);
+      this.backlog.clear();
       this.#keyOf = keyOf(entry.definition.order);
       const lanes = lanesOf(entry.definition);
       this.machine.redefine(machineDefinition(entry.definition));
@@ -200,11 +207,13 @@ export class DeskConsumer {
   end(): void {
     this.machine.seek(new Array<number>(this.#lanes).fill(0));
     this.#gates.inFlight.end();
+    this.backlog.clear();
   }
 
   #seek(position: number): void {
     this.dead.forgetRedriven((sequence) => this.machine.isOpen(sequence));
     this.machine.seek(new Array<number>(this.#lanes).fill(position));
+    this.backlog.clear();
     this.prunedScan = undefined;
     this.#holesThrough = 0;
     this.#isNew = true;
@@ -221,20 +230,26 @@ export class DeskConsumer {
         this.#current |= 1 << lane;
       }
     }
-    return this.#current !== 0;
+    if (this.#current !== 0 || this.#lanes > 1 || this.isStuck) this.backlog.close();
+    else this.backlog.begin(head);
+    return this.#current !== 0 || this.backlog.isOpen;
   }
 
   /** An event of the batch whose topic matches. Returns whether it is open now, and more events are than tokens. */
   see(sequence: number, view: EventRecordView): boolean {
     const lane = this.#lanes === 1 ? 0 : this.laneOf(view.topic);
     const bit = 1 << lane;
-    if ((this.#current & bit) === 0) return false;
-    if (!this.wantsMore(lane)) {
+    if ((this.#current & bit) !== 0 && !this.wantsMore(lane)) {
       this.machine.passed(lane, sequence - 1);
       this.#current ^= bit;
+      if (this.#lanes === 1) this.backlog.begin(sequence - 1);
+    }
+    const isCurrent = (this.#current & bit) !== 0;
+    if (!(isCurrent || this.backlog.isOpen) || !this.matches(view)) return false;
+    if (!isCurrent) {
+      this.backlog.add(sequence, view);
       return false;
     }
-    if (!this.matches(view)) return false;
     this.machine.read(lane, sequence, this.#keyOf(view));
     return this.machine.hasWaiting;
   }
@@ -244,6 +259,7 @@ export class DeskConsumer {
       if ((this.#current & (1 << lane)) !== 0) this.machine.passed(lane, through);
     }
     this.#current = 0;
+    this.backlog.end(through);
   }
 
   matches(view: EventRecordView): boolean {

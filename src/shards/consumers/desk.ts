@@ -222,7 +222,7 @@ export class Desk implements DeskView {
   /** The batch was refused: its events never were. What else was decided stands, and is stored by itself later. */
   refused(): void {
     this.events.end();
-    this.events.forget();
+    this.#forgetRecords();
     this.groupAcks.refused();
     for (const { machine } of this.roster.listed) machine.undoAfter(this.log.head);
   }
@@ -260,13 +260,18 @@ export class Desk implements DeskView {
   /** Retention has removed events: those that were open are lost. */
   pruned(): void {
     const { prunedThrough } = this.log;
-    this.events.forget();
+    this.#forgetRecords();
     let first: number | undefined;
     for (const consumer of this.roster.listed) {
       if (consumer.floor >= prunedThrough) continue;
       first ??= this.#firstSequence();
       consumer.pruned(first);
     }
+  }
+
+  #forgetRecords(): void {
+    this.events.forget();
+    for (const { backlog } of this.roster.listed) backlog.clear();
   }
 
   /** True if a turn would find work now. */
@@ -313,6 +318,7 @@ export class Desk implements DeskView {
     const host = {
       store: this.store,
       gates: this.#gates,
+      events: this.events,
       examine: (of: DeskConsumer, sequence: number): Examined => this.#examine(of, sequence),
     };
     // After a loss of power the log may end before the position at which the consumer was made.
@@ -334,9 +340,9 @@ export class Desk implements DeskView {
 
   #examine(consumer: DeskConsumer, sequence: number): Examined {
     if (sequence > this.log.head) return 'there';
-    if (!this.events.has(sequence) && this.#examined++ >= CONSUMER_READ_EVENTS_PER_TURN) {
-      return 'later';
-    }
+    if (this.events.kept(sequence) !== undefined) {
+      if (!consumer.hasOtherFilter) return 'there';
+    } else if (this.#examined++ >= CONSUMER_READ_EVENTS_PER_TURN) return 'later';
     const found = this.events.find(sequence, consumer.id);
     if (found === undefined) return 'gone';
     if (!consumer.hasOtherFilter) return 'there';

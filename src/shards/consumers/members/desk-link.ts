@@ -125,10 +125,12 @@ export class DeskLink<Member> {
     // The log has lost the event since it was leased: the lease runs out, and the event is then found to be gone.
     if (event === undefined) return true;
     const { attempt, deadline, isAlone, isDetached } = telling;
-    return end.trySend(DELIVERY_LEASE, LEASE_EVENT + event.length, (bytes, offset) => {
+    const isSent = end.trySend(DELIVERY_LEASE, LEASE_EVENT + event.length, (bytes, offset) => {
       const flags = (isAlone ? LEASE_ALONE : 0) | (isDetached ? LEASE_DETACHED : 0);
       writeLease(bytes, offset, member, sequence, lease, attempt, deadline, flags);
       event.bytes.copy(bytes, offset + LEASE_EVENT, event.offset, event.offset + event.length);
     });
+    if (isSent) events.used(sequence);
+    return isSent;
   }
 }

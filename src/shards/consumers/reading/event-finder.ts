@@ -1,5 +1,8 @@
 import { BusError } from '../../../protocol/errors.js';
-import { CONSUMER_RECORD_BYTES_MAX } from '../../../protocol/limits/consumers.js';
+import {
+  CONSUMER_BACKLOG_BYTES_MAX,
+  CONSUMER_RECORD_BYTES_MAX,
+} from '../../../protocol/limits/consumers.js';
 import { EventRecordView } from '../../../record/event-record.js';
 import type { ShardConsumers } from '../../../store/consumer-states.js';
 import type { ShardLog } from '../../../store/shard-log.js';
@@ -47,9 +50,21 @@ export class EventFinder {
     this.#cache.add(sequence, bytes, offset, length);
   }
 
-  /** Whether the record is at hand, so that it costs no read. */
-  has(sequence: number): boolean {
-    return this.#cache.find(sequence) !== undefined;
+  /** The same for one that is wanted later; false if that would take the room of others. */
+  keepIfRoom(sequence: number, bytes: Buffer, offset: number, length: number): boolean {
+    if (!this.#cache.hasRoom(length, CONSUMER_BACKLOG_BYTES_MAX)) return false;
+    this.#cache.add(sequence, bytes, offset, length);
+    return true;
+  }
+
+  /** A record that was kept was used, or is wanted no more. */
+  used(sequence: number): void {
+    this.#cache.used(sequence);
+  }
+
+  /** A record that is at hand, so that it costs no read. */
+  kept(sequence: number): FoundEvent | undefined {
+    return this.#cache.find(sequence);
   }
 
   /** The log has lost events. */

@@ -16,6 +16,8 @@ export type ConsumersOf = (topic: string) => readonly DeskConsumer[];
 
 /** Order `none` has no events to read again, and other orders have one lane. */
 const KEYED_LANE = 0;
+/** Of a consumer that has a backlog. */
+const ONLY_LANE = 0;
 
 export class LaneReader {
   readonly #log: ShardLog;
@@ -97,12 +99,14 @@ export class LaneReader {
     const { head } = this.#log;
     const lane = this.#nextLane(consumer, head);
     if (lane < 0) return 0;
-    const { machine } = consumer;
+    const { machine, backlog } = consumer;
     const after = machine.lane(lane).position;
+    if (backlog.covers(after)) return this.#takeBacklog(consumer, limit);
+    const until = Math.min(head, backlog.startFor(after));
     let reading = lanesFrom(consumer, after, head);
     let last = after;
     let isHole = false;
-    const request = { after, limit, limitBytes: CATCH_UP_BYTES_PER_STEP };
+    const request = { after, until, limit, limitBytes: CATCH_UP_BYTES_PER_STEP };
     const read = this.#log.read(request, ({ sequence, bytes, offset }) => {
       isHole = sequence > last + 1 && consumer.prunedSeen !== this.#log.prunedEvents;
       if (isHole) {
@@ -114,13 +118,31 @@ export class LaneReader {
       last = sequence;
       return undefined;
     });
-    // Events just before the head may have been pruned: no read shows them.
-    if (read === 0 && !isHole && last < head) {
-      if (consumer.prunedSeen === this.#log.prunedEvents) last = head;
-      else this.#beginScan(consumer, last, head);
+    // Events just before the end may have been pruned: no read shows them.
+    if (read === 0 && !isHole && last < until) {
+      if (consumer.prunedSeen === this.#log.prunedEvents) last = until;
+      else this.#beginScan(consumer, last, until);
     }
     this.#pass(consumer, reading, last);
     return Math.max(1, read);
+  }
+
+  /** Reads on from events whose records are at hand. */
+  #takeBacklog(consumer: DeskConsumer, limit: number): number {
+    const { machine, backlog } = consumer;
+    for (let taken = 0; taken < limit; taken++) {
+      const next = backlog.next(machine.lane(ONLY_LANE).position);
+      const found = next > backlog.through ? undefined : this.#events.kept(next);
+      if (next > backlog.through) machine.passed(ONLY_LANE, backlog.through);
+      else if (found === undefined) backlog.clear();
+      else if (consumer.wantsMore(ONLY_LANE)) {
+        machine.read(ONLY_LANE, next, consumer.keyOf(this.#view.wrap(found.bytes, found.offset)));
+        backlog.take();
+        continue;
+      } else machine.passed(ONLY_LANE, next - 1);
+      return taken + 1;
+    }
+    return limit;
   }
 
   /** Returns the lanes, as bits, that take more. */
