@@ -190,6 +190,7 @@ export class Lane {
   #ending(list: SlotList): number {
     let ending = 0;
     for (let slot = list.first; slot >= 0; slot = list.after(slot)) {
+      if (this.#open.isUntouched(slot)) break;
       if (this.#open.has(slot, ENDING)) ending++;
     }
     return ending;
