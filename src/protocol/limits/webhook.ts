@@ -19,9 +19,13 @@ export const WEBHOOK_ANSWER_BYTES_MAX = 64 * KIB;
 export const WEBHOOK_EXCERPT_BYTES_MAX = 512;
 /** The bytes of an answer's head. */
 export const WEBHOOK_HEAD_BYTES_MAX = 16 * KIB;
-/** How long a connection without a request is kept, shorter than most servers keep theirs, and how many of a host are. */
+/**
+ * How long a connection without a request is kept, shorter than most servers keep theirs; how many of a host are, and how
+ * many of all hosts of a protocol together.
+ */
 export const WEBHOOK_IDLE_MS = 4000;
 export const WEBHOOK_IDLE_SOCKETS_MAX = 64;
+export const WEBHOOK_IDLE_SOCKETS_OF_ALL_MAX = 256;
 /** How many secrets an endpoint may have at once, and the bytes of the key in one. */
 export const WEBHOOK_SECRETS_MAX = 8;
 export const WEBHOOK_KEY_BYTES_MIN = 24;

@@ -20,12 +20,21 @@ const NAMED: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Where clouds answer with their machines' credentials or settings, outside of the link-local ranges: AWS over IPv6, Azure
- * (a public address), Alibaba, Oracle. None of them is reached because a wider network is allowed by its name.
+ * Where clouds answer with their machines' credentials or settings, outside of the link-local ranges. None of them is
+ * reached because a wider network is allowed by its name.
  */
-const METADATA = ['fd00:ec2::254', '168.63.129.16', '100.100.100.200', '192.0.0.192'].map(
-  (address) => ipaddr.parse(address).toNormalizedString(),
-);
+const METADATA = [
+  // AWS over IPv6: the machine's (::254), those of its pods (::23), its names and its time.
+  'fd00:ec2::/32',
+  // Google, Oracle and Scaleway over IPv6.
+  'fd20:ce::254/128',
+  'fd00:c1::a9fe:a9fe/128',
+  'fd00:42::42/128',
+  // Azure (a public address), Alibaba, Oracle.
+  '168.63.129.16/32',
+  '100.100.100.200/32',
+  '192.0.0.192/32',
+].map((text) => networkOf(text)!);
 
 const PUBLIC_V6 = ipaddr.IPv6.parseCIDR('2000::/3');
 
@@ -49,7 +58,7 @@ export class AddressPolicy {
     if (isWithin(address, this.#networks)) return undefined;
     const inner = embedded(address);
     if (inner !== undefined) return this.fault(inner.toString());
-    if (METADATA.includes(address.toNormalizedString())) return "a cloud's address of settings";
+    if (isWithin(address, METADATA)) return "a cloud's address of settings";
     if (isWithin(address, this.#named)) return undefined;
     return rangeFault(address);
   }

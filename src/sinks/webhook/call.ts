@@ -13,6 +13,8 @@ import {
 } from '../../protocol/limits/webhook.js';
 import { codeOf, errorOf } from '../../protocol/thrown.js';
 import type { AddressPolicy } from './addresses.js';
+import { type Agents, agentsOf } from './agents.js';
+import { isOfOtherProtocol } from './ports.js';
 import { excerptOf } from './verdict.js';
 
 /**
@@ -35,7 +37,7 @@ export interface Answer {
 
 export class Caller {
   readonly #policy: AddressPolicy;
-  readonly #agents: { readonly 'http:': http.Agent; readonly 'https:': https.Agent };
+  readonly #agents: Agents;
 
   constructor(policy: AddressPolicy, resolve: Resolve = systemResolve, ca?: string) {
     this.#policy = policy;
@@ -45,14 +47,19 @@ export class Caller {
       maxFreeSockets: WEBHOOK_IDLE_SOCKETS_MAX,
       lookup: checkedLookup(policy, resolve),
     };
-    this.#agents = {
-      'http:': new http.Agent(options),
-      'https:': new https.Agent({ ...options, ...(ca === undefined ? {} : { ca }) }),
-    };
+    this.#agents = agentsOf(options, ca);
   }
 
-  /** Checks a URL whose host is an address, which a socket connects to without a look-up. @throws BusError `ADDRESS_REFUSED` */
-  assertLiteral({ hostname }: URL): void {
+  /**
+   * Checks what a URL says without a look-up: its port, and a host that is an address, to which a socket connects at once.
+   *
+   * @throws BusError `ADDRESS_REFUSED`
+   */
+  assertUrl({ hostname, port }: URL): void {
+    if (isOfOtherProtocol(port)) {
+      const message = `port ${port} is another protocol's: no call goes there`;
+      throw new BusError('ADDRESS_REFUSED', message, { details: { host: hostname, port } });
+    }
     const host = hostname.replace(/^\[|\]$/g, '');
     if (isIP(host) !== 0) assertPermitted(this.#policy, host, [host]);
   }
@@ -68,7 +75,7 @@ export class Caller {
     body: string,
     signal: AbortSignal,
   ): Promise<Answer> {
-    this.assertLiteral(url);
+    this.assertUrl(url);
     signal.throwIfAborted();
     const isSecure = url.protocol === 'https:';
     const options: RequestOptions = {
@@ -138,7 +145,7 @@ async function readAnswer(message: IncomingMessage): Promise<Answer> {
     status: statusCode,
     statusText: excerptOf(Buffer.from(statusMessage)),
     retryAfter: headers['retry-after'],
-    location: headers.location,
+    location: headers.location && excerptOf(Buffer.from(headers.location)),
     excerpt: excerptOf(Buffer.concat(kept)),
   };
 }

@@ -22,3 +22,12 @@ export async function withSignal<T>(
     for (const signal of others) signal.removeEventListener('abort', onAbort);
   }
 }
+
+/** Rejects with the signal's reason once it aborts. For signals that end with their call. */
+export function rejectedBy(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+}

@@ -2,7 +2,6 @@ import { setMaxListeners } from 'node:events';
 import { CLOUD_EVENT_TYPE, cloudEventText } from '../../protocol/cloud-event.js';
 import type { ConsumerDefinition, Delivery } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
-import type { Event } from '../../protocol/event.js';
 import { idFault } from '../../protocol/event-fields.js';
 import { REASON_LENGTH_MAX } from '../../protocol/limits/consumers.js';
 import { WEBHOOK_STOP_MS } from '../../protocol/limits/webhook.js';
@@ -15,7 +14,7 @@ import { whenAborted } from '../when-aborted.js';
 import { AddressPolicy } from './addresses.js';
 import { type Answer, Caller } from './call.js';
 import { EndpointNotes } from './endpoint-notes.js';
-import { withSignal } from './limited-signal.js';
+import { rejectedBy, withSignal } from './limited-signal.js';
 import { signedHeaders } from './signature.js';
 import { retryAfterMs, verdictOf } from './verdict.js';
 import {
@@ -70,7 +69,7 @@ class Webhook<P> {
     setMaxListeners(0, this.#cut.signal);
     this.#life = new SinkLife('webhook', options);
     this.#caller = new Caller(new AddressPolicy(allow), resolve, ca);
-    if (typeof endpoint !== 'function') this.#caller.assertLiteral(endpoint.url);
+    if (typeof endpoint !== 'function') this.#caller.assertUrl(endpoint.url);
   }
 
   start(): Sink<WebhookInfo> {
@@ -91,6 +90,8 @@ class Webhook<P> {
     this.#definition = definition;
     const run = consumer.run((delivery) => this.#handle(delivery), {
       concurrency,
+      // A lease begins with its request, so that it outlasts the request.
+      prefetch: false,
       name: this.#life.name,
     });
     this.#life.begin();
@@ -116,7 +117,7 @@ class Webhook<P> {
   }
 
   async #deliver(delivery: Delivery<P>): Promise<void> {
-    const endpoint = await this.#endpointOf(delivery.event);
+    const endpoint = await this.#endpointOf(delivery);
     if (endpoint === undefined) return this.#finish(delivery);
     const pauseMs = this.#notes.pauseMs(endpoint.url, Date.now());
     if (pauseMs === Number.POSITIVE_INFINITY) return this.#leave(delivery, endpoint);
@@ -176,10 +177,14 @@ class Webhook<P> {
     return delivery.nak({ count: false });
   }
 
-  async #endpointOf(event: Event<P>): Promise<ParsedEndpoint | undefined> {
-    const { endpoint } = this.#options;
+  /** The function of the app has as long as a request, and does not hold up the sink's end. */
+  async #endpointOf({ event, signal }: Delivery<P>): Promise<ParsedEndpoint | undefined> {
+    const { endpoint, timeoutMs } = this.#options;
     if (typeof endpoint !== 'function') return endpoint;
-    const found = await endpoint(event);
+    const late = (): Error => new Error(`no endpoint was named within ${timeoutMs} ms`);
+    const found = await withSignal([signal, this.#cut.signal], timeoutMs, late, (limited) =>
+      Promise.race([endpoint(event), rejectedBy(limited)]),
+    );
     return found === undefined ? undefined : parseEndpoint(found);
   }
 

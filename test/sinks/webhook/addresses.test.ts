@@ -41,6 +41,14 @@ describe('an address that a webhook may call', () => {
     ['198.51.100.1', /reserved/],
     ['203.0.113.1', /reserved/],
     ['168.63.129.16', /cloud/],
+    ['192.88.99.1', /reserved/],
+    ['::ffff:0:7f00:1', /reserved/],
+    ['2001:20::1', /reserved/],
+    ['3fff::1', /reserved/],
+    ['fd00:ec2::23', /cloud/],
+    ['fd20:ce::254', /cloud/],
+    ['fd00:c1::a9fe:a9fe', /cloud/],
+    ['fd00:42::42', /cloud/],
     ['100.100.100.200', /cloud/],
     ['::', /unspecified/],
     ['::1', /loopback/],
@@ -90,7 +98,17 @@ describe('a network that is allowed', () => {
     for (const one of ['10.9.9.9', '172.20.0.1', '192.168.0.1', 'fd00::1', '127.0.0.1', '::1']) {
       expect(named.fault(one), one).toBeUndefined();
     }
-    for (const other of ['169.254.169.254', 'fd00:ec2::254', '::ffff:169.254.169.254', '0.0.0.0']) {
+    for (const other of [
+      '169.254.169.254',
+      '::ffff:169.254.169.254',
+      'fe80::a9fe:a9fe',
+      'fd00:ec2::254',
+      'fd00:ec2::23',
+      'fd20:ce::254',
+      'fd00:c1::a9fe:a9fe',
+      'fd00:42::42',
+      '0.0.0.0',
+    ]) {
       expect(named.fault(other), other).toBeDefined();
     }
     expect(new AddressPolicy(['169.254.169.254/32']).fault('169.254.169.254')).toBeUndefined();

@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+import { WEBHOOK_IDLE_SOCKETS_OF_ALL_MAX } from '../../../src/protocol/limits/webhook.js';
 import { AddressPolicy } from '../../../src/sinks/webhook/addresses.js';
 import { Caller, type Resolve } from '../../../src/sinks/webhook/call.js';
 import { temporaryDirectory } from '../../bus/support/open.js';
+import { until } from '../../bus/support/wait.js';
 import { makeCertificate } from '../../gateway/support/certificates.js';
 import { neededCommand } from '../../support/needed-command.js';
 import { startReceiver } from './support/receiver.js';
@@ -26,9 +28,8 @@ function callerOf(allowed: readonly string[], resolve?: Resolve): Caller {
   return caller;
 }
 
-const never = new AbortController().signal;
 const post = (caller: Caller, url: string): Promise<unknown> =>
-  caller.post(new URL(url), {}, '{}', never);
+  caller.post(new URL(url), {}, '{}', new AbortController().signal);
 
 const openssl = neededCommand('openssl', 'webhooks over TLS');
 
@@ -70,6 +71,18 @@ describe('a request', () => {
     'http://[fd00:ec2::254]/latest/meta-data/',
     'http://10.0.0.1/',
     'http://①②⑦.0.0.1/',
+    'http://127.0.0.1./',
+    'http://127。0。0。1/',
+    'http://[::127.0.0.1]/',
+    'http://[::ffff:0:127.0.0.1]/',
+    'http://[2001:0:7f00:1::]/',
+    'http://[fe80::1]/',
+    'http://[fd12::1]/',
+    'http://100.64.0.1/',
+    // Ports of other protocols, also of hosts that nobody has looked up.
+    'http://hooks.example:25/',
+    'https://hooks.example:22/',
+    'http://93.184.215.14:6667/',
   ])('to %s is refused without a look-up', async (url) => {
     const caller = callerOf([], () => Promise.reject(new Error('looked up')));
     await expect(post(caller, url)).rejects.toMatchObject({ code: 'ADDRESS_REFUSED' });
@@ -81,6 +94,14 @@ describe('a request', () => {
     await expect(post(caller, `http://${host}:${receiver.port}/`)).rejects.toMatchObject({
       code: 'ADDRESS_REFUSED',
     });
+    expect(receiver.connections).toBe(0);
+  });
+
+  it('to localhost. goes nowhere, whether the system knows that name or not', async () => {
+    const receiver = await startReceiver();
+    await expect(post(callerOf([]), `http://localhost.:${receiver.port}/`)).rejects.toThrow(
+      /loopback|ENOTFOUND|EAI_AGAIN/,
+    );
     expect(receiver.connections).toBe(0);
   });
 
@@ -120,18 +141,33 @@ describe('a request', () => {
     await expect(post(failing, 'http://nobody.example/')).rejects.toThrow('SERVFAIL');
   });
 
-  it('uses no proxy of the environment', async () => {
-    const proxy = await startReceiver();
+  it('uses a kept connection only for its host, and judges the other host by its own address', async () => {
     const receiver = await startReceiver();
-    const before = { ...process.env };
-    process.env.HTTP_PROXY = `http://127.0.0.1:${proxy.port}`;
-    process.env.NODE_USE_ENV_PROXY = '1';
-    try {
-      await post(callerOf(['loopback']), receiver.url);
-    } finally {
-      process.env = before;
+    let isMoved = false;
+    const caller = callerOf(['127.0.0.1'], async (host) =>
+      host === 'first.example' && !isMoved ? ['127.0.0.1'] : ['10.0.0.1'],
+    );
+    await post(caller, `http://first.example:${receiver.port}/`);
+    const other = post(caller, `http://other.example:${receiver.port}/`);
+    await expect(other).rejects.toMatchObject({ code: 'ADDRESS_REFUSED' });
+    // The name leads to another address by now; the connection still goes to the one that was checked.
+    isMoved = true;
+    await post(caller, `http://first.example:${receiver.port}/`);
+    expect([receiver.connections, receiver.received.length]).toEqual([1, 2]);
+  });
+
+  it('leaves a bounded number of idle connections, however many hosts there are', async () => {
+    const receiver = await startReceiver();
+    const caller = callerOf(['loopback'], async () => ['127.0.0.1']);
+    for (let from = 0; from < 320; from += 32) {
+      const some = Array.from({ length: 32 }, (_, at) => `host${from + at}.example`);
+      await Promise.all(some.map((host) => post(caller, `http://${host}:${receiver.port}/`)));
     }
-    expect([proxy.received.length, receiver.received.length]).toEqual([0, 1]);
+    expect(receiver.connections).toBe(320);
+    await until('the others are closed', () => receiver.open <= WEBHOOK_IDLE_SOCKETS_OF_ALL_MAX);
+    // Those that are kept are used.
+    await post(caller, `http://host0.example:${receiver.port}/`);
+    expect([receiver.connections, receiver.open > 200]).toEqual([320, true]);
   });
 
   it('sends nothing where the answer to its look-up is refused, not even a datagram', async () => {

@@ -23,6 +23,8 @@ export interface Receiver {
   readonly port: number;
   readonly received: Received[];
   connections: number;
+  /** How many connections are open now. */
+  readonly open: number;
   close(): Promise<void>;
 }
 
@@ -37,6 +39,7 @@ export const answer =
 export async function startReceiver(respond: Respond = accept): Promise<Receiver> {
   const received: Received[] = [];
   const sockets = new Map<Socket, number>();
+  let openNow = 0;
   const server = createServer((request, response) => {
     void take(request, sockets.get(request.socket)!).then((one) => {
       received.push(one);
@@ -45,6 +48,8 @@ export async function startReceiver(respond: Respond = accept): Promise<Receiver
   });
   server.on('connection', (socket) => {
     sockets.set(socket, receiver.connections++);
+    socket.once('close', () => openNow--);
+    openNow++;
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -53,6 +58,9 @@ export async function startReceiver(respond: Respond = accept): Promise<Receiver
     port,
     received,
     connections: 0,
+    get open() {
+      return openNow;
+    },
     close: async () => {
       open.delete(receiver);
       for (const socket of sockets.keys()) socket.destroy();
