@@ -20,6 +20,7 @@ import type {
   OpenConsumerRequest,
   OpenEntriesPage,
   SentLetters,
+  TakeLetters,
 } from './consumer-shapes.js';
 import { fields, isList, isNull, isNumber, isPosition, isText, isTrueOrFalse } from './shapes.js';
 
@@ -95,10 +96,10 @@ export const CONSUMER_CALLS = {
     fields<{ readonly isFound: boolean }>({ isFound: isTrueOrFalse }),
     true,
   ),
-  /** The oldest letters that are due, of all consumers. */
+  /** The oldest letters that are due. */
   takeLetters: by(
     'shard',
-    fields<{ readonly limit: number }>({ limit: isNumber }),
+    fields<TakeLetters>({ limit: isNumber, except: isList }),
     fields<{ readonly letters: readonly DueLetter[] }>({ letters: isList }),
   ),
   /** These letters are published, and those never will be; answered when that is stored. */

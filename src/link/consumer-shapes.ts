@@ -223,8 +223,14 @@ export interface DueLetter extends OfConsumer {
   readonly record: string | null;
 }
 
-/** Of consumers by their ids. */
-export type SentLetter = readonly [consumer: string, sequence: number];
+export interface TakeLetters {
+  readonly limit: number;
+  /** The ids of consumers whose letters are left out. */
+  readonly except: readonly string[];
+}
+
+/** Of consumers by their ids; `times` as in `DueLetter`. */
+export type SentLetter = readonly [consumer: string, sequence: number, times: number];
 
 /** What became of letters that were due. */
 export interface SentLetters {

@@ -19,8 +19,8 @@ export function consumerBus(core: BusCore, endpoint: Endpoint): ConsumerBus {
     publish: publishSystem,
     report,
     shards: core.controls.length,
-    takeLetters: async (shard, limit) => {
-      const { letters } = await callShard(shard, 'takeLetters', () => ({ limit }));
+    takeLetters: async (shard, limit, except) => {
+      const { letters } = await callShard(shard, 'takeLetters', () => ({ limit, except }));
       return letters;
     },
     lettersSent: (shard, sent, kept) => callShard(shard, 'lettersSent', () => ({ sent, kept })),

@@ -51,8 +51,14 @@ export interface ShardConsumers {
   deadCount(consumer: string): number;
   /** How many letters are due. */
   lettersDueCount(consumer: string): number;
-  /** The oldest dead events whose letter is due, of all consumers, as `dead` limits them. @throws as `dead` */
-  lettersDue(limit: number): StoredDeadEvent[];
+  /**
+   * The oldest dead events whose letter is due, as `dead` limits them: of all consumers, or those that are wanted.
+   * @throws as `dead`
+   */
+  lettersDue(
+    limit: number,
+    isWanted?: (consumer: string, sequence: number) => boolean,
+  ): StoredDeadEvent[];
   /** Dead events that were forgotten since the log was opened, the oldest first, because there were too many. */
   readonly deadForgotten: number;
 }

@@ -144,6 +144,8 @@ function addDeadChecks(checks: Checks): void {
     await node.decide();
     deepStrictEqual(sequencesOf(consumers.lettersDue(10)), [3, 4]);
     deepStrictEqual(sequencesOf(consumers.lettersDue(1)), [3]);
+    const behind = (consumer: string, sequence: number) => consumer === 'one' && sequence > 3;
+    deepStrictEqual(sequencesOf(consumers.lettersDue(1, behind)), [4]);
     strictEqual(consumers.deadCount('one'), 3);
     deepStrictEqual([consumers.lettersDueCount('one'), consumers.lettersDueCount('two')], [2, 0]);
     deepStrictEqual([consumers.redriven('one'), consumers.redriven('two')], [[2], []]);

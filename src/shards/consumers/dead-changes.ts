@@ -56,13 +56,21 @@ export class DeadChanges {
     this.#states.set(sequence, REDRIVEN);
   }
 
-  letterSent(sequence: number): void {
-    if (this.stateOf(sequence) === LETTER_DUE) this.#states.set(sequence, LETTER_SENT);
+  /** `times`: of which of its deaths the letter tells. */
+  letterSent(sequence: number, times: number): void {
+    if (this.#isDue(sequence, times)) this.#states.set(sequence, LETTER_SENT);
   }
 
   /** No letter is wanted, or it can never be published. */
-  letterKept(sequence: number): void {
-    if (this.stateOf(sequence) === LETTER_DUE) this.#states.set(sequence, NO_LETTER_WANTED);
+  letterKept(sequence: number, times: number): void {
+    if (this.#isDue(sequence, times)) this.#states.set(sequence, NO_LETTER_WANTED);
+  }
+
+  /** The letter of this death: the event may have been redriven meanwhile, and have died again. */
+  #isDue(sequence: number, times: number): boolean {
+    if (this.stateOf(sequence) !== LETTER_DUE) return false;
+    const [event] = this.#store.dead(this.#consumer, sequence - 1, 1);
+    return event?.sequence === sequence && event.times === times;
   }
 
   /** The event is done, or lost: it is not dead any more, and not to be redriven. */

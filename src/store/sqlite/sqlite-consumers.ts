@@ -75,8 +75,11 @@ export class SqliteConsumers implements ShardConsumers {
     return this.#dead.countOf(consumer);
   }
 
-  lettersDue(limit: number): StoredDeadEvent[] {
-    return this.#health.guard('reading', () => this.#dead.due(limit));
+  lettersDue(
+    limit: number,
+    isWanted?: (consumer: string, sequence: number) => boolean,
+  ): StoredDeadEvent[] {
+    return this.#health.guard('reading', () => this.#dead.due(limit, isWanted));
   }
 
   get deadForgotten(): number {

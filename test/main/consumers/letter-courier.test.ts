@@ -21,16 +21,19 @@ function rig(due: DueLetter[]) {
   const bus = {
     shards: 1,
     limit: 64,
-    takeLetters: async (_shard: number, limit: number) => due.slice(0, Math.min(limit, bus.limit)),
+    takeLetters: async (_shard: number, limit: number, except: readonly string[]) =>
+      due.filter(({ consumer }) => !except.includes(consumer)).slice(0, Math.min(limit, bus.limit)),
     lettersSent: async (
       _shard: number,
       sent: readonly SentLetter[],
       kept: readonly SentLetter[],
     ): Promise<unknown> => {
       for (const [what, letters] of Object.entries({ sent, kept })) {
-        for (const [consumer, sequence] of letters) {
+        for (const [consumer, sequence, times] of letters) {
           told.push(`${what} ${sequence}`);
-          const at = due.findIndex((one) => one.consumer === consumer && one.sequence === sequence);
+          const at = due.findIndex(
+            (one) => one.consumer === consumer && one.sequence === sequence && one.times === times,
+          );
           if (at >= 0) due.splice(at, 1);
         }
       }
@@ -105,12 +108,62 @@ describe('the courier of dead letters', () => {
     expect(tries).toBeGreaterThan(12);
     expect(tries).toBeLessThan(20);
     expect(reported).toMatchObject([
-      { code: 'STORE_FULL', message: 'dead letters of shard 0 wait: no room' },
+      { code: 'STORE_FULL', message: "dead letters of consumer 'mailer' in shard 0 wait: no room" },
     ]);
     bus.publishLetter = publishLetter;
     await vi.advanceTimersByTimeAsync(LETTER_RETRY_MS_MAX);
     expect(told).toEqual(['sent 1', 'sent 2']);
     expect(published.filter((id) => id!.endsWith('-2-1'))).toHaveLength(1);
+  });
+
+  it('publishes the letters of others that lie behind any number which cannot be published', async () => {
+    const { courier, bus, due, senders, told, reported } = rig(letters(200));
+    const other = '01J9ZQ5H7M2V8X3K4N6P7R8S00';
+    senders.set(other, { name: 'billing', topic: 'dead.billing' });
+    due.push(dueLetter({ sequence: 900, consumer: other }));
+    const { publishLetter } = bus;
+    let mayPublish = false;
+    bus.publishLetter = async (input) => {
+      if (!mayPublish && input.topic === 'dead.mailer') throw new BusError('STORE_FULL', 'no room');
+      return publishLetter(input);
+    };
+    courier.due(0);
+    await settled();
+    expect(told).toEqual(['sent 900']);
+    // One that comes meanwhile does not wait for the others' next try.
+    due.push(dueLetter({ sequence: 901, consumer: other }));
+    courier.due(0);
+    await settled();
+    expect(told).toEqual(['sent 900', 'sent 901']);
+    expect(reported).toHaveLength(1);
+    mayPublish = true;
+    await vi.advanceTimersByTimeAsync(LETTER_RETRY_MS_MAX);
+    expect(due).toEqual([]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('has no timer left where the consumer whose letters failed is gone', async () => {
+    const { courier, bus, due } = rig(letters(1));
+    bus.publishLetter = async () => {
+      throw new BusError('STORE_FULL', 'no room');
+    };
+    courier.due(0);
+    await settled();
+    expect(vi.getTimerCount()).toBe(1);
+    due.splice(0);
+    await vi.advanceTimersByTimeAsync(LETTER_RETRY_MS_MAX);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('keeps an event whose record cannot be read', async () => {
+    const { courier, told, failed } = rig([
+      { ...dueLetter({ sequence: 1 }), record: 'AAAA' },
+      dueLetter({ sequence: 2 }),
+    ]);
+    courier.due(0);
+    await settled();
+    expect(told.sort()).toEqual(['kept 1', 'sent 2']);
+    expect(failed).toEqual([[CONSUMER, 0, 1, 'EVENT_INVALID']]);
   });
 
   it.each(['PAYLOAD_TOO_LARGE', 'PAYLOAD_INVALID', 'TOPIC_INVALID'] as const)(

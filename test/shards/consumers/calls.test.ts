@@ -209,7 +209,7 @@ describe('dead events', () => {
 describe('letters', () => {
   test('are handed out until main says that they are sent', () => {
     const rig = withDead(2, { deadLetter: 'dead.jobs' });
-    const { letters } = ask(rig, 'takeLetters', { limit: 10 }) as unknown as {
+    const { letters } = ask(rig, 'takeLetters', { limit: 10, except: [] }) as unknown as {
       letters: { sequence: number; record: string }[];
     };
     expect(letters).toMatchObject([
@@ -218,13 +218,19 @@ describe('letters', () => {
     ]);
     const view = new EventRecordView().wrap(Buffer.from(letters[0]!.record, 'base64'), 0);
     expect([view.id, JSON.parse(view.payloadText)]).toEqual(['job-1', { n: 1 }]);
-    expect(ask(rig, 'takeLetters', { limit: 1 }).letters).toHaveLength(1);
-    expect(ask(rig, 'lettersSent', { sent: [['c1', 1]], kept: [] })).toBeNull();
-    expect(ask(rig, 'takeLetters', { limit: 10 }).letters).toMatchObject([{ sequence: 2 }]);
+    expect(ask(rig, 'takeLetters', { limit: 1, except: [] }).letters).toHaveLength(1);
+    expect(ask(rig, 'takeLetters', { limit: 10, except: ['c1'] }).letters).toEqual([]);
+    // That of another death of the same event.
+    expect(ask(rig, 'lettersSent', { sent: [['c1', 1, 2]], kept: [['c1', 2, 2]] })).toBeNull();
+    expect(ask(rig, 'takeLetters', { limit: 10, except: [] }).letters).toHaveLength(2);
+    expect(ask(rig, 'lettersSent', { sent: [['c1', 1, 1]], kept: [] })).toBeNull();
+    expect(ask(rig, 'takeLetters', { limit: 10, except: [] }).letters).toMatchObject([
+      { sequence: 2 },
+    ]);
     expect(ask(rig, 'consumerState', { consumer: 'c1' })).toMatchObject({ dead: 2, lettersDue: 1 });
     // A letter that can never be published.
-    ask(rig, 'lettersSent', { sent: [], kept: [['c1', 2]] });
-    expect(ask(rig, 'takeLetters', { limit: 10 }).letters).toEqual([]);
+    ask(rig, 'lettersSent', { sent: [], kept: [['c1', 2, 1]] });
+    expect(ask(rig, 'takeLetters', { limit: 10, except: [] }).letters).toEqual([]);
     const { events } = ask(rig, 'consumerDead', { consumer: 'c1', after: 0, limit: 10 });
     expect(events).toMatchObject([{ letter: 'published' }, { letter: 'kept' }]);
   });

@@ -56,6 +56,7 @@ describe('an address that a webhook may call', () => {
     ['::93.184.215.14', /reserved/],
     ['fe80::1', /link-local/],
     ['fe80::1%eth0', /link-local/],
+    ['2606:4700::1%eth0', /link-local/],
     ['fec0::1', /private/],
     ['fc00::1', /private/],
     ['fd12:3456::1', /private/],

@@ -134,6 +134,15 @@ describe('a request', () => {
     expect(receiver.connections).toBe(1);
   });
 
+  it('looks at no more than 32 addresses of a name', async () => {
+    const receiver = await startReceiver();
+    const many = Array.from({ length: 32 }, (_, at) => `10.0.0.${at}`);
+    const caller = callerOf(['127.0.0.1'], async () => [...many, '127.0.0.1']);
+    const sent = post(caller, `http://many.example:${receiver.port}/`);
+    await expect(sent).rejects.toMatchObject({ code: 'ADDRESS_REFUSED' });
+    expect(receiver.connections).toBe(0);
+  });
+
   it('fails where a name has no address, or cannot be looked up', async () => {
     const empty = callerOf([], async () => []);
     await expect(post(empty, 'http://nobody.example/')).rejects.toThrow(/has no address/);

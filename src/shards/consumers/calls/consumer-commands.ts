@@ -61,11 +61,11 @@ export class ConsumerCommands {
         if (isFound) dead.over(sequence);
         return new WhenStored({ isFound });
       }),
-    takeLetters: ({ limit }) => {
+    takeLetters: (request) => {
       const { desk } = this.#shard;
       if (desk === undefined) return { letters: [] };
       const { store, events, roster } = desk;
-      return { letters: dueLetters(store, events, roster.byId, limit) };
+      return { letters: dueLetters(store, events, roster.byId, request) };
     },
     lettersSent: (letters) => {
       const { desk } = this.#shard;

@@ -158,13 +158,17 @@ export class DeadTable {
   }
 
   /** @throws BusError `STORE_CORRUPT` also for a row of whose state nothing can be said */
-  due(limit: number): StoredDeadEvent[] {
+  due(
+    limit: number,
+    isWanted: (consumer: string, sequence: number) => boolean = () => true,
+  ): StoredDeadEvent[] {
     this.assertComplete();
     for (const { consumer, sequence } of this.#index.damaged()) this.#read(consumer, sequence);
     const events: StoredDeadEvent[] = [];
     let bytes = 0;
     for (const { consumer, sequence } of this.#index.due()) {
       if (events.length >= limit || bytes >= PAGE_RECORD_BYTES) break;
+      if (!isWanted(consumer, sequence)) continue;
       const event = this.#read(consumer, sequence);
       bytes += event.record?.length ?? 0;
       events.push(event);
