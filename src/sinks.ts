@@ -26,7 +26,7 @@ export type {
   SqliteStatement,
 } from './sinks/project/projection-store.js';
 export type { Sink, SinkBus, SinkInfo, SinkOptions, SinkState } from './sinks/sink.js';
-export type { SinkContext, SinkModule } from './sinks/sink-module.js';
+export type { ProjectionModule, SinkContext, SinkModule } from './sinks/sink-module.js';
 export type { Resolve } from './sinks/webhook/call.js';
 export { type WebhookInfo, webhook } from './sinks/webhook/webhook.js';
 export type { WebhookEndpoint, WebhookOptions } from './sinks/webhook/webhook-options.js';

@@ -27,7 +27,7 @@ const webhook = {
 };
 
 describe('the sinks of a config file', () => {
-  it('are named sections of four kinds', () => {
+  it('are named sections of six kinds', () => {
     process.env[VARIABLE] = SECRET;
     const key = join(temporaryDirectory(), 'key');
     writeFileSync(key, 'sixteen bytes and a line break\n');
@@ -47,9 +47,17 @@ describe('the sinks of a config file', () => {
         there: 'london',
       },
       own: { kind: 'module', module: './sink.js', options: { password: { env: VARIABLE } } },
+      orders: { kind: 'outbox', db: './app.db', table: 'events', batch: 9, onPoison: 'stop' },
+      balances: {
+        kind: 'project',
+        module: './balances.js',
+        db: './balances.db',
+        consumer: { filter: 'accounts.*', order: 'topic' },
+        attempts: 3,
+      },
     });
     if ('faults' in parsed) throw new Error(parsed.faults.join('\n'));
-    const [hook, trail, london, own] = parsed.sections;
+    const [hook, trail, london, own, orders, balances] = parsed.sections;
     expect(hook).toMatchObject({ name: 'hook', onFailure: 'stop', consumer: { name: 'hook' } });
     expect(hook!.options()).toMatchObject({ secret: SECRET, headers: { 'x-api-key': SECRET } });
     expect(trail).toMatchObject({ onFailure: 'retry', consumer: { name: 'auditor' } });
@@ -58,6 +66,15 @@ describe('the sinks of a config file', () => {
     expect(london!.options().to).toMatchObject({ token: 'sixteen bytes and a line break' });
     expect(own).toMatchObject({ module: './sink.js', consumer: undefined });
     expect(own!.options()).toEqual({ password: SECRET });
+    expect(orders).toMatchObject({ consumer: undefined, module: undefined });
+    expect(orders!.options()).toEqual({
+      db: './app.db',
+      table: 'events',
+      batch: 9,
+      onPoison: 'stop',
+    });
+    expect(balances).toMatchObject({ module: './balances.js', consumer: { name: 'balances' } });
+    expect(balances!.options()).toEqual({ db: './balances.db', attempts: 3 });
     expect(parseSinkSections(undefined)).toEqual({ sections: [] });
   });
 
@@ -91,7 +108,17 @@ describe('the sinks of a config file', () => {
       ],
       [{ a: { ...webhook, consumer: { filter: 'a..b' } } }, [/^sinks\.a\.consumer: .*a\.\.b/]],
       [{ a: { ...webhook, consumer: { name: '$x', filter: 'a' } } }, [/consumer\.name: /]],
-      [{ a: { ...webhook, module: 'x' } }, [/module: goes with kind "module"/]],
+      [{ a: { ...webhook, module: 'x' } }, [/module: goes with the kinds "module" and "project"/]],
+      [{ a: { kind: 'outbox' } }, [/^sinks\.a\.db: is null, and should be the path/]],
+      [{ a: { kind: 'outbox', db: ':memory:' } }, [/^sinks\.a\.db: is ":memory:"/]],
+      [
+        { a: { kind: 'outbox', db: 'x', consumer: {}, bus: 1, table: 'a b', onPoison: 'dead' } },
+        [/consumer: does not go with kind/, /bus: cannot be set/, /table: has to/, /onPoison: /],
+      ],
+      [
+        { a: { kind: 'project', db: '', consumer: { filter: 'a' }, apply: 'x', batch: 0 } },
+        [/module: is undefined/, /apply: cannot be set/, /db: is/, /batch: /],
+      ],
       [{ a: { kind: 'module' } }, [/module: is undefined, and should be a path/]],
       [{ a: { kind: 'module', module: 'x', optoins: {} } }, [/optoins: is unknown \(did you mean/]],
       [{ a: { kind: 'module', module: 'x', options: 7 } }, [/options: is 7/]],
@@ -131,7 +158,7 @@ describe('the sinks of a config file', () => {
       .replaceAll(/\{ "file": "\/run[^}]*\}/g, `{ "env": "${VARIABLE}" }`);
     const { sinks } = JSON.parse(text);
     expect(faultsOf(sinks)).toEqual([]);
-    expect(Object.keys(sinks)).toHaveLength(4);
+    expect(Object.keys(sinks)).toHaveLength(6);
   });
 
   it('are of a bounded number', () => {

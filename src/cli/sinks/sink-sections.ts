@@ -16,11 +16,11 @@ import { MODULE_KIND, SINK_KINDS } from './sink-kinds.js';
 export interface SinkSection {
   readonly name: string;
   readonly kind: string;
-  /** `undefined`: the sink is the app's own, and uses none. */
+  /** `undefined`: the sink is an outbox, or the app's own, and uses none. */
   readonly consumer: { readonly name: string; readonly options: ConsumerOptions } | undefined;
   /** What becomes of the server if the sink ends with an error. */
   readonly onFailure: 'retry' | 'stop';
-  /** The module of a sink of the app's own. */
+  /** The module of a sink of the app's own, or of a projection. */
   readonly module: string | undefined;
   /** Reads the secrets anew. @throws BusError `OPTION_INVALID` if one is gone */
   readonly options: () => Readonly<Record<string, unknown>>;
@@ -80,17 +80,23 @@ function parseSection(
     faults.push({ path: 'onFailure', message });
   }
   const isModule = kind === MODULE_KIND;
-  const parsed = parseConsumer(name, consumer, isModule, faults);
-  if (isModule) checkModule(module, own, faults);
+  const known = Object.hasOwn(SINK_KINDS, String(kind)) ? SINK_KINDS[String(kind)] : undefined;
+  const hasModule = isModule || known?.hasModule === true;
+  const parsed =
+    known?.hasConsumer === false
+      ? refuseConsumer(kind, consumer, faults)
+      : parseConsumer(name, consumer, isModule, faults);
+  if (hasModule) checkModule(module, faults);
   else if (module !== undefined) {
-    faults.push({ path: 'module', message: 'goes with kind "module"' });
+    faults.push({ path: 'module', message: 'goes with the kinds "module" and "project"' });
   }
+  if (isModule) checkModuleOptions(own, faults);
   const given = isModule ? (isObject(own.options) ? own.options : {}) : own;
   checkOwn(String(kind), given, faults);
   return {
     ...{ name, kind: String(kind), consumer: parsed },
     onFailure: onFailure === 'stop' ? 'stop' : 'retry',
-    module: isModule ? String(module) : undefined,
+    module: hasModule ? String(module) : undefined,
     options: () => resolved(name, given),
   };
 }
@@ -118,14 +124,20 @@ function parseConsumer(
   return { name: String(name), options: given };
 }
 
-function checkModule(
-  module: unknown,
+function refuseConsumer(kind: unknown, consumer: unknown, faults: OptionFault[]): undefined {
+  if (consumer === undefined) return;
+  faults.push({ path: 'consumer', message: `does not go with kind ${quote(kind)}` });
+}
+
+function checkModule(module: unknown, faults: OptionFault[]): void {
+  if (typeof module === 'string' && module !== '') return;
+  faults.push({ path: 'module', message: `is ${quote(module)}, and should be a path` });
+}
+
+function checkModuleOptions(
   { options, ...others }: Record<string, unknown>,
   faults: OptionFault[],
 ): void {
-  if (typeof module !== 'string' || module === '') {
-    faults.push({ path: 'module', message: `is ${quote(module)}, and should be a path` });
-  }
   if (options !== undefined && !isObject(options)) {
     faults.push({ path: 'options', message: `is ${quote(options)}, and should be an object` });
   }

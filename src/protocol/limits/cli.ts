@@ -15,6 +15,8 @@ export const SINK_RESTART_MS = 1000;
 export const SINK_RESTART_MS_MAX = 60_000;
 /** How long a sink of the server that stops may take; the process has to end 5 s after the signal. */
 export const SINK_STOP_MS = 4000;
+/** How long a sink of the server waits for the lock of another process on its database; the thread waits with it. */
+export const SINK_DATABASE_BUSY_MS = 250;
 /** How many failures of one sink the log of the server has in a minute. */
 export const SINK_LOGS_PER_MINUTE = 60;
 /** How often the server notes the figures of its sinks for metrics. */

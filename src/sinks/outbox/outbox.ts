@@ -65,7 +65,8 @@ const aBus: OptionCheck = (value) => {
   return isOne ? undefined : `has to be a bus or a client, not ${quote(value)}`;
 };
 
-const CHECKS = new Map<string, OptionCheck>([
+/** The check of each option. */
+export const OUTBOX_CHECKS: ReadonlyMap<string, OptionCheck> = new Map<string, OptionCheck>([
   ...SINK_CHECKS,
   ['bus', aBus],
   ['db', aDatabase],
@@ -87,7 +88,7 @@ export type Enqueue = (input: EventInput) => string;
  * @throws BusError `OPTION_INVALID`; the function throws `PAYLOAD_INVALID` for a payload that is no JSON value
  */
 export function prepareOutbox(db: SqliteDatabase, table = 'outbox'): Enqueue {
-  checkOptions('prepareOutbox', { db, table }, CHECKS);
+  checkOptions('prepareOutbox', { db, table }, OUTBOX_CHECKS);
   const rows = new OutboxTable(db, table);
   return (input) => rows.insert(input);
 }
@@ -99,7 +100,7 @@ export function prepareOutbox(db: SqliteDatabase, table = 'outbox'): Enqueue {
  * @throws BusError `OPTION_INVALID`
  */
 export function outbox(options: OutboxOptions): Sink<OutboxInfo> {
-  checkOptions('outbox', options, CHECKS);
+  checkOptions('outbox', options, OUTBOX_CHECKS);
   for (const name of ['bus', 'db'] as const) {
     if (options[name] === undefined) throw optionInvalid('outbox', name, 'is missing');
   }

@@ -2,7 +2,13 @@ import type { Consumer } from '../../protocol/consumers.js';
 import type { Event } from '../../protocol/event.js';
 import { ATTEMPTS, ATTEMPTS_MAX } from '../../protocol/limits/consumers.js';
 import { PROJECT_BATCH, PROJECT_BATCH_MAX } from '../../protocol/limits/sinks.js';
-import { aFunction, checkOptions, oneOf, wholeNumber } from '../../protocol/options.js';
+import {
+  aFunction,
+  checkOptions,
+  type OptionCheck,
+  oneOf,
+  wholeNumber,
+} from '../../protocol/options.js';
 import { aConsumer } from '../consumer-option.js';
 import type { Sink, SinkInfo, SinkOptions } from '../sink.js';
 import { SINK_CHECKS, SinkLife } from '../sink-life.js';
@@ -77,21 +83,22 @@ export interface Projection extends Sink<ProjectionInfo> {
   reset(): Promise<void>;
 }
 
-const CHECKS = new Map([
+/** The check of each option. */
+export const PROJECT_CHECKS: ReadonlyMap<string, OptionCheck> = new Map<string, OptionCheck>([
   ...SINK_CHECKS,
-  ['consumer', aConsumer] as const,
+  ['consumer', aConsumer],
   [
     'db',
-    (value: unknown) =>
+    (value) =>
       isSqlite(value) || isProjectionStore(value)
         ? undefined
         : 'has to be a SQLite connection, or an object with begin, position, commit and rollback',
-  ] as const,
-  ['apply', aFunction] as const,
-  ['clear', aFunction] as const,
-  ['batch', wholeNumber(1, PROJECT_BATCH_MAX)] as const,
-  ['attempts', wholeNumber(1, ATTEMPTS_MAX)] as const,
-  ['onPoison', oneOf(['stop', 'dead'])] as const,
+  ],
+  ['apply', aFunction],
+  ['clear', aFunction],
+  ['batch', wholeNumber(1, PROJECT_BATCH_MAX)],
+  ['attempts', wholeNumber(1, ATTEMPTS_MAX)],
+  ['onPoison', oneOf(['stop', 'dead'])],
 ]);
 
 /**
@@ -106,7 +113,7 @@ export function project<P, T>(options: ProjectStoreOptions<P, T>): Projection;
 export function project(
   options: ProjectOptions<unknown, SqliteDatabase> | ProjectStoreOptions<unknown, unknown>,
 ): Projection {
-  checkOptions('project', required(options, ['consumer', 'db', 'apply']), CHECKS);
+  checkOptions('project', required(options, ['consumer', 'db', 'apply']), PROJECT_CHECKS);
   const {
     consumer,
     db,

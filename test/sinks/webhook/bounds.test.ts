@@ -62,12 +62,13 @@ describe('a webhook', () => {
       if (index > 0) response.writeHead(204).end();
     });
     const { consumer, start, publish } = await game(
-      { url: receiver.url, secret: SECRET, timeoutMs: 900 },
-      { leaseMs: 1000 },
+      { url: receiver.url, secret: SECRET, timeoutMs: 50_000, concurrency: 1 },
+      { leaseMs: 60_000 },
     );
     await publish(1);
     start();
     await until('it is at the receiver', () => receiver.received.length === 1);
+    // The lease is lost. The only place among the requests is free only if this one is cut.
     await consumer.seek('earliest');
     await until('it is acknowledged', async () => (await consumer.info()).acked === 1);
     expect(receiver.received).toHaveLength(2);
@@ -112,6 +113,19 @@ describe('a webhook', () => {
     expect(letter!.attributes!.deadReason).toBe(
       'HTTP 302 Found to http://x/ 31m; redirects are not followed',
     );
+  });
+
+  it('sends nothing under an id that is none, such as one with a line break', async () => {
+    const receiver = await startReceiver();
+    const { consumer, start, publish, told } = await game(
+      { url: receiver.url, secret: SECRET, idOf: () => 'x\r\nx-admin: yes' },
+      { maxAttempts: 1 },
+    );
+    await publish(1);
+    start();
+    await until('it is dead', async () => (await consumer.info()).dead === 1);
+    expect(told).toMatchObject([{ code: 'OPTION_INVALID' }]);
+    expect(receiver.received).toEqual([]);
   });
 
   it('refuses a url with a port of another protocol', async () => {
