@@ -34,6 +34,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'protocol',
     'record',
     'store',
+    'store/directory/payload-files',
     'store/sqlite/driver',
     'store/sqlite/encoding',
     'store/sqlite/tables',
@@ -80,6 +81,14 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/sqlite/rows',
     'store/sqlite/index',
   ],
+  // Payloads in files of their own.
+  'store/sqlite/payloads': [
+    'protocol',
+    'store/directory',
+    'store/sqlite/driver',
+    'store/sqlite/tables',
+    'store/sqlite/rows',
+  ],
   // What is removed, and who decides it.
   'store/sqlite/retention': [
     'protocol',
@@ -103,6 +112,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'protocol',
     'record',
     'store',
+    'store/directory/payload-files',
     'store/sqlite/driver',
     'store/sqlite/fields',
     'store/sqlite/tables',
@@ -125,6 +135,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/sqlite/scheduled',
     'store/sqlite/dedupe',
     'store/sqlite/connection',
+    'store/sqlite/payloads',
     'store/sqlite/reading',
     'store/sqlite/retention',
   ],
@@ -144,6 +155,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/sqlite/consumers',
     'store/sqlite/scheduled',
     'store/sqlite/connection',
+    'store/sqlite/payloads',
     'store/sqlite',
   ],
   // A thread that reads history for the endpoints.

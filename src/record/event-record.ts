@@ -84,6 +84,8 @@ export class EventRecordEncoder {
   attributes = '';
   /** JSON text of the payload. */
   payload = '';
+  /** Bytes of a payload that the caller puts at the end of the record itself; -1: `payload` is written. */
+  payloadAside = -1;
 
   #topic = '';
   #topicBytes: Uint8Array | undefined;
@@ -122,7 +124,7 @@ export class EventRecordEncoder {
     if (this.type !== this.#lastType || this.source !== this.#lastSource) this.#encodeKind();
     this.#correlationIdLength = this.correlationId === '' ? 0 : byteLength(this.correlationId);
     this.#attributesLength = this.attributes === '' ? 0 : byteLength(this.attributes);
-    this.#payloadLength = byteLength(this.payload);
+    this.#payloadLength = this.payloadAside < 0 ? byteLength(this.payload) : this.payloadAside;
     return (
       EVENT_HEADER_LENGTH +
       topicBytes.length +
@@ -157,7 +159,8 @@ export class EventRecordEncoder {
     at += raw.latin1Write(this.id, at, this.id.length);
     const optional = this.correlationId + this.causationId + this.attributes;
     if (optional !== '') at += raw.utf8Write(optional, at, raw.length - at);
-    at += raw.utf8Write(this.payload, at, this.#payloadLength);
+    if (this.payloadAside < 0) at += raw.utf8Write(this.payload, at, this.#payloadLength);
+    else at += this.payloadAside;
     const length = at - offset;
     raw.writeInt32LE(length, offset + LENGTH);
     return length;
@@ -315,6 +318,12 @@ export class EventRecordView {
   /** CRC-32 of the published content, seeded with `seed`; final once the timestamp is set. */
   checksum(seed: number): number {
     return crc32(this.#part(this.offset + CHECKED_FROM, this.length - CHECKED_FROM), seed);
+  }
+
+  /** As `checksum`, but of `reference` in the place of the payload, which need not be there. */
+  checksumOfReference(reference: Uint8Array, seed: number): number {
+    const start = this.offset + CHECKED_FROM;
+    return crc32(reference, crc32(this.#part(start, this.payloadStart - start), seed));
   }
 
   /** As `bytes.subarray`, in half the time. The log takes two parts of each event. */

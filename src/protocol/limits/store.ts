@@ -1,4 +1,4 @@
-import { MIB } from './units.js';
+import { KIB, MIB } from './units.js';
 
 /** Limits of stores: the ids that they remember, the room that they reserve, backups and findings. */
 
@@ -22,5 +22,17 @@ export const EMPTIED_TOPICS_KEPT = 10_000;
 export const RESERVE_BYTES_MAX = 8 * MIB;
 /** How many pages of 16 KiB a backup copies before it checks whether it was aborted. */
 export const BACKUP_PAGES_PER_STEP = 256;
+/** The least `claimCheckBytes`, a page of a log: each payload in a file costs the batch a flush of its own. */
+export const CLAIM_CHECK_BYTES_MIN = 16 * KIB;
+/** The largest payload that lies in a file: the largest that `maxPayloadBytes` allows. */
+export const CLAIMED_PAYLOAD_BYTES_MAX = 64 * MIB;
+/** How many payload files a log removes, or looks at after an opening, in one step. */
+export const PAYLOAD_FILES_PER_STEP = 64;
+/** How long a log waits before it tries again to remove a payload file that it could not remove. */
+export const PAYLOAD_REMOVAL_RETRY_MS = 60_000;
+/** How many files of batches whose commit failed a log remembers, to remove them later; the next opening finds more. */
+export const PAYLOAD_LEFTOVERS_MAX = 1024;
+/** How often a page is read again because a payload file was removed meanwhile. */
+export const PAYLOAD_SNAPSHOTS_MAX = 16;
 /** How many findings an error names; `verify` shows all. */
 export const FINDINGS_REPORTED_MAX = 20;

@@ -67,6 +67,8 @@ class OpenDirectory implements OpenStore {
   readonly #lock: DirectoryLock;
   /** By shard: memory that its log's thread and the readers share. */
   readonly #recentValues: readonly SharedArrayBuffer[];
+  /** How many copies of the directory are being made. */
+  readonly #payloadHolds = new Int32Array(new SharedArrayBuffer(4));
   #manifest: Manifest;
 
   constructor(dir: string, lock: DirectoryLock, manifest: Manifest) {
@@ -101,6 +103,7 @@ class OpenDirectory implements OpenStore {
       file: shardFile(this.#dir, shard),
       identity: identityOf(this.#manifest),
       recentValues: this.#recentValues[shard]!,
+      payloadHolds: this.#payloadHolds,
     };
   }
 
@@ -113,7 +116,14 @@ class OpenDirectory implements OpenStore {
   }
 
   backup({ to, sharedHeads, onProgress }: BackupRequest): RunningBackup {
-    return new Backup({ from: this.#dir, to, manifest: this.#manifest, sharedHeads }, onProgress);
+    return new Backup({
+      from: this.#dir,
+      to,
+      manifest: this.#manifest,
+      sharedHeads,
+      payloadHolds: this.#payloadHolds,
+      onProgress,
+    });
   }
 
   close(heads: readonly number[]): void {

@@ -16,7 +16,11 @@ import { eventChecksum, eventSeed } from './rows/checksums.js';
 import { type NameReader, NameWriter } from './rows/names.js';
 import { ROW_OVERHEAD_BYTES } from './rows/row-size.js';
 import { RowWriter } from './rows/row-writer.js';
-import { ROW_FLAG_ID_OF_SOURCE, ROW_FLAG_SUPPLIED_ID } from './tables/tables.js';
+import {
+  ROW_FLAG_ID_OF_SOURCE,
+  ROW_FLAG_PAYLOAD_IN_FILE,
+  ROW_FLAG_SUPPLIED_ID,
+} from './tables/tables.js';
 
 /** Names, and the ids by which rows refer to them. */
 interface StoredNames extends RecordNames {
@@ -35,6 +39,13 @@ export interface InsertedInto {
   readonly dedupe: DedupeWindow;
   /** Forgets the names that a rollback takes back. */
   readonly nameReader: NameReader;
+  readonly payloads: PayloadClaims;
+}
+
+/** Takes payloads that go to files. */
+export interface PayloadClaims {
+  /** The reference that the row keeps; `undefined` if the payload stays in the row. */
+  claim(payload: Uint8Array): Uint8Array | undefined;
 }
 
 /**
@@ -74,16 +85,20 @@ export class EventInserter {
     const names = this.#stored.of(view.bytes, view.offset);
     const { topic, entry, typeId, sourceId, length } = names;
     const id = view.idAfter(length);
-    const { timestamp, payloadBytes: payload } = view;
+    const { timestamp, payloadBytes } = view;
     const isSupplied = (flags & EVENT_FLAG_SUPPLIED_ID) !== 0;
-    const kept = isSupplied ? rowFlags(flags) : 0;
-    const crc = view.checksum(eventSeed(sequence, recordedAt));
+    const reference = this.#into.payloads.claim(payloadBytes);
+    const payload = reference ?? payloadBytes;
+    const kept = rowFlags(flags, reference !== undefined);
+    const seed = eventSeed(sequence, recordedAt);
+    const crc =
+      reference === undefined ? view.checksum(seed) : view.checksumOfReference(reference, seed);
     const checksum = eventChecksum(crc, sequence, recordedAt, entry.id, typeId, sourceId, kept);
     const idStart = view.offset + EVENT_HEADER_LENGTH + length;
     const idEnd = idStart + id.length;
-    let bytes = ROW_OVERHEAD_BYTES + payload.length;
+    let bytes = ROW_OVERHEAD_BYTES + payloadBytes.length;
     let correlation = NO_VALUE;
-    if (!isSupplied && timestamp === recordedAt && !view.hasOptionalFields) {
+    if (kept === 0 && timestamp === recordedAt && !view.hasOptionalFields) {
       this.#rows.addSlim(sequence, recordedAt, entry.id, typeId, sourceId, checksum, id, payload);
     } else {
       const { correlationId, causationId, attributesText, correlationIdLength } = view;
@@ -144,8 +159,10 @@ export class EventInserter {
   }
 }
 
-/** `events.flags` of an event with a supplied id. */
-function rowFlags(flags: number): number {
+/** `events.flags`. */
+function rowFlags(flags: number, isInFile: boolean): number {
+  const inFile = isInFile ? ROW_FLAG_PAYLOAD_IN_FILE : 0;
+  if ((flags & EVENT_FLAG_SUPPLIED_ID) === 0) return inFile;
   const isOfSource = (flags & EVENT_FLAG_ID_OF_SOURCE) !== 0;
-  return isOfSource ? ROW_FLAG_SUPPLIED_ID | ROW_FLAG_ID_OF_SOURCE : ROW_FLAG_SUPPLIED_ID;
+  return inFile | ROW_FLAG_SUPPLIED_ID | (isOfSource ? ROW_FLAG_ID_OF_SOURCE : 0);
 }

@@ -11,6 +11,8 @@ export interface SqliteShardOptions {
   readonly identity: LogIdentity;
   /** Shared with the readers. */
   readonly recentValues?: SharedArrayBuffer;
+  /** Shared with the thread that makes backups. */
+  readonly payloadHolds?: Int32Array;
 }
 
 /** @throws BusError `STORE_FAILED` also if the file is not the one that the previous thread had open */

@@ -1,3 +1,4 @@
+import type { PayloadFiles } from '../directory/payload-files.js';
 import type { RetentionRule } from '../pruning.js';
 import type { LogIdentity } from './connection/log-identity.js';
 
@@ -12,6 +13,14 @@ export interface SqliteShardLogOptions {
   readonly dedupeIdsMax?: number;
   /** The file grows up to this; beyond it, a batch fails with `STORE_FULL`. Default: up to what the disk holds. */
   readonly maxShardBytes?: number;
+  /**
+   * Payloads of more bytes go to files beside the log. Default: none does. A log with such files is read in any case.
+   */
+  readonly claimCheckBytes?: number;
+  /** More than 0 while a copy is made of the log and its payload files. Default: always 0. */
+  readonly payloadHolds?: Int32Array;
+  /** For tests. Default: the files beside the log. */
+  readonly payloadFiles?: PayloadFiles;
   readonly retention?: readonly RetentionRule[];
   /** Whether the pattern of a retention rule matches a topic. Default: `matchesPattern`. */
   readonly matches?: (pattern: string, topic: string) => boolean;

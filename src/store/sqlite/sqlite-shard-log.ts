@@ -28,6 +28,7 @@ import { TopicIndexWriter } from './index/topic-index.js';
 import { TopicTable } from './index/topic-table.js';
 import { LogHealth } from './log-health.js';
 import { OpenBatch } from './open-batch.js';
+import { LogPayloads } from './payloads/log-payloads.js';
 import { PageReader } from './reading/page-reader.js';
 import { loadState } from './recovery.js';
 import { Retention } from './retention/retention.js';
@@ -77,6 +78,7 @@ export class SqliteShardLog implements ShardLog, ShardPages {
   readonly #reader: EventReader;
   readonly #states: StateTable;
   readonly #dead: DeadTable;
+  readonly #payloads: LogPayloads;
   readonly #view = new EventRecordView();
 
   #head: number;
@@ -102,7 +104,14 @@ export class SqliteShardLog implements ShardLog, ShardPages {
       const decoder = new RowDecoder(database, shard, nameReader, topicName);
       this.#reader = new EventReader(new RowReader(database), decoder);
       this.#dead = new DeadTable(database, (sequence) => this.#reader.recordOf(sequence));
-      const kept = { topics: this.#topics, dead: this.#dead };
+      this.#payloads = new LogPayloads(database, {
+        over: options.claimCheckBytes,
+        room: this.#connection.pageLimit,
+        holds: options.payloadHolds,
+        files: options.payloadFiles,
+      });
+      const { claimed: payloads } = this.#payloads;
+      const kept = { topics: this.#topics, dead: this.#dead, payloads };
       this.#retention = new Retention(database, kept, retention, dedupeWindowMs);
       this.#dedupe = new DedupeWindow({
         windowMs: dedupeWindowMs,
@@ -113,13 +122,24 @@ export class SqliteShardLog implements ShardLog, ShardPages {
       const index = new TopicIndexWriter(database, readMeta(database, INDEX_BLOCKS));
       this.#index = new IndexKeeper(database, index, this.#topics, options.recentValues);
       const catchUp = new FieldCatchUp(database, this.#index.fields, decoder, nameReader);
-      const upkept = { index: this.#index, catchUp, retention: this.#retention };
+      const upkept = {
+        index: this.#index,
+        catchUp,
+        retention: this.#retention,
+        payloads: this.#payloads.upkeep,
+      };
       this.#upkeep = new Upkeep(file, this.#connection, upkept, () => this.#events.forgetTopics());
       const loaded = loadState(database, this.#topics, index, this.#dedupe, now(), decoder);
       this.#head = loaded.head;
       this.#lastRecordedAt = loaded.lastRecordedAt;
       catchUp.start(index.writtenBlocks, this.#head);
-      const into = { topics: this.#topics, index: this.#index, dedupe: this.#dedupe, nameReader };
+      const into = {
+        topics: this.#topics,
+        index: this.#index,
+        dedupe: this.#dedupe,
+        nameReader,
+        payloads,
+      };
       this.#events = new EventInserter(database, into);
       const host = { undo: () => this.#undo(), onFull: () => this.#upkeep.noteShortage() };
       const batch = new OpenBatch(this.#connection, this.#health, host);
@@ -270,12 +290,14 @@ export class SqliteShardLog implements ShardLog, ShardPages {
   maintain(): boolean {
     if (this.#batch.isOpen || this.#health.broken !== undefined) return false;
     this.#orEnd('looking for', () => this.#connection.assertInPlace());
-    return this.#health.guard('maintaining', () => this.#upkeep.step(this.#head));
+    const removed = this.#removePayloads();
+    return this.#health.guard('maintaining', () => this.#upkeep.step(this.#head)) || removed;
   }
 
   /** Writes the totals, so that the next opening need not add them up. */
   close(): void {
     if (!this.#database.open) return;
+    this.#payloads.upkeep.close();
     let isFinished = false;
     try {
       this.rollback();
@@ -294,6 +316,8 @@ export class SqliteShardLog implements ShardLog, ShardPages {
     this.#states.finish();
     this.#dead.finish();
     this.scheduled.finish();
+    this.#payloads.claimed.finish();
+    this.#payloads.claimed.committing();
     this.#connection.commit();
   }
 
@@ -318,6 +342,7 @@ export class SqliteShardLog implements ShardLog, ShardPages {
     this.#states.end();
     this.#dead.commit();
     this.scheduled.commit();
+    this.#payloads.claimed.commit();
     this.#flush(synced);
     if (this.#connection.isCheckpointOverdue) this.#checkpoint();
   }
@@ -328,6 +353,15 @@ export class SqliteShardLog implements ShardLog, ShardPages {
     this.#states.end();
     this.#dead.rollback();
     this.scheduled.rollback();
+    this.#payloads.claimed.rollback();
+  }
+
+  /** Every commit is flushed first: otherwise a power cut could bring back an event without its payload's file. */
+  #removePayloads(): boolean {
+    if (!this.#upkeep.removesPayloads) return false;
+    this.#orEnd('flushing', () => this.#connection.flushAll(this.#head));
+    this.#health.guard('removing payload files of', () => this.#upkeep.removePayloads(this.#head));
+    return true;
   }
 
   /** The batch is stored already, so a checkpoint that finds no room is left to `maintain`. */

@@ -4,6 +4,7 @@ import type { WriteConnection } from './connection/write-connection.js';
 import { isFull } from './driver/store-errors.js';
 import type { FieldCatchUp } from './fields/field-catch-up.js';
 import type { IndexKeeper } from './index/index-keeper.js';
+import type { PayloadUpkeep } from './payloads/payload-upkeep.js';
 import type { Retention } from './retention/retention.js';
 
 /** The parts of the log that have background work. */
@@ -11,6 +12,7 @@ export interface Upkept {
   readonly index: IndexKeeper;
   readonly catchUp: FieldCatchUp;
   readonly retention: Retention;
+  readonly payloads: PayloadUpkeep;
 }
 
 /**
@@ -23,13 +25,14 @@ export class Upkeep {
   readonly #index: IndexKeeper;
   readonly #catchUp: FieldCatchUp;
   readonly #retention: Retention;
+  readonly #payloads: PayloadUpkeep;
   readonly #onTopicsForgotten: () => void;
   #isShort = false;
 
   constructor(
     file: string,
     connection: WriteConnection,
-    { index, catchUp, retention }: Upkept,
+    { index, catchUp, retention, payloads }: Upkept,
     onTopicsForgotten: () => void,
   ) {
     this.#file = file;
@@ -37,6 +40,7 @@ export class Upkeep {
     this.#index = index;
     this.#catchUp = catchUp;
     this.#retention = retention;
+    this.#payloads = payloads;
     this.#onTopicsForgotten = onTopicsForgotten;
   }
 
@@ -68,9 +72,28 @@ export class Upkeep {
       connection.noteCommit(head);
       return true;
     }
-    if (this.#withRoom(() => this.#retention.forgetTopics(writtenBlocks)) === 0) return false;
-    this.#onTopicsForgotten();
-    connection.noteCommit(head);
+    if (this.#withRoom(() => this.#retention.forgetTopics(writtenBlocks)) > 0) {
+      this.#onTopicsForgotten();
+      connection.noteCommit(head);
+      return true;
+    }
+    return this.#sweepPayloads();
+  }
+
+  /** Whether `removePayloads` has something to do, which needs a flush of every commit before. */
+  get removesPayloads(): boolean {
+    return this.#payloads.isRemovalDue;
+  }
+
+  /** Removes payload files that no event refers to any more. */
+  removePayloads(head: number): void {
+    this.#withRoom(() => this.#payloads.remove());
+    this.#connection.noteCommit(head);
+  }
+
+  #sweepPayloads(): boolean {
+    if (!this.#payloads.isSweepDue) return false;
+    this.#payloads.sweep();
     return true;
   }
 

@@ -4,7 +4,7 @@
  * to its WAL, which is copied into its file once the transaction has ended.
  */
 import { rmSync, statSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { encodeCursor } from '../../protocol/cursor.js';
 import { BusError } from '../../protocol/errors.js';
@@ -18,6 +18,7 @@ import { openForReading, readHead, shardFile } from '../sqlite/connection/schema
 import type { BackupStep } from '../sqlite/driver/driver.js';
 import { storeError } from '../sqlite/driver/store-errors.js';
 import { BACKUP_ABORT, type BackupReport, type BackupThreadData } from './backup.js';
+import { copyPayloads, removePayloads } from './copy-payloads.js';
 
 /** A flush that takes longer than this has failed. */
 const SHOWN_WAIT_MS = 30_000;
@@ -37,6 +38,7 @@ try {
 } catch (error) {
   for (let shard = 0; shard < data.manifest.shards; shard++) {
     rmSync(shardFile(data.to, shard), { force: true });
+    removePayloads(shardFile(data.to, shard));
   }
   removeKept(data.to);
   report({ report: 'failed', error: storeError(error, data.to, 'backing up to').toJSON() });
@@ -54,6 +56,12 @@ async function copyDirectory(data: BackupThreadData): Promise<BackupResult> {
     syncFile(target);
     goOnUnlessAborted();
     bytes += statSync(target).size;
+    for (const copied of copyPayloads(shardFile(from, shard), target, shard)) {
+      bytes += copied;
+      // A request to abort arrives between two turns of the event loop.
+      await turn();
+      goOnUnlessAborted();
+    }
   }
   for (const [shard, shared] of sharedHeads.entries()) {
     if (shared !== undefined) await untilShown(shared, heads[shard]!, shard);

@@ -21,6 +21,12 @@ export interface BackupThreadData {
   readonly sharedHeads: readonly (Float64Array | undefined)[];
 }
 
+export interface BackupOptions extends BackupThreadData {
+  /** Counted up while the backup runs: no shard removes a payload file meanwhile. */
+  readonly payloadHolds: Int32Array;
+  readonly onProgress?: ((progress: BackupProgress) => void) | undefined;
+}
+
 export type BackupReport =
   | { readonly report: 'progress'; readonly progress: BackupProgress }
   | { readonly report: 'done'; readonly result: BackupResult }
@@ -42,9 +48,11 @@ export class Backup {
   readonly #worker: Worker;
 
   /** @throws BusError `OPTION_INVALID` if the target holds anything, `STORE_FAILED` if it cannot be made */
-  constructor(data: BackupThreadData, onProgress?: (progress: BackupProgress) => void) {
+  constructor({ payloadHolds, onProgress, ...data }: BackupOptions) {
     assertEmpty(data.to);
     ensureDirectory(data.to);
+    // Before the thread fixes the moment of any copy, so that each file which that moment refers to stays.
+    Atomics.add(payloadHolds, 0, 1);
     const worker = new Worker(THREAD_URL, {
       workerData: data,
       name: 'millrace-backup',
@@ -63,7 +71,7 @@ export class Backup {
       worker.on('exit', () => fail(`the backup's thread ended before it was done`));
     });
     // A caller that aborts need not handle the rejection.
-    this.result.catch(() => {});
+    this.result.catch(() => {}).finally(() => Atomics.sub(payloadHolds, 0, 1));
   }
 
   /** Aborts the backup and removes what was copied. Resolves when that is done. */

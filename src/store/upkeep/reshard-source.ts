@@ -15,6 +15,7 @@ import { RowReader } from '../sqlite/rows/row-reader.js';
 import { readSchedules, scheduleProblems } from '../sqlite/scheduled/schedule-table.js';
 import { waitingOf, waitingProblems, waitingRows } from '../sqlite/scheduled/waiting-rows.js';
 import {
+  hasPayloadFiles,
   hasSchedules,
   MetaTable,
   PRUNED_RECORDED_AT,
@@ -77,6 +78,15 @@ export class ReshardSource {
   /** The number of durable consumers whose state or dead events the log keeps. */
   get consumers(): number {
     return countConsumers(this.#database);
+  }
+
+  /** The size of the smallest payload that lies in a file; `undefined` if none does. */
+  get smallestClaimed(): number | undefined {
+    if (!hasPayloadFiles(new MetaTable(this.#database).all())) return undefined;
+    const least = this.#database.prepare<[], number | null>(
+      'SELECT min(length) FROM payload_files WHERE refs > 0',
+    );
+    return least.pluck().get() ?? undefined;
   }
 
   /** Recorded time of the last pruned event; 0 if none is pruned. */

@@ -179,10 +179,11 @@ function copyEvents(
   const targets: SqliteShardLog[] = [];
   const pending = new Array<number>(shards).fill(0);
   const total = sources.reduce((sum, source) => sum + source.head, 0);
+  const claims = claimsOf(sources);
   let events = 0;
   try {
     for (let shard = 0; shard < shards; shard++) {
-      targets.push(new SqliteShardLog({ file: shardFile(to, shard), shard, identity }));
+      targets.push(new SqliteShardLog({ file: shardFile(to, shard), shard, identity, ...claims }));
     }
     for (let source = oldest(sources); source !== undefined; source = oldest(sources)) {
       const { topic, recordedAt, bytes } = source.take();
@@ -202,6 +203,12 @@ function copyEvents(
   } finally {
     for (const target of targets) target.close();
   }
+}
+
+/** In the copy, payloads lie in files from the size of the smallest one on that does in the source. */
+function claimsOf(sources: readonly ReshardSource[]): { claimCheckBytes?: number } {
+  const smallest = sources.flatMap(({ smallestClaimed }) => smallestClaimed ?? []);
+  return smallest.length === 0 ? {} : { claimCheckBytes: Math.min(...smallest) - 1 };
 }
 
 /** Copies publishes that wait, and schedules. */

@@ -9,6 +9,7 @@ import { readManifest } from '../directory/manifest.js';
 import { markFile } from '../directory/mark.js';
 import { openForReading, readHead, shardFile } from '../sqlite/connection/schema.js';
 import { assertEmpty } from './backup.js';
+import { copyPayloads, removePayloads } from './copy-payloads.js';
 import { verifyDirectory } from './verify.js';
 import type { VerifyFinding } from './verify-finding.js';
 
@@ -87,6 +88,8 @@ function copyShard(source: string, target: string, shard: number): number {
   }
   const mark = markFile(source);
   if (existsSync(mark)) copyOwnFile(mark, markFile(target));
+  const copying = copyPayloads(source, target, shard);
+  while (copying.next().done !== true);
   const database = openForReading(target, shard);
   try {
     return readHead(database);
@@ -99,4 +102,5 @@ function removeShard(file: string): void {
   for (const one of [file, `${file}-wal`, `${file}-shm`, markFile(file)]) {
     rmSync(one, { force: true });
   }
+  removePayloads(file);
 }

@@ -1,4 +1,5 @@
 import { messageOf } from '../../protocol/thrown.js';
+import { isMissingPayload } from '../directory/payload-files.js';
 import { deadProblems } from '../sqlite/consumers/dead-rows.js';
 import { stateProblems } from '../sqlite/consumers/state-table.js';
 import type { Database } from '../sqlite/driver/driver.js';
@@ -27,6 +28,7 @@ import {
 } from '../sqlite/tables/meta-table.js';
 import { blockOf, INDEX_BLOCK_EVENTS } from '../sqlite/tables/tables.js';
 import { FieldVerifier } from './field-verifier.js';
+import { stillHas, verifyPayloads } from './payload-verifier.js';
 import type { VerifyFinding } from './verify-finding.js';
 
 interface TopicRow {
@@ -125,6 +127,7 @@ export class RowVerifier {
     if (!hasSchedules(numbers)) return;
     for (const problem of waitingProblems(database)) yield this.#error(undefined, problem);
     for (const problem of scheduleProblems(database)) yield this.#error(undefined, problem);
+    yield* verifyPayloads(database, this.#file, this.#shard);
   }
 
   *#tellBacklog(): Generator<VerifyFinding> {
@@ -159,7 +162,7 @@ export class RowVerifier {
       this.#fields.note(row);
     } catch (error) {
       this.#fields.noteDamage();
-      yield this.#error(sequence, messageOf(error));
+      if (!this.#wasRemoved(sequence, error)) yield this.#error(sequence, messageOf(error));
     }
     this.#recordedAt = recordedAt;
     this.#found++;
@@ -169,6 +172,11 @@ export class RowVerifier {
     else sequences.push(sequence);
     const state = this.#topics.get(topic);
     if (state !== undefined && sequence <= state.through) state.counted++;
+  }
+
+  /** An event in use may be pruned after the snapshot was taken, and its payload's file with it. */
+  #wasRemoved(sequence: number, error: unknown): boolean {
+    return isMissingPayload(error) && !stillHas(this.#file, this.#shard, sequence);
   }
 
   /** Compares the index of every block before `next` with the rows that were found in it. */

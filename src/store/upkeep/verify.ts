@@ -12,6 +12,7 @@ import { isDamaged, scanWal } from '../directory/wal-scan.js';
 import { openForReading, shardFile } from '../sqlite/connection/schema.js';
 import type { Database } from '../sqlite/driver/driver.js';
 import { examineLog } from '../sqlite/log-state.js';
+import { verifyOrphans } from './payload-verifier.js';
 import { RowVerifier } from './row-verifier.js';
 import type { VerifyFinding } from './verify-finding.js';
 
@@ -21,7 +22,7 @@ const INTEGRITY_PROBLEMS_MAX = 100;
 /**
  * Checks a whole directory: the manifest, write-ahead logs, SQLite's own structures, every row's checksum, that
  * sequences and recorded times ascend and that only pruned events are missing, the topic index, the totals, the marks,
- * and the list of consumers. Changes nothing. Of a directory in use, write-ahead logs and marks are not checked.
+ * payloads in files, and the list of consumers. Changes nothing. Of a directory in use, write-ahead logs and marks are not checked.
  */
 export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
   const file = join(dir, 'manifest.json');
@@ -116,6 +117,7 @@ function* verifyShard(
     database.exec('BEGIN');
     const rows = new RowVerifier(database, file, shard);
     yield* rows.verify();
+    if (isExclusive) yield* verifyOrphans(database, file, shard);
   } catch (error) {
     yield { severity: 'error', file, shard, message: messageOf(error) };
   } finally {

@@ -108,7 +108,7 @@ describe('the state of consumers in SQLite', () => {
           return false;
         }
       };
-      expect(isStored(1, 20)).toBe(true);
+      expect(isStored(1, 18)).toBe(true);
       while (log.maintain());
       takeAllRoom(join(disk, 'ballast'));
       let stored = 1;

@@ -10,6 +10,7 @@ import {
 } from '../../../src/store/sqlite/connection/schema.js';
 import { DeadTable } from '../../../src/store/sqlite/consumers/dead-table.js';
 import { TopicTable } from '../../../src/store/sqlite/index/topic-table.js';
+import { LogPayloads } from '../../../src/store/sqlite/payloads/log-payloads.js';
 import { type DoomedRow, Removal } from '../../../src/store/sqlite/retention/removal.js';
 import { RowLook } from '../../../src/store/sqlite/retention/row-look.js';
 import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
@@ -57,9 +58,11 @@ function remove(
   const database = openForWriting(shardFile(dir, 0), 0);
   const topics = new TopicTable(database);
   topics.load();
+  const room = { bytesBeside: 0, fitsBeside: () => true };
+  const { claimed: payloads } = new LogPayloads(database, { room });
   const removal = new Removal(
     database,
-    { topics, dead: new DeadTable(database, () => undefined) },
+    { topics, dead: new DeadTable(database, () => undefined), payloads },
     0,
   );
   const head = readHead(database);

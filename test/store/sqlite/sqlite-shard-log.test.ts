@@ -281,7 +281,7 @@ describe('the SQLite log', () => {
       code: 'STORE_CORRUPT',
       details: { file: `${copy}-wal`, frame: 13 },
     });
-    expect(findings(copy)[0]).toMatch(/frame 13 is damaged, and 33 frames behind it are not/);
+    expect(findings(copy)[0]).toMatch(/frame 13 is damaged, and 35 frames behind it are not/);
   });
 
   it('refuses a write-ahead log whose header has a flipped bit', () => {

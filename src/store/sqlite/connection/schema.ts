@@ -13,6 +13,7 @@ import {
   FORMAT,
   isChecked,
   MetaTable,
+  PAYLOAD_FILES_COUNT,
   PRUNED_IDS_COUNT,
   PRUNED_THROUGH,
   readMeta,
@@ -149,6 +150,7 @@ function prepareTables(
       [CONSUMER_DEAD_COUNT]: 0,
       [SCHEDULED_COUNT]: 0,
       [SCHEDULES_COUNT]: 0,
+      [PAYLOAD_FILES_COUNT]: 0,
       [SCHEMA_CHECKSUM]: schemaChecksum(database, FORMAT_VERSION),
     });
   }
@@ -199,7 +201,7 @@ const CHECKED_TABLES: readonly (readonly [format: number, tables: readonly strin
   [1, ['meta', 'names', 'topics', 'events', 'topic_index', 'ring_positions']],
   [2, ['pruned_ids', 'pruned_blocks']],
   [3, ['consumers', 'consumer_dead']],
-  [5, ['scheduled', 'schedules']],
+  [5, ['scheduled', 'schedules', 'payload_files']],
 ];
 
 /**

@@ -10,10 +10,12 @@ import {
   CONSUMERS_COUNT,
   FORMAT,
   hasConsumers,
+  hasPayloadFiles,
   hasSchedules,
   INDEX_BLOCKS,
   isChecked,
   MetaTable,
+  PAYLOAD_FILES_COUNT,
   PRUNED_BLOCKS,
   PRUNED_EVENTS,
   PRUNED_IDS_COUNT,
@@ -24,6 +26,7 @@ import {
 } from '../tables/meta-table.js';
 import {
   CONSUMERS_TABLES,
+  PAYLOAD_FILES_TABLE,
   PRUNED_BLOCKS_TABLE,
   PRUNED_IDS_TABLE,
   SCHEDULES_TABLES,
@@ -34,6 +37,7 @@ export function upgrade(database: Database, numbers: Readonly<Record<string, num
   if (!isChecked(numbers)) addChecks(database, numbers);
   if (!hasConsumers(numbers)) addConsumers(database);
   if (!hasSchedules(numbers)) addSchedules(database);
+  if (!hasPayloadFiles(numbers)) addPayloadFiles(database);
 }
 
 /** Format 5: what is to be published later, and what is gone from a topic without being a gap. */
@@ -41,6 +45,12 @@ function addSchedules(database: Database): void {
   database.exec(SCHEDULES_TABLES);
   database.exec('ALTER TABLE topics ADD COLUMN gone_through INTEGER NOT NULL DEFAULT -1');
   new MetaTable(database).set({ [SCHEDULED_COUNT]: 0, [SCHEDULES_COUNT]: 0 });
+}
+
+/** Format 5: payloads in files of their own. */
+function addPayloadFiles(database: Database): void {
+  database.exec(PAYLOAD_FILES_TABLE);
+  new MetaTable(database).set({ [PAYLOAD_FILES_COUNT]: 0 });
 }
 
 /** Format 3: the tables for consumers. */

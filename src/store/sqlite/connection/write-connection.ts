@@ -8,6 +8,7 @@ import { isNoRoom } from '../driver/room.js';
 import { isFull, storeError } from '../driver/store-errors.js';
 import { BATCH_EVENTS_MAX } from '../tables/tables.js';
 import { isOwn, type LogIdentity, takeIntoUse } from './log-identity.js';
+import { PageLimit } from './page-limit.js';
 import { Reserve } from './reserve.js';
 import {
   BUSY_TIMEOUT_MS,
@@ -39,8 +40,6 @@ const RESTART_RETRY_FRAMES = RESTART_FRAMES / 8;
 const RESTART_WAIT_MS = 100;
 /** How often a reserve that found no room is tried again. */
 const RESERVE_INTERVAL_MS = 1000;
-/** For `max_page_count`: SQLite raises this to the file's current size, so that the file stops growing. */
-const PAGES_AS_THEY_ARE = 1;
 /**
  * After this many synced batches in a row the unflushed limit is reset: not at once, so that mixed traffic does not set
  * and reset it all the time.
@@ -49,6 +48,7 @@ const SYNCED_BATCHES_TO_CLEAR = 64;
 
 export class WriteConnection {
   readonly database: Database;
+  readonly pageLimit: PageLimit;
   readonly #file: string;
   readonly #shard: number;
   readonly #begin: Statement<[]>;
@@ -68,10 +68,9 @@ export class WriteConnection {
   #reserve: Reserve | undefined;
   #inPlace: InPlace | undefined;
   /**
-   * When the reserve is tried again (`performance.now()`); 0 while it is whole and the file may grow up to `#pagesMax`.
+   * When the reserve is tried again (`performance.now()`); 0 while it is whole and the file may grow.
    */
   #reserveAt = 0;
-  readonly #pagesMax: number;
   #checkpointFrames = CHECKPOINT_FRAMES;
   /** Frames in the WAL that are not in the file. */
   #walFrames = 0;
@@ -106,8 +105,7 @@ export class WriteConnection {
     this.database = database;
     this.#identity = database.memory ? undefined : identity;
     this.#takeIfThereIsRoom();
-    const pagesMax = maxBytes === undefined ? '' : ` = ${Math.ceil(maxBytes / PAGE_BYTES)}`;
-    this.#pagesMax = Number(database.pragma(`max_page_count${pagesMax}`, { simple: true }));
+    this.pageLimit = new PageLimit(database, maxBytes, PAGE_BYTES);
     this.#begin = database.prepare('BEGIN IMMEDIATE');
     this.#commit = database.prepare('COMMIT');
     this.#rollback = database.prepare('ROLLBACK');
@@ -249,6 +247,12 @@ export class WriteConnection {
     this.#syncedHead = head;
   }
 
+  /** Flushes every commit, also those of transactions that `commit` knows nothing of. */
+  flushAll(head: number): void {
+    this.#isFlushed = false;
+    this.flush(head);
+  }
+
   noteCommit(head: number): void {
     if (this.#mark === undefined) return;
     const [, frames, copied] = this.#walState.get() ?? [0, 0, 0];
@@ -305,7 +309,7 @@ export class WriteConnection {
     if (now < this.#reserveAt) return;
     if (reserve.cover(needed)) {
       this.#reserveAt = 0;
-      this.#limitPages(this.#pagesMax);
+      this.pageLimit.allowGrowth();
       return;
     }
     this.#stopGrowth(now);
@@ -325,11 +329,7 @@ export class WriteConnection {
 
   #stopGrowth(now: number): void {
     this.#reserveAt = now + RESERVE_INTERVAL_MS;
-    this.#limitPages(PAGES_AS_THEY_ARE);
-  }
-
-  #limitPages(pages: number): void {
-    this.database.pragma(`max_page_count = ${pages}`);
+    this.pageLimit.stopGrowth();
   }
 
   setFull(full: boolean): void {

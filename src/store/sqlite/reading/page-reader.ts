@@ -17,6 +17,7 @@ import { RowFilter } from '../rows/row-filter.js';
 import { RowReader } from '../rows/row-reader.js';
 import { MetaTable, PRUNED_THROUGH } from '../tables/meta-table.js';
 import { blockOf, INDEX_BLOCK_EVENTS } from '../tables/tables.js';
+import { untilPayloadsAreThere } from './fresh-snapshot.js';
 import { PositionAt } from './position-at.js';
 
 /** Reading a page takes no longer than this, so that no checkpoint waits for it. */
@@ -96,7 +97,7 @@ export class PageReader {
 
   /** @throws BusError `STORE_CORRUPT` naming the event whose checksum fails */
   page(request: PageRequest): Page {
-    return this.#inSnapshot(() => this.#page(request));
+    return untilPayloadsAreThere(() => this.#inSnapshot(() => this.#page(request)));
   }
 
   /** The last sequence recorded before a time in ms since 1970. */

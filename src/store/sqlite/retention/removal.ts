@@ -44,10 +44,21 @@ export interface RemovalOptions {
   readonly isLoss?: boolean;
 }
 
+/** The payloads of events that lie in files. Every call but the last two is in the removal's transaction. */
+export interface ReleasedPayloads {
+  readonly holds: boolean;
+  /** Called before the rows `first` to `last` are deleted. */
+  release(first: number, last: number): void;
+  writeCount(): void;
+  commit(): void;
+  rollback(): void;
+}
+
 /** Tables that outlive the events that are removed. */
 export interface Kept {
   readonly topics: TopicTable;
   readonly dead: DeadTable;
+  readonly payloads: ReleasedPayloads;
 }
 
 /**
@@ -63,6 +74,7 @@ export class Removal {
   readonly #database: Database;
   readonly #topics: TopicTable;
   readonly #dead: DeadTable;
+  readonly #payloads: ReleasedPayloads;
   readonly #delete: Statement<[number, number]>;
   readonly #deleteIndexRow: Statement<[number, number]>;
   readonly #deleteIndexBlocks: Statement<[number]>;
@@ -73,10 +85,11 @@ export class Removal {
   #prunedEvents: number;
 
   /** Ids are remembered for `dedupeWindowMs`, even those of pruned events. */
-  constructor(database: Database, { topics, dead }: Kept, dedupeWindowMs: number) {
+  constructor(database: Database, { topics, dead, payloads }: Kept, dedupeWindowMs: number) {
     this.#database = database;
     this.#topics = topics;
     this.#dead = dead;
+    this.#payloads = payloads;
     this.#prunedIds = new PrunedIds(database, dedupeWindowMs);
     this.#pruned = new PrunedSequencesWriter(database);
     this.#meta = new MetaTable(database);
@@ -107,10 +120,12 @@ export class Removal {
     } catch (error) {
       this.#topics.rollback();
       this.#dead.rollback();
+      this.#payloads.rollback();
       throw error;
     }
     this.#topics.commit();
     this.#dead.commit();
+    this.#payloads.commit();
     this.#prunedThrough = Math.max(this.#prunedThrough, last.sequence);
     this.#prunedEvents += rows.length;
   }
@@ -136,6 +151,7 @@ export class Removal {
       if (next !== undefined && next.sequence === sequence + 1) continue;
       this.#prunedIds.keep(rows[first]!.sequence, sequence, recordedAt);
       this.#pruned.add(rows[first]!.sequence, sequence);
+      if (this.#payloads.holds) this.#payloads.release(rows[first]!.sequence, sequence);
       this.#delete.run(rows[first]!.sequence, sequence);
       first = at + 1;
     }
@@ -161,6 +177,7 @@ export class Removal {
     const before = this.#meta.get(PRUNED_BLOCKS);
     const { wholeBlocks, sparse } = this.#pruned.end(before);
     this.#dead.finish();
+    this.#payloads.writeCount();
     this.#meta.set({
       ...(last.sequence > this.#prunedThrough && {
         [PRUNED_THROUGH]: last.sequence,

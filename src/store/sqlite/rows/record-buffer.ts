@@ -45,13 +45,11 @@ export class RecordBuffer {
     return length;
   }
 
-  /** Checks the row against its checksum, and adds nothing. @throws BusError `STORE_CORRUPT` */
+  /** Checks the row against its checksum, and adds nothing; reads no payload file. @throws BusError `STORE_CORRUPT` */
   check(row: EventRow): void {
-    const length = this.#length;
-    const offset = this.#offset;
-    this.add(row);
-    this.#length = length;
-    this.#offset = offset;
+    const measured = this.#decoder.measure(row) - this.#decoder.bytesInFile;
+    this.#reserve(this.#length + measured);
+    this.#decoder.check(row, this.#bytes, this.#length);
   }
 
   #reserve(bytes: number): void {

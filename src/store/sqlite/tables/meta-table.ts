@@ -100,6 +100,8 @@ export const CONSUMER_DEAD_COUNT = 'consumer_dead';
 export const SCHEDULED_COUNT = 'scheduled';
 /** The number of rows in `schedules`; since format 5. */
 export const SCHEDULES_COUNT = 'schedules';
+/** The number of rows in `payload_files`; since format 5. */
+export const PAYLOAD_FILES_COUNT = 'payload_files';
 /** The number of leading blocks that have no event left; later ones are in `pruned_blocks`. */
 export const PRUNED_BLOCKS = 'pruned_blocks';
 /** The checksum of the tables' definitions. */
@@ -117,6 +119,11 @@ export function hasConsumers(numbers: Numbers): boolean {
 /** Whether the log has the tables of format 5. */
 export function hasSchedules(numbers: Numbers): boolean {
   return SCHEDULED_COUNT in numbers;
+}
+
+/** Whether the log has the table of payload files, which came to format 5. */
+export function hasPayloadFiles(numbers: Numbers): boolean {
+  return PAYLOAD_FILES_COUNT in numbers;
 }
 
 /** Whether rows have the checksums that this program writes. */

@@ -20,6 +20,8 @@
  *   since format 3.
  * - `scheduled`: publishes that wait for the time at which they become events, each with its record; since format 5.
  * - `schedules`: what is to be published again and again, and up to which due time it was; since format 5.
+ * - `payload_files`: the payloads that lie in files of their own, with the number of rows of `events` that refer to each;
+ *   since format 5.
  * - `meta`: format, shard, how far the index and the totals are complete, and how far and how much was pruned.
  */
 
@@ -45,6 +47,8 @@ export const INDEX_ROWS_PER_EVENT = 4;
 export const ROW_FLAG_SUPPLIED_ID = 1;
 /** `events.flags`, beside `ROW_FLAG_SUPPLIED_ID`: the id is unique within its source only. */
 export const ROW_FLAG_ID_OF_SOURCE = 2;
+/** `events.flags`: the row's payload is a reference to a file; see `rows/payload-reference.ts`. */
+export const ROW_FLAG_PAYLOAD_IN_FILE = 4;
 
 export const PRUNED_IDS_TABLE = `
 CREATE TABLE pruned_ids (
@@ -125,6 +129,16 @@ CREATE TABLE schedules (
 ) WITHOUT ROWID;
 `;
 
+export const PAYLOAD_FILES_TABLE = `
+CREATE TABLE payload_files (
+  hash TEXT PRIMARY KEY,
+  length INTEGER NOT NULL,
+  refs INTEGER NOT NULL,
+  checksum INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX payload_files_unused ON payload_files (hash) WHERE refs = 0;
+`;
+
 export const TABLES = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -177,6 +191,7 @@ CREATE TABLE ring_positions (
 ) WITHOUT ROWID;
 ${CONSUMERS_TABLES}
 ${SCHEDULES_TABLES}
+${PAYLOAD_FILES_TABLE}
 CREATE VIEW event_view AS SELECT
   e.sequence,
   strftime('%Y-%m-%d %H:%M:%f', e.recorded_at / 1000.0, 'unixepoch') AS time,
