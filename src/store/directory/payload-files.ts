@@ -13,7 +13,13 @@ import { dirname, join } from 'node:path';
 import { BusError } from '../../protocol/errors.js';
 import { codeOf, messageOf } from '../../protocol/thrown.js';
 import { storeError } from '../sqlite/driver/store-errors.js';
-import { makeDirectory, placeFile, syncDirectory, TEMPORARY_SUFFIX } from './files.js';
+import {
+  makeDirectory,
+  placeFile,
+  removeIfPossible,
+  syncDirectory,
+  TEMPORARY_SUFFIX,
+} from './files.js';
 
 /**
  * The payloads that lie in files of their own, beside the log of their shard. The directory of `shard-000.db` is
@@ -115,6 +121,11 @@ export class PayloadFiles {
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw storeError(error, path, 'removing');
     }
+  }
+
+  /** Removes a file that nothing refers to. Where that fails, the look after the next opening finds it. */
+  discard(path: string): void {
+    removeIfPossible(path);
   }
 
   /** All files there, also those that were never completed, one after another: a look at one reads a few more. */

@@ -1,4 +1,3 @@
-import { removeIfPossible } from '../../directory/files.js';
 import {
   hashOfPayload,
   type PayloadFiles,
@@ -120,7 +119,7 @@ export class ClaimedPayloads {
       // The table still has the others, as files that wait to be removed.
       if (!this.#pending.get(hash)!.isNew) continue;
       if (this.#isCommitting) this.leftovers.add(hash);
-      else removeIfPossible(this.#files.locate(hash));
+      else this.#files.discard(this.#files.locate(hash));
     }
     this.#end();
   }

@@ -2,7 +2,6 @@ import {
   PAYLOAD_FILES_PER_STEP,
   PAYLOAD_REMOVAL_RETRY_MS,
 } from '../../../protocol/limits/store.js';
-import { removeIfPossible } from '../../directory/files.js';
 import type { FoundFile, PayloadFiles } from '../../directory/payload-files.js';
 import type { Database } from '../driver/driver.js';
 import type { RoomBeside } from './claimed-payloads.js';
@@ -64,7 +63,9 @@ export class PayloadUpkeep {
    */
   remove(): void {
     const leftovers = this.#leftovers.isDue ? this.#leftovers.take(PAYLOAD_FILES_PER_STEP) : [];
-    for (const hash of leftovers) if (!this.#table.has(hash)) this.#removeOrphan(hash);
+    for (const hash of leftovers) {
+      if (!this.#table.has(hash)) this.#files.discard(this.#files.locate(hash));
+    }
     const unused = this.#table.someUnused(PAYLOAD_FILES_PER_STEP);
     const removed = unused.filter((hash) => this.#isRemoved(hash));
     if (removed.length > 0) this.#forget(removed);
@@ -83,7 +84,7 @@ export class PayloadUpkeep {
       if (file === undefined) break;
       const { path, hash } = file;
       const isKept = hash !== undefined && (this.#table.has(hash) || this.#leftovers.has(hash));
-      if (!isKept) removeIfPossible(path);
+      if (!isKept) this.#files.discard(path);
     }
   }
 
@@ -110,10 +111,6 @@ export class PayloadUpkeep {
   #endSweep(): void {
     this.#found?.return?.();
     this.#found = undefined;
-  }
-
-  #removeOrphan(hash: string): void {
-    removeIfPossible(this.#files.locate(hash));
   }
 
   /** A file that cannot be removed is tried again later; that must not end the log. */
