@@ -7,6 +7,7 @@ import { type Asker, ITSELF } from './asker.js';
 import type { ClientConsumers } from './consume/client-consumers.js';
 import type { EndpointGateways } from './gateways.js';
 import type { EndpointInternals, PositionedSubscription } from './internals.js';
+import type { ClientLater } from './later/client-later.js';
 import type { EndpointEnd } from './links/endpoint-end.js';
 import type { SignsOfLife } from './links/signs-of-life.js';
 import type { OpenerChecks } from './publish/opener-checks.js';
@@ -26,6 +27,7 @@ export interface InternalParts {
   readonly history: HistorySource;
   readonly signs: SignsOfLife;
   readonly clientConsumers: ClientConsumers;
+  readonly later: ClientLater;
   readonly gateways: EndpointGateways;
   readonly busCounters: BusCounters;
   /** The share of `busCounters` in which this endpoint counts. */
@@ -66,6 +68,7 @@ export function endpointInternals(parts: InternalParts): EndpointInternals {
       return queries.read(parseLookup(topics, id, options), 1, asker);
     },
     consumers: parts.clientConsumers,
+    later: parts.later,
     gateways: parts.gateways,
     lags: (names) => lagsOf(ends, names),
     tally: (shard, request) => ends[shard]!.call('tally', () => request),

@@ -38,6 +38,7 @@ import { endpointInternals, type InternalParts } from './endpoint-internals.js';
 import { EndpointGateways } from './gateways.js';
 import { closeAtExit, forgetAtExit, type IdleEndpoint } from './idle-exit.js';
 import { type EndpointInternals, INTERNALS } from './internals.js';
+import { ClientLater } from './later/client-later.js';
 import { EndpointSchedules } from './later/endpoint-schedules.js';
 import type { EndpointEnd } from './links/endpoint-end.js';
 import { endpointEnds, Links } from './links/links.js';
@@ -62,6 +63,7 @@ export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListe
   readonly epoch: string;
   readonly gateways: EndpointGateways;
   readonly schedules: EndpointSchedules;
+  readonly #later: ClientLater;
   protected readonly reading: Reading;
   readonly #data: EndpointData;
   readonly #settings: EndpointSettings;
@@ -101,8 +103,10 @@ export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListe
     );
     this.#ends = endpointEnds(data, this.#alive);
     const { source, maxPayloadBytes } = data.options;
-    const ofSchedules = { ends: this.#ends, main, source, maxPayloadBytes };
-    this.schedules = new EndpointSchedules({ ...ofSchedules, assertOpen: () => this.assertOpen() });
+    const assertOpen = (): void => this.assertOpen();
+    const later = { ends: this.#ends, main, source, maxPayloadBytes, assertOpen };
+    this.schedules = new EndpointSchedules(later);
+    this.#later = new ClientLater({ ...later, segments: data.options.shardSegments });
     this.#readers = data.readers && new ReaderPorts(data.readers, main);
     const segments = data.options.shardSegments;
     const history = new HistorySource(this.#ends, this.#readers, main, data.epoch, segments);
@@ -166,6 +170,7 @@ export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListe
       history,
       signs: new SignsOfLife(this.#ends),
       clientConsumers: this.#consumers.clients,
+      later: this.#later,
       gateways: this.gateways,
       share: this.#data.share,
       openerChecks: checks,

@@ -19,6 +19,7 @@ import type { FilterInput, ParsedFilter } from '../protocol/filter.js';
 import type { Asker } from './asker.js';
 import type { ClientConsumers } from './consume/client-consumers.js';
 import type { EndpointGateways } from './gateways.js';
+import type { ClientLater } from './later/client-later.js';
 import type { ShardCall } from './links/control-sender.js';
 import type { OpenerChecks } from './publish/opener-checks.js';
 import type { NamedLag } from './read/introspection.js';
@@ -28,6 +29,7 @@ export type { ClientConsumers } from './consume/client-consumers.js';
 export type { ClientDelivery, ClientMember, ClientTaker } from './consume/client-member.js';
 export type { Pulled } from './consume/client-pull.js';
 export type { Settled, Settling } from './consume/settling.js';
+export type { ClientLater } from './later/client-later.js';
 export { DoorFailure, RawAnswer } from './request/questions.js';
 
 export const INTERNALS: unique symbol = Symbol('millrace.internals');
@@ -75,6 +77,8 @@ export interface EndpointInternals {
   ): AsyncIterable<Event>;
   /** Durable consumers, for the clients of a gateway. */
   readonly consumers: ClientConsumers;
+  /** What is published later, for the clients of a gateway. */
+  readonly later: ClientLater;
   /** The gateways over this endpoint, and the way to all others. */
   readonly gateways: EndpointGateways;
   /** Counts events in one shard, for alerts; only the opener's endpoint may ask. */

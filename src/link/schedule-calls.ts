@@ -1,5 +1,5 @@
 import { by } from './call.js';
-import { fields, isList, isNumber, isText, isTrueOrFalse } from './shapes.js';
+import { fields, isList, isNumber, isText } from './shapes.js';
 
 /** A schedule as a shard has it. */
 export interface ScheduleEntry {
@@ -10,6 +10,10 @@ export interface ScheduleEntry {
   readonly isPaused: boolean;
   /** It is to take the place of the schedule of this name in another shard, and publishes nothing yet. */
   readonly isArriving: boolean;
+  /** Another shard has its place, or is about to take it: it publishes nothing any more. */
+  readonly isMoved: boolean;
+  /** Every due time up to here is done with, ms since 1970. */
+  readonly handledUntil: number;
   readonly fired: number;
   /** ms since 1970; 0: none. */
   readonly lastAt: number;
@@ -23,15 +27,39 @@ export interface SchedulesPage {
   readonly next: string | null;
 }
 
+/** What a schedule brings from the shard that had it. */
+export type BroughtSchedule = Pick<ScheduleEntry, 'fired' | 'lastAt' | 'isPaused'>;
+
 export interface PutScheduleRequest {
   readonly name: string;
   readonly definition: string;
-  readonly isArriving: boolean;
+  /** It comes from another shard, and publishes nothing until it has arrived; null: it is the shard's own. */
+  readonly arriving: BroughtSchedule | null;
+}
+
+/** What a schedule has done, up to when. */
+export type DoneBySchedule = Pick<ScheduleEntry, 'fired' | 'lastAt' | 'handledUntil'>;
+
+export interface AlterShardScheduleRequest {
+  readonly name: string;
+  /** `leave`: it is about to move to another shard; `arrive`: this shard has its place. */
+  readonly kind: 'pause' | 'resume' | 'delete' | 'leave' | 'arrive';
+  /** Of `arrive`: what it has done in the shard that it has left. */
+  readonly done?: DoneBySchedule | undefined;
+}
+
+export interface SetScheduleRequest {
+  readonly name: string;
+  readonly definition: string;
+  /** A schedule of this name that is there has to publish on topics that these patterns cover; null: on any. */
+  readonly topics: readonly string[] | null;
 }
 
 export interface AlterScheduleRequest {
   readonly name: string;
-  readonly kind: 'pause' | 'resume' | 'delete' | 'arrive';
+  readonly kind: 'pause' | 'resume' | 'delete';
+  /** As of `SetScheduleRequest`; one that publishes on another topic is not there. */
+  readonly topics: readonly string[] | null;
 }
 
 const ENTRY = { name: isText, shard: isNumber, definition: isText, fired: isNumber };
@@ -51,26 +79,23 @@ export const SCHEDULE_CALLS = {
   /** Makes or changes a schedule of the shard; answered when that is flushed. */
   putSchedule: by(
     'shard',
-    fields<PutScheduleRequest>({ name: isText, definition: isText, isArriving: isTrueOrFalse }),
+    fields<PutScheduleRequest>({ name: isText, definition: isText }),
     fields<ScheduleEntry>(ENTRY),
   ),
   /** Answered when it is flushed. null: the shard has no such schedule, or none any more. */
   alterShardSchedule: by(
     'shard',
-    fields<AlterScheduleRequest>({ name: isText, kind: isText }),
+    fields<AlterShardScheduleRequest>({ name: isText, kind: isText }),
     fields<{ readonly schedule: ScheduleEntry | null }>({}),
   ),
 
   /** Makes or changes a schedule, in whichever shard it belongs to. */
   setSchedule: by(
     'main',
-    fields<{ readonly name: string; readonly definition: string }>({
-      name: isText,
-      definition: isText,
-    }),
+    fields<SetScheduleRequest>({ name: isText, definition: isText }),
     fields<ScheduleEntry>(ENTRY),
   ),
-  /** null after a deletion, also of a schedule that is not there. */
+  /** The schedule as it is now, or as it was before its deletion; null: there was none. */
   alterSchedule: by(
     'main',
     fields<AlterScheduleRequest>({ name: isText, kind: isText }),

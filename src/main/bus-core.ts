@@ -271,7 +271,7 @@ export class BusCore {
       alterConsumer: async ({ id, change }) => ({
         consumer: await this.consumers.alter(id, change),
       }),
-      setSchedule: ({ name, definition }) => this.schedules.set(name, definition),
+      setSchedule: (request) => this.schedules.set(request),
       alterSchedule: async (request) => ({ schedule: await this.schedules.alter(request) }),
       alerts: () => this.alerts.list(),
       setAlert: ({ rule }) => this.alerts.set(rule),

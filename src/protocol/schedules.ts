@@ -5,6 +5,9 @@ import type { EventInput } from './event.js';
 /** The event that a schedule publishes; its id and its timestamp are made for each due time. */
 export type ScheduledEvent<P = unknown> = Omit<EventInput<P>, 'id' | 'timestamp'>;
 
+/** The event of a schedule, as it is shown. */
+export type ShownEvent = Omit<ScheduledEvent, 'payload'> & { readonly payload?: unknown };
+
 /**
  * Which due times that have passed unused become events, such as those while the bus was closed: `all`, at most the last
  * 1000 of them; the `last` one; or `none`. A due time has passed unused once it is 10 s late.
@@ -38,7 +41,8 @@ export interface ScheduleInfo {
   readonly everyMs?: number;
   /** Of `everyMs`, RFC 3339. */
   readonly anchor?: string;
-  readonly event: ScheduledEvent;
+  /** A client that may not read the topic gets it without payload, attributes and `causationId`. */
+  readonly event: ShownEvent;
   readonly missed: MissedDueTimes;
   readonly isPaused: boolean;
   readonly shard: number;

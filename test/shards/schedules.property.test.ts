@@ -56,7 +56,7 @@ class Rig {
   set(name: string, everyMs: number): void {
     const event = { topic: 'a', type: 't', source: 's', payload: name };
     const definition = JSON.stringify({ everyMs, anchor: 0, missed: 'all', event });
-    this.#commands.handlers.putSchedule({ name, definition, isArriving: false }, undefined);
+    this.#commands.handlers.putSchedule({ name, definition, arriving: null }, undefined);
     const found = this.#model.get(name);
     if (found?.everyMs === everyMs) return;
     const handledUntil = Math.max(this.wall, found?.handledUntil ?? 0);

@@ -1,14 +1,19 @@
-/** The schedules of a bus, from any of its threads: lists come from the shards, changes go through the main thread. */
+/**
+ * The schedules of a bus, from any of its threads: lists come from the shards, changes go through the main thread. A
+ * gateway has those of each client, on topics to which it may publish: for it there are no others.
+ */
 import type { ScheduleEntry, SchedulesPage } from '../../link/schedule-calls.js';
 import { BusError } from '../../protocol/errors.js';
 import { SCHEDULE_NEXT_MAX } from '../../protocol/limits/schedules.js';
 import { optionInvalid } from '../../protocol/options.js';
+import { PatternSet } from '../../protocol/pattern-set.js';
 import { quote } from '../../protocol/quote.js';
 import {
   checkScheduleName,
   keptSchedule,
   parsedSchedule,
   scheduleText,
+  topicOfSchedule,
 } from '../../protocol/schedule-text.js';
 import type { ScheduleInfo, ScheduleOptions, Schedules } from '../../protocol/schedules.js';
 import { DueTimes } from '../../schedules/due-times.js';
@@ -28,9 +33,15 @@ const NEXT_DEFAULT = 5;
 
 export class EndpointSchedules implements Schedules {
   readonly #host: SchedulesHost;
+  /** null: those on all topics. */
+  readonly #topics: readonly string[] | null;
+  readonly #covered: PatternSet | undefined;
 
-  constructor(host: SchedulesHost) {
+  /** @param topics patterns of the topics on which its schedules publish. Default: on any */
+  constructor(host: SchedulesHost, topics: readonly string[] | null = null) {
     this.#host = host;
+    this.#topics = topics;
+    this.#covered = topics === null ? undefined : new PatternSet(topics);
   }
 
   async set<P>(name: string, options: ScheduleOptions<P>): Promise<ScheduleInfo> {
@@ -40,25 +51,37 @@ export class EndpointSchedules implements Schedules {
     if (DueTimes.of(kept).after(Date.now()) === undefined) {
       throw optionInvalid('schedules.set', 'cron', `${quote(kept.cron)} never comes`);
     }
-    return infoOf(await main.call('setSchedule', { name, definition: scheduleText(kept) }));
+    const request = { name, definition: scheduleText(kept), topics: this.#topics };
+    return infoOf(await main.call('setSchedule', request));
   }
 
   async list(): Promise<ScheduleInfo[]> {
     this.#host.assertOpen();
     const perShard = await Promise.all(this.#host.ends.map(schedulesOf));
-    const all = perShard.flat().filter(({ isArriving }) => !isArriving);
-    return all.map(infoOf).sort((a, b) => (a.name < b.name ? -1 : 1));
+    const byName = new Map<string, ScheduleEntry>();
+    for (const entry of perShard.flat()) {
+      byName.set(entry.name, ofOneName(byName.get(entry.name), entry));
+    }
+    const mine = [...byName.values()].filter((entry) => this.#covers(entry));
+    return mine.map(infoOf).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   async get(name: string): Promise<ScheduleInfo | undefined> {
     this.#host.assertOpen();
     checkScheduleName(name);
-    const found = await Promise.all(
+    const asked = await Promise.allSettled(
       this.#host.ends.map((end) => end.call('findSchedule', () => ({ name }))),
     );
-    const entries = found.flatMap(({ schedule }) => schedule ?? []);
-    const entry = entries.find(({ isArriving }) => !isArriving);
-    return entry && infoOf(entry);
+    let found: ScheduleEntry | undefined;
+    let failure: { readonly reason: unknown } | undefined;
+    for (const answer of asked) {
+      if (answer.status === 'rejected') failure ??= answer;
+      else if (answer.value.schedule !== null) found = ofOneName(found, answer.value.schedule);
+    }
+    if (found !== undefined) return this.#covers(found) ? infoOf(found) : undefined;
+    // A shard that was given up may have it.
+    if (failure !== undefined) throw failure.reason;
+    return undefined;
   }
 
   async next(name: string, count = NEXT_DEFAULT): Promise<string[]> {
@@ -86,18 +109,30 @@ export class EndpointSchedules implements Schedules {
   }
 
   async delete(name: string): Promise<boolean> {
-    if ((await this.get(name)) === undefined) return false;
-    await this.#host.main.call('alterSchedule', { name, kind: 'delete' });
-    return true;
+    this.#host.assertOpen();
+    checkScheduleName(name);
+    const request = { name, kind: 'delete', topics: this.#topics } as const;
+    return (await this.#host.main.call('alterSchedule', request)).schedule !== null;
   }
 
   async #alter(name: string, kind: 'pause' | 'resume'): Promise<ScheduleInfo> {
     this.#host.assertOpen();
     checkScheduleName(name);
-    const { schedule } = await this.#host.main.call('alterSchedule', { name, kind });
+    const request = { name, kind, topics: this.#topics };
+    const { schedule } = await this.#host.main.call('alterSchedule', request);
     if (schedule === null) throw unknown(name);
     return infoOf(schedule);
   }
+
+  #covers({ definition }: ScheduleEntry): boolean {
+    return this.#covered?.covers(topicOfSchedule(definition)) ?? true;
+  }
+}
+
+/** Of two entries of one name, of which one moves to the other's shard, the one that stands for the schedule. */
+function ofOneName(one: ScheduleEntry | undefined, other: ScheduleEntry): ScheduleEntry {
+  if (one === undefined || one.isMoved) return other;
+  return one.isArriving && !other.isMoved ? other : one;
 }
 
 async function schedulesOf(end: EndpointEnd): Promise<ScheduleEntry[]> {

@@ -68,13 +68,14 @@ async function scheduled(exchange: Exchange, later: GatewayLater): Promise<void>
   const limit = parameters.count('limit');
   const id = parameters.one('id');
   const after = parameters.one('after');
-  await budget.query(async () => {
-    const page = await later.scheduled(exchange, {
-      ...(topic === undefined ? {} : { topic }),
-      ...(id === undefined ? {} : { id }),
-      ...(limit === undefined ? {} : { limit }),
-      ...(after === undefined ? {} : { after }),
-    });
+  const query = {
+    ...(topic === undefined ? {} : { topic }),
+    ...(id === undefined ? {} : { id }),
+    ...(limit === undefined ? {} : { limit }),
+    ...(after === undefined ? {} : { after }),
+  };
+  await budget.query(async (turns) => {
+    const page = await later.scheduled(exchange, query, turns);
     sendJson(response, 200, page);
   });
 }

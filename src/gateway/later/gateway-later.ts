@@ -1,6 +1,8 @@
 import type { Principal } from '../../auth/principal.js';
 import type { ConnectionRates } from '../../auth/rate-limiter.js';
+import type { Asker } from '../../endpoint/asker.js';
 import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
+import { type ClientLater, internalsOf } from '../../endpoint/internals.js';
 import { BusError } from '../../protocol/errors.js';
 import type { EventInput } from '../../protocol/event.js';
 import { PatternSet } from '../../protocol/pattern-set.js';
@@ -10,9 +12,8 @@ import {
   checkCancel,
   type ScheduledPage,
   type ScheduledQuery,
-  severalWait,
 } from '../../protocol/scheduled.js';
-import type { ScheduleInfo, ScheduleOptions } from '../../protocol/schedules.js';
+import type { ScheduleInfo, ScheduleOptions, Schedules } from '../../protocol/schedules.js';
 import { assertPattern, assertTopic } from '../../protocol/topic.js';
 import type { Act, Administrator, Audit } from '../audit.js';
 import { permittedEvents } from '../permissions.js';
@@ -21,9 +22,6 @@ import { permittedEvents } from '../permissions.js';
 export interface LaterAsker extends Administrator {
   readonly rates: Pick<ConnectionRates, 'query' | 'administer'>;
 }
-
-/** How many waiting publishes of one id are looked at to tell whether it names one. */
-const NAMESAKES_MAX = 16;
 
 /**
  * What is published later, for the clients of every door: who may publish on a topic may list and cancel what waits for
@@ -38,44 +36,44 @@ export class GatewayLater {
     this.#audit = audit;
   }
 
-  /** Without a topic, everything that the asker may see. @throws BusError `FORBIDDEN`, and as `scheduled` of the bus */
-  async scheduled({ principal, rates }: LaterAsker, query: ScheduledQuery): Promise<ScheduledPage> {
+  /**
+   * Without a topic, everything that the asker may see.
+   * @param turns the turns of its connection
+   * @throws BusError `FORBIDDEN`, and as `scheduled` of the bus
+   */
+  async scheduled(
+    { principal, rates }: LaterAsker,
+    query: ScheduledQuery,
+    turns: Asker,
+  ): Promise<ScheduledPage> {
     rates.query();
     const granted = principal.access.publish;
     const { topic = granted } = query;
     const wanted = typeof topic === 'string' ? [topic] : topic;
     assertGranted(principal, wanted);
     if (wanted.length === 0) return { publishes: [] };
-    return this.#endpoint.scheduled({ ...query, topic: wanted });
+    return this.#later.scheduled(turns, { ...query, topic: wanted });
   }
 
   /** @throws BusError `FORBIDDEN`, `RATE_LIMITED`, and as `cancel` of the bus */
   cancel(asker: LaterAsker, id: string, options: CancelOptions): Promise<boolean> {
     return this.#act('cancelPublish', asker, id, async () => {
       checkCancel(id, options);
-      const { topic, source } = options;
+      const { topic } = options;
+      const granted = asker.principal.access.publish;
       if (topic !== undefined) {
         assertTopic(topic);
         assertGranted(asker.principal, [topic]);
-        return this.#endpoint.cancel(id, options);
-      }
-      const granted = asker.principal.access.publish;
-      if (granted.length === 0) return false;
-      const query = { topic: granted, id, limit: NAMESAKES_MAX };
-      const { publishes } = await this.#endpoint.scheduled(query);
-      const meant = publishes.filter((one) => source === undefined || one.source === source);
-      const [one] = meant;
-      if (one === undefined) return false;
-      if (meant.length > 1) throw severalWait(id, meant);
-      return this.#endpoint.cancel(id, { topic: one.topic, source: one.source });
+      } else if (granted.length === 0) return false;
+      return this.#later.cancel(granted, id, options);
     });
   }
 
   /** The schedules that the asker may see. @throws BusError as `schedules.list` of the bus */
   async schedules({ principal, rates }: LaterAsker): Promise<ScheduleInfo[]> {
     rates.query();
-    const all = await this.#endpoint.schedules.list();
-    return all.filter(({ event }) => principal.mayPublish(event.topic));
+    const all = await this.#schedulesOf(principal).list();
+    return all.map((one) => shown(principal, one));
   }
 
   /** One that the asker may not see is not there. @throws BusError as `schedules.get` of the bus */
@@ -84,46 +82,53 @@ export class GatewayLater {
     name: string,
   ): Promise<ScheduleInfo | undefined> {
     rates.query();
-    const found = await this.#endpoint.schedules.get(name);
-    return found !== undefined && principal.mayPublish(found.event.topic) ? found : undefined;
+    const found = await this.#schedulesOf(principal).get(name);
+    return found && shown(principal, found);
   }
 
   /** @throws BusError `SCHEDULE_UNKNOWN`, and as `schedules.next` of the bus */
-  async nextTimes(asker: LaterAsker, name: string, count: number | undefined): Promise<string[]> {
-    if ((await this.schedule(asker, name)) === undefined) throw unknown(name);
-    return this.#endpoint.schedules.next(name, count);
+  async nextTimes(
+    { principal, rates }: LaterAsker,
+    name: string,
+    count: number | undefined,
+  ): Promise<string[]> {
+    rates.query();
+    return this.#schedulesOf(principal).next(name, count);
   }
 
   /** @throws BusError `FORBIDDEN`, also where it is there and publishes on another topic; and as `schedules.set` */
   set(asker: LaterAsker, name: string, options: ScheduleOptions): Promise<ScheduleInfo> {
+    const { principal } = asker;
     return this.#act('setSchedule', asker, name, async () => {
-      const { principal } = asker;
-      const found = await this.#endpoint.schedules.get(name);
-      if (found !== undefined) assertGranted(principal, [found.event.topic]);
-      return this.#endpoint.schedules.set(name, permitted(principal, options));
+      const allowed = permitted(principal, options);
+      return shown(principal, await this.#schedulesOf(principal).set(name, allowed));
     });
   }
 
   /** @throws BusError `SCHEDULE_UNKNOWN`, and as `schedules.pause` */
   alter(asker: LaterAsker, name: string, kind: 'pause' | 'resume'): Promise<ScheduleInfo> {
-    return this.#act('alterSchedule', asker, name, async () => {
-      await this.#assertVisible(asker, name);
-      return this.#endpoint.schedules[kind](name);
-    });
+    const { principal } = asker;
+    return this.#act('alterSchedule', asker, name, async () =>
+      shown(principal, await this.#schedulesOf(principal)[kind](name)),
+    );
   }
 
   /** False if there is none that the asker may see. @throws BusError as `schedules.delete` */
   delete(asker: LaterAsker, name: string): Promise<boolean> {
-    return this.#act('deleteSchedule', asker, name, async () => {
-      const found = await this.#endpoint.schedules.get(name);
-      if (found === undefined || !asker.principal.mayPublish(found.event.topic)) return false;
-      return this.#endpoint.schedules.delete(name);
-    });
+    return this.#act('deleteSchedule', asker, name, () =>
+      this.#schedulesOf(asker.principal).delete(name),
+    );
   }
 
-  async #assertVisible({ principal }: LaterAsker, name: string): Promise<void> {
-    const found = await this.#endpoint.schedules.get(name);
-    if (found === undefined || !principal.mayPublish(found.event.topic)) throw unknown(name);
+  /** Whether a schedule publishes where the asker may is judged in the turn of its change. */
+  #schedulesOf(principal: Principal): Schedules {
+    return this.#later.schedulesOn(principal.access.publish);
+  }
+
+  get #later(): ClientLater {
+    const later = internalsOf(this.#endpoint)?.later;
+    if (later !== undefined) return later;
+    throw new BusError('OPTION_INVALID', 'this server publishes nothing later');
   }
 
   #act<T>(act: Act, asker: LaterAsker, what: string, work: () => Promise<T>): Promise<T> {
@@ -155,7 +160,16 @@ function assertGranted(principal: Principal, patterns: readonly string[]): void 
   }
 }
 
-function unknown(name: string): BusError {
-  const message = `there is no schedule ${quote(name)}`;
-  return new BusError('SCHEDULE_UNKNOWN', message, { details: { name: quote(name) } });
+/**
+ * The schedule as the principal may see it: with a payload that it could read as an event, and masked as that. Without, it
+ * sees what the list of waiting publishes shows.
+ */
+function shown(principal: Principal, info: ScheduleInfo): ScheduleInfo {
+  const { payload, attributes: _, causationId: __, ...fields } = info.event;
+  if (!principal.maySubscribe(fields.topic)) return { ...info, event: fields };
+  if (!principal.redacts) return info;
+  const { name: id, shard } = info;
+  const { source = '' } = fields;
+  const masked = principal.redact({ ...fields, id, source, shard, timestamp: '', payload });
+  return { ...info, event: { ...info.event, payload: masked.payload } };
 }

@@ -37,8 +37,9 @@ export class LaterRequests {
     const later = this.#later;
     switch (frame.type) {
       case 'scheduled':
-        return asker.budget.query(async () => {
-          this.#send(frame, { scheduled: await later.scheduled(asker, frame.payload ?? {}) });
+        return asker.budget.query(async (turns) => {
+          const page = await later.scheduled(asker, frame.payload ?? {}, turns);
+          this.#send(frame, { scheduled: page });
         });
       case 'cancel': {
         const { id, ...options } = frame.payload;

@@ -49,7 +49,7 @@ export class ConsumerBoard {
   #teller = new ConsumerTeller(() => {});
   #post: ConsumerPost | undefined;
   #isStopped = false;
-  readonly #changes = new ChangeQueue();
+  readonly #changes = new ChangeQueue('consumers');
 
   /**
    * @param text where the list is kept; undefined: the store keeps no consumers

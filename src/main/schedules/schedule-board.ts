@@ -1,10 +1,16 @@
 import { closedError } from '../../endpoint/endpoint-errors.js';
 import type { AnswerOf, NameOf, RequestOf } from '../../link/calls.js';
-import type { AlterScheduleRequest, ScheduleEntry } from '../../link/schedule-calls.js';
+import type {
+  AlterScheduleRequest,
+  AlterShardScheduleRequest,
+  ScheduleEntry,
+  SetScheduleRequest,
+} from '../../link/schedule-calls.js';
 import { BusError } from '../../protocol/errors.js';
 import { optionInvalid } from '../../protocol/options.js';
+import { PatternSet } from '../../protocol/pattern-set.js';
 import { quote } from '../../protocol/quote.js';
-import { parsedSchedule } from '../../protocol/schedule-text.js';
+import { parsedSchedule, topicOfSchedule } from '../../protocol/schedule-text.js';
 import { ChangeQueue } from '../consumers/change-queue.js';
 
 /** The bus, as the board of its schedules needs it. */
@@ -28,30 +34,29 @@ export interface ScheduleBus {
  * Changes schedules, one after the other, in the thread that opened the bus. The shards keep them: this board only sees
  * to it that a name stands for one schedule, also where its topic moves to another shard.
  *
- * A move has three steps, each flushed: the new shard has the schedule as one that is arriving, and publishes nothing by it;
- * the old shard deletes its own; the new one begins. Whatever dies in between, `settle` finds one of two states when the
- * bus is opened: the old one is still there, and the arriving one goes; or it is gone, and the arriving one begins.
+ * A move has four steps, each flushed: the new shard has the schedule as one that is arriving, and publishes nothing by it; the
+ * old shard keeps its own as one that has moved, and publishes nothing more by it; the new one begins, with what the old
+ * one has done; the old shard deletes its own. A move that was broken off, by a death or a refusal, is ended when the bus
+ * is opened, or by the next change of the schedule: where one of the two publishes, the other goes; where neither does,
+ * the arriving one begins.
  */
 export class ScheduleBoard {
-  readonly #changes = new ChangeQueue();
+  readonly #changes = new ChangeQueue('schedules');
   #bus: ScheduleBus | undefined;
   #isStopped = false;
 
   /** Ends moves that an earlier process began. Changes wait for that. */
   start(bus: ScheduleBus): void {
     this.#bus = bus;
-    this.#inTurn(() => this.#settle(bus)).catch((error: unknown) => {
-      const isToReport = error instanceof BusError && error.code !== 'BUS_CLOSED';
-      if (isToReport && error.code !== 'OPTION_INVALID') bus.report(error);
-    });
+    this.#inTurn(() => this.#settleAll(bus)).catch((error: unknown) => report(bus, error));
   }
 
   stop(): void {
     this.#isStopped = true;
   }
 
-  /** @throws BusError as `Schedules.set` */
-  set(name: string, definition: string): Promise<ScheduleEntry> {
+  /** @throws BusError as `Schedules.set`; `FORBIDDEN` where one is there that publishes on another topic than `topics` */
+  set({ name, definition, topics }: SetScheduleRequest): Promise<ScheduleEntry> {
     return this.#inTurn(async (bus) => {
       const { event } = parsedSchedule(definition);
       const { topic, payload } = event;
@@ -60,53 +65,110 @@ export class ScheduleBoard {
         throw optionInvalid('schedules.set', 'event.topic', fault);
       }
       bus.validate(topic, payload);
-      const target = bus.shardOf(topic);
-      const others = (await this.#find(bus, name)).filter(({ shard }) => shard !== target);
-      const put = { name, definition, isArriving: others.length > 0 };
-      const made = await bus.call(target, 'putSchedule', () => put);
-      if (others.length === 0) return made;
-      for (const { shard } of others) await this.#alter(bus, shard, { name, kind: 'delete' });
-      const moved = await this.#alter(bus, target, { name, kind: 'arrive' });
-      const isPaused = others.some((one) => one.isPaused);
-      return (isPaused ? await this.#alter(bus, target, { name, kind: 'pause' }) : moved)!;
-    });
-  }
-
-  /** @throws BusError `SCHEDULE_UNKNOWN`, but for a deletion */
-  alter(request: AlterScheduleRequest): Promise<ScheduleEntry | null> {
-    return this.#inTurn(async (bus) => {
-      const { name, kind } = request;
       const found = await this.#find(bus, name);
-      if (found.length === 0 && kind !== 'delete') throw unknownSchedule(name);
-      let last: ScheduleEntry | null = null;
-      for (const { shard } of found) last = await this.#alter(bus, shard, request);
-      return last;
+      if (found !== undefined && !isOn(found, topics)) throw otherTopic(name);
+      const target = bus.shardOf(topic);
+      if (found !== undefined && found.shard !== target) {
+        return this.#move(bus, found, target, definition);
+      }
+      return bus.call(target, 'putSchedule', () => ({ name, definition, arriving: null }));
     });
   }
 
-  async #settle(bus: ScheduleBus): Promise<void> {
-    const all: ScheduleEntry[] = [];
-    for (let shard = 0; shard < bus.shards; shard++) all.push(...(await schedulesOf(bus, shard)));
-    for (const { name, shard, isArriving } of all) {
-      if (!isArriving) continue;
-      const isElsewhere = all.some((one) => one.name === name && one.shard !== shard);
-      await this.#alter(bus, shard, { name, kind: isElsewhere ? 'delete' : 'arrive' });
+  /**
+   * @returns the schedule as it is now, or as it was before its deletion; null where none was there to be deleted
+   * @throws BusError `SCHEDULE_UNKNOWN`, but for a deletion; `STORE_FAILED` where a shard may have it that is given up
+   */
+  alter({ name, kind, topics }: AlterScheduleRequest): Promise<ScheduleEntry | null> {
+    return this.#inTurn(async (bus) => {
+      const found = await this.#find(bus, name);
+      if (found === undefined || !isOn(found, topics)) {
+        if (kind === 'delete') return null;
+        throw unknownSchedule(name);
+      }
+      const altered = await this.#alter(bus, found.shard, { name, kind });
+      return altered ?? found;
+    });
+  }
+
+  async #move(
+    bus: ScheduleBus,
+    from: ScheduleEntry,
+    target: number,
+    definition: string,
+  ): Promise<ScheduleEntry> {
+    const { name, fired, lastAt, isPaused } = from;
+    const arriving = { fired, lastAt, isPaused };
+    await bus.call(target, 'putSchedule', () => ({ name, definition, arriving }));
+    const left = await this.#alter(bus, from.shard, { name, kind: 'leave' });
+    const done = doneBy(left ?? from);
+    const arrived = await this.#alter(bus, target, { name, kind: 'arrive', done });
+    // The schedule has moved, whatever becomes of this; the next change tries it again.
+    await this.#alter(bus, from.shard, { name, kind: 'delete' }).catch((error) =>
+      report(bus, error),
+    );
+    return arrived!;
+  }
+
+  async #settleAll(bus: ScheduleBus): Promise<void> {
+    const byName = new Map<string, ScheduleEntry[]>();
+    for (let shard = 0; shard < bus.shards; shard++) {
+      for (const entry of await schedulesOf(bus, shard)) {
+        const others = byName.get(entry.name);
+        if (others === undefined) byName.set(entry.name, [entry]);
+        else others.push(entry);
+      }
+    }
+    for (const entries of byName.values()) {
+      if (!entries.some(isMoving)) continue;
+      await this.#settle(bus, entries).catch((error: unknown) => report(bus, error));
     }
   }
 
-  /** The schedule of this name in every shard that has it: in two, if a move has failed half way. */
-  async #find(bus: ScheduleBus, name: string): Promise<ScheduleEntry[]> {
+  /** The schedule of this name, after a move of it that was broken off is ended. */
+  async #find(bus: ScheduleBus, name: string): Promise<ScheduleEntry | undefined> {
     const shards = Array.from({ length: bus.shards }, (_, shard) => shard);
+    const live = shards.filter((shard) => bus.shardFailure(shard) === undefined);
     const answers = await Promise.all(
-      shards.map((shard) => bus.call(shard, 'findSchedule', () => ({ name }))),
+      live.map((shard) => bus.call(shard, 'findSchedule', () => ({ name }))),
     );
-    return answers.flatMap(({ schedule }) => schedule ?? []);
+    return this.#settle(
+      bus,
+      answers.flatMap(({ schedule }) => schedule ?? []),
+    );
+  }
+
+  /**
+   * Ends a move. @param entries of one name, all that there are in the shards that can be asked
+   * @throws BusError the failure of a shard that may have the schedule
+   */
+  async #settle(
+    bus: ScheduleBus,
+    entries: readonly ScheduleEntry[],
+  ): Promise<ScheduleEntry | undefined> {
+    let found = entries.find((entry) => !isMoving(entry));
+    if (found === undefined) {
+      for (let shard = 0; shard < bus.shards; shard++) {
+        const failure = bus.shardFailure(shard);
+        if (failure !== undefined) throw failure;
+      }
+      const moved = entries.find(({ isMoved }) => isMoved);
+      const arriving = entries.find(({ isArriving }) => isArriving) ?? moved;
+      if (arriving === undefined) return undefined;
+      const { name, shard } = arriving;
+      const done = moved && doneBy(moved);
+      found = (await this.#alter(bus, shard, { name, kind: 'arrive', done })) ?? undefined;
+    }
+    for (const { name, shard } of entries.filter(isMoving)) {
+      if (shard !== found?.shard) await this.#alter(bus, shard, { name, kind: 'delete' });
+    }
+    return found;
   }
 
   async #alter(
     bus: ScheduleBus,
     shard: number,
-    request: AlterScheduleRequest,
+    request: AlterShardScheduleRequest,
   ): Promise<ScheduleEntry | null> {
     return (await bus.call(shard, 'alterShardSchedule', () => request)).schedule;
   }
@@ -117,6 +179,19 @@ export class ScheduleBoard {
       return change(this.#bus);
     });
   }
+}
+
+/** It publishes nothing, as it is on its way from one shard to another. */
+function isMoving({ isArriving, isMoved }: ScheduleEntry): boolean {
+  return isArriving || isMoved;
+}
+
+function doneBy({ fired, lastAt, handledUntil }: ScheduleEntry) {
+  return { fired, lastAt, handledUntil };
+}
+
+function isOn({ definition }: ScheduleEntry, topics: readonly string[] | null): boolean {
+  return topics === null || new PatternSet(topics).covers(topicOfSchedule(definition));
 }
 
 async function schedulesOf(bus: ScheduleBus, shard: number): Promise<ScheduleEntry[]> {
@@ -132,8 +207,20 @@ async function schedulesOf(bus: ScheduleBus, shard: number): Promise<ScheduleEnt
   return found;
 }
 
-export function unknownSchedule(name: string): BusError {
+/** A store without schedules refuses the first question; that is no failure. */
+function report(bus: ScheduleBus, error: unknown): void {
+  if (!(error instanceof BusError)) return;
+  if (error.code !== 'BUS_CLOSED' && error.code !== 'OPTION_INVALID') bus.report(error);
+}
+
+function unknownSchedule(name: string): BusError {
   return new BusError('SCHEDULE_UNKNOWN', `there is no schedule ${quote(name)}`, {
     details: { name },
   });
+}
+
+/** Does not say which topic it is: the caller may not see it. */
+function otherTopic(name: string): BusError {
+  const message = `schedule ${quote(name)} is there, and publishes on a topic that you may not publish to`;
+  return new BusError('FORBIDDEN', message, { details: { name } });
 }

@@ -1,6 +1,6 @@
 /** Answers calls about a shard's schedules. Served between batches, by the shard's loop; a change is flushed first. */
 import type { PromptHandlers } from '../../link/calls.js';
-import type { AlterScheduleRequest, ScheduleEntry } from '../../link/schedule-calls.js';
+import type { AlterShardScheduleRequest, ScheduleEntry } from '../../link/schedule-calls.js';
 import { SCHEDULES_PER_REPLY } from '../../protocol/limits/schedules.js';
 import type { StoredSchedule } from '../../store/scheduled.js';
 import type { ShardLog } from '../../store/shard-log.js';
@@ -44,7 +44,7 @@ export class ScheduleCommands {
     return this.#due!.now;
   }
 
-  #alter(request: AlterScheduleRequest): ScheduleEntry | null {
+  #alter(request: AlterShardScheduleRequest): ScheduleEntry | null {
     const { name, kind } = request;
     if (kind === 'delete') return this.#delete(name);
     const change = this.#schedules.altered(request, this.#now);

@@ -3,7 +3,8 @@
  * when the batch is committed. Only the shard's loop touches this.
  */
 import type {
-  AlterScheduleRequest,
+  AlterShardScheduleRequest,
+  DoneBySchedule,
   PutScheduleRequest,
   ScheduleEntry,
 } from '../../link/schedule-calls.js';
@@ -15,8 +16,11 @@ import { passedOver } from '../../schedules/missed.js';
 import type { ShardScheduled, StoredSchedule } from '../../store/scheduled.js';
 import { FiringEncoder } from './firing-encoder.js';
 
-/** How a schedule stands, beside its definition; stored as a part of the text. */
-type Standing = 'active' | 'paused' | 'arriving';
+/**
+ * How a schedule stands, beside its definition; stored as a part of the text. `moved`: another shard has its place, or is
+ * about to take it, with one that is arriving.
+ */
+type Standing = 'active' | 'paused' | 'arriving' | 'arrivingPaused' | 'moved';
 
 interface Schedule {
   readonly stored: StoredSchedule;
@@ -129,30 +133,35 @@ export class ShardSchedules {
   }
 
   /** @returns the change to store and, once it is, to take over by `keep` */
-  change({ name, definition, isArriving }: PutScheduleRequest, now: number): StoredSchedule | null {
+  change({ name, definition, arriving }: PutScheduleRequest, now: number): StoredSchedule | null {
     this.#assertRead();
     const found = this.#byName.get(name);
-    const isSame = found?.definition === definition;
-    if (isSame && (found.standing === 'arriving') === isArriving) return null;
     if (found === undefined && this.#byName.size >= SCHEDULES_PER_SHARD_MAX) throw tooMany();
+    if (arriving !== null) {
+      const { fired, lastAt, isPaused } = arriving;
+      const text = textOf(definition, isPaused ? 'arrivingPaused' : 'arriving');
+      return { name, handledUntil: now, fired, lastAt, definition: text };
+    }
+    if (found?.definition === definition) return null;
     const handledUntil = Math.max(now, found?.stored.handledUntil ?? 0);
     const { fired = 0, lastAt = 0 } = found?.stored ?? {};
-    const before = found?.standing === 'paused' ? 'paused' : 'active';
-    const standing = isArriving ? 'arriving' : before;
-    return { name, handledUntil, fired, lastAt, definition: textOf(definition, standing) };
+    const text = textOf(definition, found?.standing ?? 'active');
+    return { name, handledUntil, fired, lastAt, definition: text };
   }
 
   /** As `change`; undefined: there is no such schedule, or it stands as it should. */
-  altered({ name, kind }: AlterScheduleRequest, now: number): StoredSchedule | undefined {
+  altered(
+    { name, kind, done }: Pick<AlterShardScheduleRequest, 'name' | 'kind' | 'done'>,
+    now: number,
+  ): StoredSchedule | undefined {
     this.#assertRead();
     const found = this.#byName.get(name);
-    if (found === undefined) return undefined;
-    const { stored, definition, standing } = found;
-    const wanted = kind === 'pause' ? 'paused' : 'active';
-    if (standing === wanted || (standing === 'arriving') !== (kind === 'arrive')) return undefined;
-    const isResumed = kind === 'resume';
-    const handledUntil = isResumed ? Math.max(now, stored.handledUntil) : stored.handledUntil;
-    return { ...stored, handledUntil, definition: textOf(definition, wanted) };
+    const wanted = found && standingAfter(found.standing, kind);
+    if (found === undefined || wanted === undefined) return undefined;
+    const stored = kind === 'arrive' ? arrived(found.stored, done) : found.stored;
+    const from = kind === 'resume' ? now : 0;
+    const handledUntil = Math.max(from, stored.handledUntil);
+    return { ...stored, handledUntil, definition: textOf(found.definition, wanted) };
   }
 
   /** Takes over what is stored. */
@@ -187,13 +196,15 @@ export class ShardSchedules {
   }
 
   #entryOf({ stored, definition, standing, nextAt }: Schedule): ScheduleEntry {
-    const { name, fired, lastAt } = stored;
+    const { name, fired, lastAt, handledUntil } = stored;
     return {
       name,
       shard: this.#shard,
       definition,
-      isPaused: standing === 'paused',
-      isArriving: standing === 'arriving',
+      isPaused: standing === 'paused' || standing === 'arrivingPaused',
+      isArriving: standing === 'arriving' || standing === 'arrivingPaused',
+      isMoved: standing === 'moved',
+      handledUntil,
       fired,
       lastAt,
       nextAt: nextAt === Number.POSITIVE_INFINITY ? null : nextAt,
@@ -203,6 +214,38 @@ export class ShardSchedules {
   #assertRead(): void {
     if (this.#unread !== undefined) throw this.#unread;
   }
+}
+
+/** How it stands after a change; undefined: the change is made already, or is none for it. */
+function standingAfter(
+  standing: Standing,
+  kind: AlterShardScheduleRequest['kind'],
+): Standing | undefined {
+  switch (kind) {
+    case 'pause':
+      return standing === 'active' ? 'paused' : undefined;
+    case 'resume':
+      return standing === 'paused' ? 'active' : undefined;
+    case 'leave':
+      return standing === 'active' || standing === 'paused' ? 'moved' : undefined;
+    case 'arrive':
+      if (standing === 'arrivingPaused') return 'paused';
+      return standing === 'arriving' || standing === 'moved' ? 'active' : undefined;
+    case 'delete':
+      return undefined;
+  }
+}
+
+/** With what it has done in the shard that it has left. */
+function arrived(stored: StoredSchedule, done: DoneBySchedule | undefined): StoredSchedule {
+  if (done === undefined) return stored;
+  const { fired, lastAt } = done;
+  return {
+    ...stored,
+    fired,
+    lastAt,
+    handledUntil: Math.max(stored.handledUntil, done.handledUntil),
+  };
 }
 
 /** The stored text is the definition, which ends in `}`, with the standing as one more field. */
