@@ -128,6 +128,7 @@ export type {
   ScheduleInfo,
   ScheduleOptions,
   Schedules,
+  ShownEvent,
 } from './protocol/schedules.js';
 export { matchesPattern } from './protocol/topic.js';
 export type { BackupProgress } from './store/backup.js';
