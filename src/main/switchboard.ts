@@ -72,7 +72,6 @@ export class Switchboard {
     this.#count('pending', 1);
     this.#pending++;
     this.#length += length;
-    responder.inFlight++;
     try {
       const answer = await this.#call(responder, question, signal);
       this.#count('answered', 1);
@@ -82,20 +81,26 @@ export class Switchboard {
       const isGone = error instanceof BusError && error.code === 'BUS_CLOSED';
       throw isGone ? responderLost(question.topic) : error;
     } finally {
-      responder.inFlight--;
       this.#pending--;
       this.#count('pending', -1);
       this.#length -= length;
     }
   }
 
-  /** The call, but no longer than the asker waits; the responder is told of the abort, and its answer dropped. */
+  /**
+   * The call, but no longer than the asker waits; the responder is told of the abort, and its answer dropped. It has the
+   * question in hand until it answers all the same: its handler may run on.
+   */
   #call(
-    { caller, number }: BoardResponder,
+    responder: BoardResponder,
     question: QuestionRecord,
     signal: AbortSignal | undefined,
   ): Promise<AnswerRecord> {
-    const answer = caller.call('question', { responder: number, question }, { signal });
+    const request = { responder: responder.number, question };
+    responder.inFlight++;
+    const answer = responder.caller.call('question', request, { signal }).finally(() => {
+      responder.inFlight--;
+    });
     if (signal === undefined) return answer;
     return new Promise((resolve, reject) => {
       const gone = (): void => reject(new BusError('ABORTED', 'the asker waits no more'));

@@ -4,6 +4,7 @@ import { watchSignal } from '../../handout/watch-signal.js';
 import type { TopicDefinitions } from '../../protocol/define-topic.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event, EventInput } from '../../protocol/event.js';
+import { QUESTIONS_PER_RESPONDER_MAX } from '../../protocol/limits/requests.js';
 import { inputPayloadText } from '../../protocol/payload.js';
 import {
   checkRespond,
@@ -49,6 +50,8 @@ export class ClientQuestions {
   /** Of the questions in hand, by their numbers over the present connection. */
   readonly #inHand = new Map<number, AbortController>();
   #lastResponder = 0;
+  /** How many questions handlers have, those of connections that have ended included. */
+  #atWork = 0;
 
   constructor(host: ClientQuestionsHost) {
     this.#host = host;
@@ -165,15 +168,25 @@ export class ClientQuestions {
 
   /** The part of the frame that has the answer, or what the handler failed with. */
   async #textOf(name: string, event: Event, signal: AbortSignal): Promise<string> {
+    this.#atWork++;
     try {
       const responder = this.#responders.get(name);
       if (responder === undefined) throw new BusError('BUS_CLOSED', 'the responder has ended');
+      if (this.#atWork > QUESTIONS_PER_RESPONDER_MAX) throw tooManyAtWork();
       const payload = (await responder.running.handle(event, signal)) ?? null;
       const { payloadBytes } = this.#host.limits();
       return `"payload":${inputPayloadText({ payload } as EventInput, payloadBytes)}`;
     } catch (thrown) {
       const { message, details } = responderFailure(event.topic, thrown);
       return `"error":${JSON.stringify({ message, code: details?.code })}`;
+    } finally {
+      this.#atWork--;
     }
   }
+}
+
+function tooManyAtWork(): BusError {
+  const limit = QUESTIONS_PER_RESPONDER_MAX;
+  const message = `the handlers of this client have ${limit} questions, which is the limit`;
+  return new BusError('LIMIT_EXCEEDED', message, { details: { limit } });
 }

@@ -48,6 +48,7 @@ interface Serving {
   isDropped: boolean;
 }
 
+/** A question that the client has. It counts until the client answers, also where nobody waits for that any more. */
 interface InHand {
   readonly topic: string;
   readonly serving: Serving;
@@ -197,7 +198,6 @@ export class QuestionRequests {
     const { text } = this.#asker().texts.of(event);
     const onAbort = (): void => {
       this.#outbound.send(frameText('questionOver', { question: number }));
-      this.#inHand.get(number)?.reject(new DoorFailure(responderLost(event.topic)));
     };
     signal.addEventListener('abort', onAbort);
     return new Promise<RawAnswer>((resolve, reject) => {
@@ -209,7 +209,7 @@ export class QuestionRequests {
     });
   }
 
-  /** An answer that comes too late is dropped. */
+  /** One that comes too late is dropped by those who hand questions out. */
   #answered({ payload }: FrameOf<'answer'>): void {
     const held = this.#inHand.get(payload.question);
     if (held === undefined) return;

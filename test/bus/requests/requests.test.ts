@@ -112,6 +112,32 @@ describe.each(['in process', 'over the WebSocket'])('request and respond, %s', (
     });
   });
 
+  it('count against a responder until its handler has ended, also where nobody waits any more', async () => {
+    const { bus, answerer } = await openPair(kind);
+    let begun = 0;
+    let release = () => {};
+    const isReleased = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const responder = answerer.respond('math.*', async (event) => {
+      begun++;
+      await isReleased;
+      return square(event);
+    });
+    await responder.ready;
+    const codeOf = ({ code }: { code: string }) => code;
+    const ask = (n: number) => bus.request(question(n), { timeoutMs: 3000 }).catch(codeOf);
+    const outcomes = await Promise.all(Array.from({ length: 1000 }, (_, n) => ask(n)));
+    expect(new Set(outcomes)).toEqual(new Set(['REQUEST_TIMEOUT']));
+    expect(begun).toBe(1000);
+    expect(await ask(1)).toBe('LIMIT_EXCEEDED');
+    expect(begun).toBe(1000);
+    release();
+    await until('it answers again', async () => typeof (await ask(3)) === 'object');
+    expect(await bus.request(question(3))).toMatchObject({ payload: 9 });
+    await responder.stop();
+  });
+
   it('give up after a time or by a signal, and tell the handler', async () => {
     const { bus, asker, answerer } = await openPair(kind);
     let aborted = 0;
