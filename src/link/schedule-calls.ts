@@ -1,5 +1,6 @@
+import { BusError } from '../protocol/errors.js';
 import { by } from './call.js';
-import { fields, isList, isNumber, isText } from './shapes.js';
+import { fields, isList, isNumber, isText, isTrueOrFalse } from './shapes.js';
 
 /** A schedule as a shard has it. */
 export interface ScheduleEntry {
@@ -19,6 +20,18 @@ export interface ScheduleEntry {
   readonly lastAt: number;
   /** null: none. */
   readonly nextAt: number | null;
+}
+
+export interface FoundSchedule {
+  /** null: the shard has none of this name, or its row is damaged. */
+  readonly schedule: ScheduleEntry | null;
+  /** What is wrong with its row; null: nothing. */
+  readonly damage: string | null;
+}
+
+export interface AlteredSchedule {
+  readonly schedule: ScheduleEntry | null;
+  readonly isFound: boolean;
 }
 
 export interface SchedulesPage {
@@ -74,7 +87,7 @@ export const SCHEDULE_CALLS = {
   findSchedule: by(
     'shard',
     fields<{ readonly name: string }>({ name: isText }),
-    fields<{ readonly schedule: ScheduleEntry | null }>({}),
+    fields<FoundSchedule>({}),
   ),
   /** Makes or changes a schedule of the shard; answered when that is flushed. */
   putSchedule: by(
@@ -95,10 +108,17 @@ export const SCHEDULE_CALLS = {
     fields<SetScheduleRequest>({ name: isText, definition: isText }),
     fields<ScheduleEntry>(ENTRY),
   ),
-  /** The schedule as it is now, or as it was before its deletion; null: there was none. */
+  /** The schedule as it is now; null: it is deleted, or was not there. `isFound`: it was. */
   alterSchedule: by(
     'main',
     fields<AlterScheduleRequest>({ name: isText, kind: isText }),
-    fields<{ readonly schedule: ScheduleEntry | null }>({}),
+    fields<AlteredSchedule>({ isFound: isTrueOrFalse }),
   ),
 };
+
+/** @param reason what is wrong with its row */
+export function damagedSchedule(reason: string): BusError {
+  return new BusError('STORE_CORRUPT', `${reason}: set it anew, or delete it`, {
+    details: { reason },
+  });
+}

@@ -1,3 +1,4 @@
+import { BusError } from '../protocol/errors.js';
 import type { WaitingPlace } from '../store/scheduled.js';
 import { by } from './call.js';
 import { fields, isList, isNumber, isText, isTrueOrFalse } from './shapes.js';
@@ -24,9 +25,16 @@ export interface WaitingEntry {
   readonly bytes: number;
 }
 
+export interface WaitingDamage extends WaitingPlace {
+  /** What is wrong with the row. */
+  readonly reason: string;
+}
+
 /** A page of them; it may be empty and not the last. The list goes on behind `next`; null: this was the last page. */
 export interface WaitingPage {
   readonly publishes: readonly WaitingEntry[];
+  /** The damaged rows among them, which are left out. */
+  readonly damage: readonly WaitingDamage[];
   readonly next: WaitingPlace | null;
 }
 
@@ -46,7 +54,7 @@ export const SCHEDULED_CALLS = {
       after: fields<WaitingPlace>({ dueAt: isNumber, number: isNumber }),
       limit: isNumber,
     }),
-    fields<WaitingPage>({ publishes: isList }),
+    fields<WaitingPage>({ publishes: isList, damage: isList }),
   ),
   /** Takes back a publish that waits; answered when that is flushed. */
   cancelWaiting: by(
@@ -56,3 +64,10 @@ export const SCHEDULED_CALLS = {
     true,
   ),
 };
+
+/** @param reason what is wrong with its row */
+export function damagedWaiting(reason: string): BusError {
+  return new BusError('STORE_CORRUPT', `${reason}: it becomes no event, and cannot be cancelled`, {
+    details: { reason },
+  });
+}

@@ -272,7 +272,7 @@ export class BusCore {
         consumer: await this.consumers.alter(id, change),
       }),
       setSchedule: (request) => this.schedules.set(request),
-      alterSchedule: async (request) => ({ schedule: await this.schedules.alter(request) }),
+      alterSchedule: (request) => this.schedules.alter(request),
       alerts: () => this.alerts.list(),
       setAlert: ({ rule }) => this.alerts.set(rule),
       removeAlert: ({ name }) => this.alerts.remove(name),

@@ -44,6 +44,11 @@ export interface ScheduledPage {
   readonly publishes: readonly ScheduledPublish[];
   /** `after` of the next page; absent: this was the last one. */
   readonly next?: string;
+  /**
+   * How many rows among these are damaged and left out, whatever their topics: they become no event, and `millrace
+   * verify` names them. Absent: none is.
+   */
+  readonly damaged?: number;
 }
 
 export interface CancelOptions {

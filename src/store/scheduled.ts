@@ -38,21 +38,21 @@ export interface ShardScheduled {
   remove(number: number): void;
 
   /**
-   * Waiting publishes behind a place, in the order of `due`: at most `limit`, and fewer where their records are large.
-   * @throws BusError `STORE_CORRUPT` naming the publish whose row is damaged; the log itself goes on
+   * Waiting publishes behind a place, in the order of `due`: at most `limit`, and fewer where their records are large. A
+   * damaged one has its fault.
+   * @throws BusError `STORE_FAILED`
    */
-  page(after: WaitingPlace, limit: number): WaitingPublish[];
+  page(after: WaitingPlace, limit: number): DuePublish[];
 
   /** The same, of those with an id, on one topic or, if it is `undefined`, on any. @throws as `page` */
-  withId(
-    id: string,
-    topic: string | undefined,
-    after: WaitingPlace,
-    limit: number,
-  ): WaitingPublish[];
+  withId(id: string, topic: string | undefined, after: WaitingPlace, limit: number): DuePublish[];
 
-  /** All schedules. Called once, before the first batch. @throws BusError `STORE_CORRUPT`; the log itself goes on */
-  schedules(): StoredSchedule[];
+  /**
+   * All sound schedules. Called once, before the first batch.
+   * @param onDamage is told of each damaged one, by its name, and of damage that is no single one's
+   * @throws BusError `STORE_FAILED`
+   */
+  schedules(onDamage: (reason: string, name?: string) => void): StoredSchedule[];
   /** Stores a schedule with the open batch, in the place of one of the same name. */
   putSchedule(schedule: StoredSchedule): void;
   /** With the open batch; does nothing where there is no such schedule. */
@@ -82,8 +82,9 @@ export interface WaitingPublish extends WaitingTimes {
   readonly record: Buffer;
 }
 
+/** A waiting publish as its log finds it. */
 export interface DuePublish extends WaitingPublish {
-  /** What is wrong with its row: it becomes no event. */
+  /** What is wrong with its row: it becomes no event, and only its place is known. */
   readonly fault?: string;
 }
 

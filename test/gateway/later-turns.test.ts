@@ -13,7 +13,7 @@ function oneShard(pages: number) {
   let given = 0;
   const call = async () => {
     given++;
-    return { publishes: [], next: given < pages ? { dueAt: given, number: 1 } : null };
+    return { publishes: [], damage: [], next: given < pages ? { dueAt: given, number: 1 } : null };
   };
   const host = { ends: [{ shard: 0, call }], assertOpen: () => {}, segments: undefined };
   const later = new ClientLater(host as unknown as ClientLaterHost);

@@ -56,6 +56,7 @@ async function printScheduled(session: Session, options: ListOptions): Promise<v
   const { topic, id, count, json } = options;
   const rows: string[][] = [];
   let left = count;
+  let allDamaged = 0;
   for (let after: string | undefined; left > 0; ) {
     const request = {
       ...(topic === undefined ? {} : { topic }),
@@ -63,13 +64,19 @@ async function printScheduled(session: Session, options: ListOptions): Promise<v
       ...(after === undefined ? {} : { after }),
       limit: Math.min(left, PAGE_MAX),
     };
-    const { publishes, next } = (await session.request('scheduled', request)).scheduled!;
+    const {
+      publishes,
+      next,
+      damaged = 0,
+    } = (await session.request('scheduled', request)).scheduled!;
     left -= publishes.length;
+    allDamaged += damaged;
     if (json === true) for (const one of publishes) writeLine(JSON.stringify(one));
     else rows.push(...publishes.map(rowOf));
     if (next === undefined) break;
     after = next;
   }
+  if (allDamaged > 0) notify(`${allDamaged} damaged rows are left out; millrace verify names them`);
   if (json === true) return;
   const header = ['due', 'id', 'topic', 'type', 'source', 'published'];
   for (const line of tableLines(header, rows)) writeLine(line);

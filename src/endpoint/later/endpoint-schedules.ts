@@ -2,7 +2,11 @@
  * The schedules of a bus, from any of its threads: lists come from the shards, changes go through the main thread. A
  * gateway has those of each client, on topics to which it may publish: for it there are no others.
  */
-import type { ScheduleEntry, SchedulesPage } from '../../link/schedule-calls.js';
+import {
+  damagedSchedule,
+  type ScheduleEntry,
+  type SchedulesPage,
+} from '../../link/schedule-calls.js';
 import { BusError } from '../../protocol/errors.js';
 import { SCHEDULE_NEXT_MAX } from '../../protocol/limits/schedules.js';
 import { optionInvalid } from '../../protocol/options.js';
@@ -73,14 +77,17 @@ export class EndpointSchedules implements Schedules {
       this.#host.ends.map((end) => end.call('findSchedule', () => ({ name }))),
     );
     let found: ScheduleEntry | undefined;
+    let damage: string | undefined;
     let failure: { readonly reason: unknown } | undefined;
     for (const answer of asked) {
       if (answer.status === 'rejected') failure ??= answer;
       else if (answer.value.schedule !== null) found = ofOneName(found, answer.value.schedule);
+      else damage ??= answer.value.damage ?? undefined;
     }
     if (found !== undefined) return this.#covers(found) ? infoOf(found) : undefined;
     // A shard that was given up may have it.
     if (failure !== undefined) throw failure.reason;
+    if (damage !== undefined && (this.#covered?.covers('*') ?? true)) throw damagedSchedule(damage);
     return undefined;
   }
 
@@ -112,7 +119,7 @@ export class EndpointSchedules implements Schedules {
     this.#host.assertOpen();
     checkScheduleName(name);
     const request = { name, kind: 'delete', topics: this.#topics } as const;
-    return (await this.#host.main.call('alterSchedule', request)).schedule !== null;
+    return (await this.#host.main.call('alterSchedule', request)).isFound;
   }
 
   async #alter(name: string, kind: 'pause' | 'resume'): Promise<ScheduleInfo> {

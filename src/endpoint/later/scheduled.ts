@@ -1,5 +1,5 @@
 /** Lists and cancels publishes that wait in the shards. */
-import type { WaitingEntry, WaitingPage } from '../../link/scheduled-calls.js';
+import { damagedWaiting, type WaitingEntry, type WaitingPage } from '../../link/scheduled-calls.js';
 import { BusError } from '../../protocol/errors.js';
 import {
   type CancelOptions,
@@ -19,6 +19,17 @@ interface Found {
   readonly publish: ScheduledPublish;
 }
 
+interface FoundPage {
+  readonly found: Found[];
+  /** The damaged rows on the way. */
+  readonly damage: readonly Damage[];
+}
+
+interface Damage {
+  readonly place: ScheduledPlace;
+  readonly reason: string;
+}
+
 /** How many of one id are looked at together, to tell whether it names one publish. */
 const NAMESAKES_PER_PAGE = 16;
 
@@ -28,10 +39,11 @@ export async function scheduledPage(
   query: ParsedScheduledQuery,
   asker: Asker = ITSELF,
 ): Promise<ScheduledPage> {
-  const found = await foundIn(ends, query, asker);
+  const { found, damage } = await foundIn(ends, query, asker);
   const publishes = found.map(({ publish }) => publish);
-  const isLast = found.length < query.limit;
-  return isLast ? { publishes } : { publishes, next: placeText(found.at(-1)!.place) };
+  const damaged = damage.length === 0 ? {} : { damaged: damage.length };
+  if (found.length < query.limit) return { publishes, ...damaged };
+  return { publishes, next: placeText(found.at(-1)!.place), ...damaged };
 }
 
 /** The first `query.limit` of all shards. */
@@ -39,9 +51,17 @@ async function foundIn(
   ends: readonly EndpointEnd[],
   query: ParsedScheduledQuery,
   asker: Asker,
-): Promise<Found[]> {
+): Promise<FoundPage> {
   const perShard = await Promise.all(ends.map((end) => waitingOf(end, query, asker)));
-  return perShard.flat().sort(inOrder).slice(0, query.limit);
+  const found = perShard.flatMap((page) => page.found);
+  const first = found.sort(inOrder).slice(0, query.limit);
+  const last = first.length < query.limit ? undefined : first.at(-1);
+  const damage = perShard.flatMap((page) => page.damage);
+  // What is behind the last one belongs to the next page.
+  return {
+    found: first,
+    damage: damage.filter((one) => last === undefined || inOrder(one, last) < 0),
+  };
 }
 
 /** At most `query.limit` of one shard. */
@@ -49,8 +69,9 @@ async function waitingOf(
   end: EndpointEnd,
   { patterns, id, limit, after }: ParsedScheduledQuery,
   asker: Asker,
-): Promise<Found[]> {
+): Promise<FoundPage> {
   const found: Found[] = [];
+  const damage: Damage[] = [];
   for (let from: WaitingPlace | null = startIn(end.shard, after); from !== null; ) {
     const request = { patterns, id, after: from, limit: limit - found.length };
     const page: WaitingPage = await asker.readInTurn(0, () => {
@@ -58,9 +79,12 @@ async function waitingOf(
       return end.call('waiting', () => request);
     });
     for (const entry of page.publishes) found.push(foundOf(end.shard, entry));
+    for (const { dueAt, number, reason } of page.damage) {
+      damage.push({ place: { dueAt, shard: end.shard, number }, reason });
+    }
     from = found.length < limit ? page.next : null;
   }
-  return found;
+  return { found, damage };
 }
 
 /** Places are in the order of due times, then of shards, then of numbers. */
@@ -71,7 +95,9 @@ function startIn(shard: number, after: ScheduledPlace | undefined): WaitingPlace
   return { dueAt, number: shard < after.shard ? Number.MAX_SAFE_INTEGER : 0 };
 }
 
-function inOrder({ place: a }: Found, { place: b }: Found): number {
+type Placed = Pick<Found, 'place'>;
+
+function inOrder({ place: a }: Placed, { place: b }: Placed): number {
   return a.dueAt - b.dueAt || a.shard - b.shard || a.number - b.number;
 }
 
@@ -85,7 +111,10 @@ function foundOf(shard: number, entry: WaitingEntry): Found {
   };
 }
 
-/** The waiting publish of an id and, if one is named, a source. @throws BusError `CONFLICT` if there are several */
+/**
+ * The waiting publish of an id and, if one is named, a source.
+ * @throws BusError `CONFLICT` if there are several, `STORE_CORRUPT` if the only one that it may be is damaged
+ */
 async function namesakes(
   ends: readonly EndpointEnd[],
   patterns: readonly string[],
@@ -93,14 +122,22 @@ async function namesakes(
   source: string | undefined,
 ): Promise<readonly ScheduledPublish[]> {
   const meant: ScheduledPublish[] = [];
+  let reason: string | undefined;
   for (let after: ScheduledPlace | undefined; ; ) {
-    const found = await foundIn(ends, { patterns, id, limit: NAMESAKES_PER_PAGE, after }, ITSELF);
+    const { found, damage } = await foundIn(
+      ends,
+      { patterns, id, limit: NAMESAKES_PER_PAGE, after },
+      ITSELF,
+    );
     for (const { publish } of found) {
       if (source === undefined || publish.source === source) meant.push(publish);
     }
     if (meant.length > 1) throw severalWait(id, meant);
+    reason ??= damage[0]?.reason;
     after = found.at(-1)?.place;
-    if (after === undefined) return meant;
+    if (after !== undefined) continue;
+    if (meant.length === 0 && reason !== undefined) throw damagedWaiting(reason);
+    return meant;
   }
 }
 

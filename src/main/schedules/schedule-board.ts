@@ -1,10 +1,12 @@
 import { closedError } from '../../endpoint/endpoint-errors.js';
 import type { AnswerOf, NameOf, RequestOf } from '../../link/calls.js';
-import type {
-  AlterScheduleRequest,
-  AlterShardScheduleRequest,
-  ScheduleEntry,
-  SetScheduleRequest,
+import {
+  type AlteredSchedule,
+  type AlterScheduleRequest,
+  type AlterShardScheduleRequest,
+  damagedSchedule,
+  type ScheduleEntry,
+  type SetScheduleRequest,
 } from '../../link/schedule-calls.js';
 import { BusError } from '../../protocol/errors.js';
 import { optionInvalid } from '../../protocol/options.js';
@@ -28,6 +30,17 @@ export interface ScheduleBus {
     request: () => RequestOf<N>,
   ): Promise<AnswerOf<N>>;
   report(error: BusError): void;
+}
+
+interface Damage {
+  readonly shard: number;
+  readonly reason: string;
+}
+
+interface Found {
+  readonly found: ScheduleEntry | undefined;
+  /** Of a damaged row of the name. */
+  readonly damage: Damage | undefined;
 }
 
 /**
@@ -65,9 +78,12 @@ export class ScheduleBoard {
         throw optionInvalid('schedules.set', 'event.topic', fault);
       }
       bus.validate(topic, payload);
-      const found = await this.#find(bus, name);
-      if (found !== undefined && !isOn(found, topics)) throw otherTopic(name);
+      const { found, damage } = await this.#find(bus, name);
+      if (!mayChange(topics, found, damage)) throw otherTopic(name);
       const target = bus.shardOf(topic);
+      if (damage !== undefined && damage.shard !== target) {
+        await this.#alter(bus, damage.shard, { name, kind: 'delete' });
+      }
       if (found !== undefined && found.shard !== target) {
         return this.#move(bus, found, target, definition);
       }
@@ -76,18 +92,21 @@ export class ScheduleBoard {
   }
 
   /**
-   * @returns the schedule as it is now, or as it was before its deletion; null where none was there to be deleted
-   * @throws BusError `SCHEDULE_UNKNOWN`, but for a deletion; `STORE_FAILED` where a shard may have it that is given up
+   * @throws BusError `SCHEDULE_UNKNOWN`, but for a deletion; `STORE_FAILED` where a shard may have it that is given up;
+   *   `STORE_CORRUPT` where it is damaged, but for a deletion
    */
-  alter({ name, kind, topics }: AlterScheduleRequest): Promise<ScheduleEntry | null> {
+  alter({ name, kind, topics }: AlterScheduleRequest): Promise<AlteredSchedule> {
     return this.#inTurn(async (bus) => {
-      const found = await this.#find(bus, name);
-      if (found === undefined || !isOn(found, topics)) {
-        if (kind === 'delete') return null;
+      const { found, damage } = await this.#find(bus, name);
+      const at = found ?? damage;
+      if (at === undefined || !mayChange(topics, found, damage)) {
+        if (kind === 'delete') return { schedule: null, isFound: false };
         throw unknownSchedule(name);
       }
-      const altered = await this.#alter(bus, found.shard, { name, kind });
-      return altered ?? found;
+      if (found === undefined && damage !== undefined && kind !== 'delete') {
+        throw damagedSchedule(damage.reason);
+      }
+      return { schedule: await this.#alter(bus, at.shard, { name, kind }), isFound: true };
     });
   }
 
@@ -126,16 +145,17 @@ export class ScheduleBoard {
   }
 
   /** The schedule of this name, after a move of it that was broken off is ended. */
-  async #find(bus: ScheduleBus, name: string): Promise<ScheduleEntry | undefined> {
+  async #find(bus: ScheduleBus, name: string): Promise<Found> {
     const shards = Array.from({ length: bus.shards }, (_, shard) => shard);
     const live = shards.filter((shard) => bus.shardFailure(shard) === undefined);
     const answers = await Promise.all(
       live.map((shard) => bus.call(shard, 'findSchedule', () => ({ name }))),
     );
-    return this.#settle(
-      bus,
-      answers.flatMap(({ schedule }) => schedule ?? []),
-    );
+    const damaged = answers.findIndex(({ damage }) => damage !== null);
+    const reason = answers[damaged]?.damage ?? undefined;
+    const damage = reason === undefined ? undefined : { shard: live[damaged]!, reason };
+    const entries = answers.flatMap(({ schedule }) => schedule ?? []);
+    return { found: await this.#settle(bus, entries), damage };
   }
 
   /**
@@ -190,8 +210,16 @@ function doneBy({ fired, lastAt, handledUntil }: ScheduleEntry) {
   return { fired, lastAt, handledUntil };
 }
 
-function isOn({ definition }: ScheduleEntry, topics: readonly string[] | null): boolean {
-  return topics === null || new PatternSet(topics).covers(topicOfSchedule(definition));
+/** Nobody knows on which topic a damaged schedule publishes. */
+function mayChange(
+  topics: readonly string[] | null,
+  found: ScheduleEntry | undefined,
+  damage: Damage | undefined,
+): boolean {
+  if (topics === null) return true;
+  const covered = new PatternSet(topics);
+  if (found !== undefined) return covered.covers(topicOfSchedule(found.definition));
+  return damage === undefined || covered.covers('*');
 }
 
 async function schedulesOf(bus: ScheduleBus, shard: number): Promise<ScheduleEntry[]> {

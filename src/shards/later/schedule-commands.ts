@@ -28,7 +28,10 @@ export class ScheduleCommands {
       const isLast = schedules.length < SCHEDULES_PER_REPLY;
       return { schedules, next: isLast ? null : schedules.at(-1)!.name };
     },
-    findSchedule: ({ name }) => ({ schedule: this.#schedules.find(name) }),
+    findSchedule: ({ name }) => {
+      const schedules = this.#schedules;
+      return { schedule: schedules.find(name), damage: schedules.damageOf(name) };
+    },
     putSchedule: (request) => {
       const change = this.#schedules.change(request, this.#now);
       return change === null ? this.#schedules.find(request.name)! : this.#store(change);
@@ -52,10 +55,11 @@ export class ScheduleCommands {
   }
 
   #delete(name: string): null {
-    if (this.#schedules.find(name) === null) return null;
+    const schedules = this.#schedules;
+    if (schedules.find(name) === null && schedules.damageOf(name) === null) return null;
     this.#log.scheduled!.removeSchedule(name);
     this.#log.commit(true, []);
-    this.#schedules.forget(name);
+    schedules.forget(name);
     return null;
   }
 

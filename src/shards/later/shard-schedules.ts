@@ -11,6 +11,7 @@ import type {
 import { BusError } from '../../protocol/errors.js';
 import { SCHEDULES_PER_SHARD_MAX } from '../../protocol/limits/schedules.js';
 import { type KeptSchedule, parsedSchedule } from '../../protocol/schedule-text.js';
+import { messageOf } from '../../protocol/thrown.js';
 import { DueTimes } from '../../schedules/due-times.js';
 import { passedOver } from '../../schedules/missed.js';
 import type { ShardScheduled, StoredSchedule } from '../../store/scheduled.js';
@@ -45,20 +46,26 @@ export class ShardSchedules {
   readonly #byName = new Map<string, Schedule>();
   /** The state of schedules once the open batch is committed. */
   readonly #pending = new Map<string, Schedule>();
-  /** Why they could not be read: nothing is published by schedules, and nothing is changed. */
-  readonly #unread: BusError | undefined;
+  /** What is wrong with damaged ones, by name: nothing is published by them, until they are set anew. */
+  readonly #damaged = new Map<string, string>();
   #firstDue: number | undefined;
 
   constructor(scheduled: ShardScheduled, shard: number, onDamage: (error: BusError) => void) {
     this.#scheduled = scheduled;
     this.#shard = shard;
-    try {
-      for (const stored of scheduled.schedules()) this.#keep(scheduleOf(stored));
-    } catch (error) {
-      if (!(error instanceof BusError) || error.code === 'STORE_FAILED') throw error;
-      this.#byName.clear();
-      this.#unread = error;
-      onDamage(error);
+    const onFault = (reason: string, name?: string): void => {
+      if (name !== undefined) this.#damaged.set(name, reason);
+      const details = { shard, reason };
+      onDamage(new BusError('STORE_CORRUPT', `shard ${shard}: ${reason}`, { details }));
+    };
+    for (const stored of scheduled.schedules(onFault)) {
+      try {
+        this.#keep(scheduleOf(stored));
+      } catch (error) {
+        // Such as a time zone that this version of Node does not know any more.
+        const reason = `the schedule ${stored.name} cannot be followed: ${messageOf(error)}`;
+        onFault(reason, stored.name);
+      }
     }
   }
 
@@ -121,20 +128,22 @@ export class ShardSchedules {
   }
 
   list(after: string, limit: number): ScheduleEntry[] {
-    this.#assertRead();
     const names = [...this.#byName.keys()].filter((name) => name > after).sort();
     return names.slice(0, limit).map((name) => this.#entryOf(this.#byName.get(name)!));
   }
 
   find(name: string): ScheduleEntry | null {
-    this.#assertRead();
     const found = this.#byName.get(name);
     return found === undefined ? null : this.#entryOf(found);
   }
 
+  /** What is wrong with the row of this name; null: nothing. */
+  damageOf(name: string): string | null {
+    return this.#damaged.get(name) ?? null;
+  }
+
   /** @returns the change to store and, once it is, to take over by `keep` */
   change({ name, definition, arriving }: PutScheduleRequest, now: number): StoredSchedule | null {
-    this.#assertRead();
     const found = this.#byName.get(name);
     if (found === undefined && this.#byName.size >= SCHEDULES_PER_SHARD_MAX) throw tooMany();
     if (arriving !== null) {
@@ -154,7 +163,6 @@ export class ShardSchedules {
     { name, kind, done }: Pick<AlterShardScheduleRequest, 'name' | 'kind' | 'done'>,
     now: number,
   ): StoredSchedule | undefined {
-    this.#assertRead();
     const found = this.#byName.get(name);
     const wanted = found && standingAfter(found.standing, kind);
     if (found === undefined || wanted === undefined) return undefined;
@@ -173,6 +181,7 @@ export class ShardSchedules {
 
   forget(name: string): void {
     this.#byName.delete(name);
+    this.#damaged.delete(name);
     this.#firstDue = undefined;
   }
 
@@ -192,6 +201,7 @@ export class ShardSchedules {
 
   #keep(schedule: Schedule): void {
     this.#byName.set(schedule.stored.name, schedule);
+    this.#damaged.delete(schedule.stored.name);
     this.#firstDue = undefined;
   }
 
@@ -209,10 +219,6 @@ export class ShardSchedules {
       lastAt,
       nextAt: nextAt === Number.POSITIVE_INFINITY ? null : nextAt,
     };
-  }
-
-  #assertRead(): void {
-    if (this.#unread !== undefined) throw this.#unread;
   }
 }
 

@@ -1,16 +1,19 @@
 /** Answers endpoints' calls about publishes that wait. Served between batches, by the shard's loop. */
 import type { PromptHandlers } from '../../link/calls.js';
-import type {
-  CancelWaitingRequest,
-  WaitingEntry,
-  WaitingPage,
-  WaitingRequest,
+import {
+  type CancelWaitingRequest,
+  damagedWaiting,
+  type WaitingDamage,
+  type WaitingEntry,
+  type WaitingPage,
+  type WaitingRequest,
 } from '../../link/scheduled-calls.js';
 import { BusError } from '../../protocol/errors.js';
 import { SCHEDULED_PER_REPLY } from '../../protocol/limits/schedules.js';
 import { PatternSet } from '../../protocol/pattern-set.js';
 import { EventRecordView } from '../../record/event-record.js';
 import {
+  type DuePublish,
   FIRST_WAITING,
   type ShardScheduled,
   type WaitingPlace,
@@ -49,18 +52,23 @@ export class WaitingCommands {
   }
 
   /** Entries of those that match. Where none were found, none come behind. */
-  #pageOf(found: readonly WaitingPublish[], wanted: PatternSet, most: number): WaitingPage {
+  #pageOf(found: readonly DuePublish[], wanted: PatternSet, most: number): WaitingPage {
     const publishes: WaitingEntry[] = [];
+    const damage: WaitingDamage[] = [];
     for (const publish of found) {
+      const { dueAt, number, fault: reason } = publish;
+      if (reason !== undefined) {
+        damage.push({ dueAt, number, reason });
+        continue;
+      }
       const entry = this.#entryOf(publish);
       if (!wanted.covers(entry.topic)) continue;
       if (publishes.push(entry) < most) continue;
-      const { dueAt, number } = publish;
-      return { publishes, next: { dueAt, number } };
+      return { publishes, damage, next: { dueAt, number } };
     }
     const last = found.at(-1);
-    if (last === undefined) return { publishes, next: null };
-    return { publishes, next: { dueAt: last.dueAt, number: last.number } };
+    if (last === undefined) return { publishes, damage, next: null };
+    return { publishes, damage, next: { dueAt: last.dueAt, number: last.number } };
   }
 
   #entryOf({ number, dueAt, acceptedAt, record }: WaitingPublish): WaitingEntry {
@@ -70,22 +78,26 @@ export class WaitingCommands {
     return correlationId === undefined ? entry : { ...entry, correlationId };
   }
 
-  /** @throws BusError `CONFLICT`, `STORE_FULL`, `STORE_CORRUPT` */
+  /** @throws BusError `CONFLICT`, `STORE_FULL`, `STORE_CORRUPT` if the only one that it may be is damaged */
   #cancel({ topic, id, source }: CancelWaitingRequest): boolean {
     const scheduled = this.#scheduled;
     const found: number[] = [];
+    let damage: string | undefined;
     let after: WaitingPlace = FIRST_WAITING;
     for (;;) {
       const page = scheduled.withId(id, topic, after, SCHEDULED_PER_REPLY);
       const last = page.at(-1);
       if (last === undefined) break;
-      for (const { number, record } of page) {
-        if (source === null || this.#view.wrap(record, 0).source === source) found.push(number);
+      for (const { number, record, fault } of page) {
+        if (fault !== undefined) damage = fault;
+        else if (source === null || this.#view.wrap(record, 0).source === source)
+          found.push(number);
       }
       if (found.length > 1) throw ofSeveralSources(topic, id);
       after = last;
     }
     const [one] = found;
+    if (one === undefined && damage !== undefined) throw damagedWaiting(damage);
     if (one === undefined) return false;
     scheduled.remove(one);
     this.#log.commit(true, []);

@@ -3,7 +3,6 @@ import type {
   ShardScheduled,
   StoredSchedule,
   WaitingPlace,
-  WaitingPublish,
   WaitingTimes,
 } from '../scheduled.js';
 import type { Database } from './driver/driver.js';
@@ -51,21 +50,16 @@ export class SqliteScheduled implements ShardScheduled {
     this.#write(() => this.#waiting.remove(number));
   }
 
-  page(after: WaitingPlace, limit: number): WaitingPublish[] {
+  page(after: WaitingPlace, limit: number): DuePublish[] {
     return this.#health.guard('reading', () => this.#waiting.page(after, limit));
   }
 
-  withId(
-    id: string,
-    topic: string | undefined,
-    after: WaitingPlace,
-    limit: number,
-  ): WaitingPublish[] {
+  withId(id: string, topic: string | undefined, after: WaitingPlace, limit: number): DuePublish[] {
     return this.#health.guard('reading', () => this.#waiting.withId(id, topic, after, limit));
   }
 
-  schedules(): StoredSchedule[] {
-    return this.#health.guard('reading', () => this.#schedules.load());
+  schedules(onDamage: (reason: string, name?: string) => void): StoredSchedule[] {
+    return this.#health.guard('reading', () => this.#schedules.load(onDamage));
   }
 
   putSchedule(schedule: StoredSchedule): void {

@@ -66,7 +66,7 @@ describe('a schedule that moves to another shard', () => {
       rig.refuse(rig.calls + call);
       const moved = await rig.set('mover', '1.a').catch((error) => error.code);
       const altered = await rig.board.alter({ name: 'mover', kind: 'pause', topics: null });
-      expect(altered, String(moved)).toMatchObject({ isPaused: true });
+      expect(altered, String(moved)).toMatchObject({ schedule: { isPaused: true } });
       expect(rig.entries('mover')).toHaveLength(1);
     }
   });
@@ -85,11 +85,13 @@ describe('a change of a schedule that its asker may not see', () => {
     expect(refused).toMatchObject({ code: 'FORBIDDEN' });
     expect(JSON.stringify([refused.message, refused.details])).not.toContain('secret');
     await expect(paused).rejects.toMatchObject({ code: 'SCHEDULE_UNKNOWN' });
-    expect(await deleted).toBeNull();
+    expect(await deleted).toEqual({ schedule: null, isFound: false });
     expect(rig.entries('one')).toMatchObject([{ isPaused: false }]);
     const allowed = await rig.board.alter({ name: 'one', kind: 'delete', topics: ['0.*'] });
-    expect(allowed).toMatchObject({ name: 'one' });
-    expect(await rig.board.alter({ name: 'one', kind: 'delete', topics: null })).toBeNull();
+    expect(allowed).toEqual({ schedule: null, isFound: true });
+    expect(await rig.board.alter({ name: 'one', kind: 'delete', topics: null })).toMatchObject({
+      isFound: false,
+    });
   });
 });
 
@@ -102,10 +104,12 @@ describe('schedules where a shard is given up', () => {
     const { board } = rig;
     const unavailable = expect.objectContaining({ code: 'STORE_FAILED' });
     expect(await board.alter({ name: 'here', kind: 'pause', topics: null })).toMatchObject({
-      isPaused: true,
+      schedule: { isPaused: true },
     });
     expect(await rig.set('here', '2.a')).toMatchObject({ shard: 2, isPaused: true });
-    expect(await board.alter({ name: 'here', kind: 'delete', topics: null })).not.toBeNull();
+    expect(await board.alter({ name: 'here', kind: 'delete', topics: null })).toMatchObject({
+      isFound: true,
+    });
     // Whether the shard has them nobody can tell.
     await expect(rig.set('gone', '0.a')).rejects.toEqual(unavailable);
     for (const kind of ['pause', 'resume', 'delete'] as const) {

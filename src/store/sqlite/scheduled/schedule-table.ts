@@ -1,5 +1,4 @@
 import { crc32 } from 'node:zlib';
-import { BusError } from '../../../protocol/errors.js';
 import type { StoredSchedule } from '../../scheduled.js';
 import type { Database, Statement } from '../driver/driver.js';
 import { checksumOf } from '../rows/checksums.js';
@@ -34,13 +33,17 @@ export class ScheduleTable {
     this.#delete = database.prepare('DELETE FROM schedules WHERE name = ?');
   }
 
-  /** @throws BusError `STORE_CORRUPT` */
-  load(): StoredSchedule[] {
-    for (const reason of scheduleProblems(this.#database)) {
-      const { name: file } = this.#database;
-      throw new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
+  /** The sound ones. `onDamage` is told of the others, and of a wrong number of rows. */
+  load(onDamage: (reason: string, name?: string) => void): StoredSchedule[] {
+    const rows = rowsOf(this.#database);
+    const expected = this.#meta.get(SCHEDULES_COUNT);
+    if (rows.length !== expected) onDamage(missingRows(rows.length, expected));
+    const sound: StoredSchedule[] = [];
+    for (const row of rows) {
+      if (isSound(row)) sound.push(scheduleOf(row));
+      else onDamage(damageOf(row), String(row[0]));
     }
-    return readSchedules(this.#database);
+    return sound;
   }
 
   put(schedule: StoredSchedule): void {
@@ -71,11 +74,23 @@ export function* scheduleProblems(database: Database): Generator<string> {
   const expected = new MetaTable(database).get(SCHEDULES_COUNT);
   const rows = rowsOf(database);
   for (const row of rows) {
-    if (typeof row[4] === 'string' && row[5] === scheduleChecksum(scheduleOf(row))) continue;
-    yield `the schedule ${row[0]} is damaged`;
+    if (!isSound(row)) yield damageOf(row);
   }
-  if (rows.length === expected) return;
-  yield `the table schedules is damaged: it has ${rows.length} rows, not ${expected}`;
+  if (rows.length !== expected) yield missingRows(rows.length, expected);
+}
+
+/** A damaged row may have a value of any type in any column. */
+function isSound(row: Row): boolean {
+  const hasTexts = typeof row[0] === 'string' && typeof row[4] === 'string';
+  return hasTexts && row[5] === scheduleChecksum(scheduleOf(row));
+}
+
+function damageOf([name]: Row): string {
+  return `the schedule ${name} is damaged`;
+}
+
+function missingRows(count: number, expected: number): string {
+  return `the table schedules is damaged: it has ${count} rows, not ${expected}`;
 }
 
 export function readSchedules(database: Database): StoredSchedule[] {

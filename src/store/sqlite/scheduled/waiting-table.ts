@@ -1,11 +1,10 @@
-import { BusError } from '../../../protocol/errors.js';
 import { MIB } from '../../../protocol/limits/units.js';
 import {
   EVENT_FLAG_ID_OF_SOURCE,
   EVENT_FLAG_SUPPLIED_ID,
   EventRecordView,
 } from '../../../record/event-record.js';
-import type { DuePublish, WaitingPlace, WaitingPublish, WaitingTimes } from '../../scheduled.js';
+import type { DuePublish, WaitingPlace, WaitingTimes } from '../../scheduled.js';
 import type { Database, Statement } from '../driver/driver.js';
 import { MetaTable, SCHEDULED_COUNT } from '../tables/meta-table.js';
 import {
@@ -28,7 +27,6 @@ type NamePlace = [id: string, topic: string, dueAt: number, number: number];
  * many wait; two indexes find them by time and by id.
  */
 export class WaitingTable {
-  readonly #database: Database;
   readonly #meta: MetaTable;
   readonly #insert: Statement<WaitingRow>;
   readonly #delete: Statement<[number]>;
@@ -50,7 +48,6 @@ export class WaitingTable {
   #isStale = true;
 
   constructor(database: Database) {
-    this.#database = database;
     this.#meta = new MetaTable(database);
     this.#insert = database.prepare<WaitingRow>(
       `INSERT INTO scheduled (${WAITING_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)`,
@@ -129,18 +126,16 @@ export class WaitingTable {
     this.#isStale = true;
   }
 
-  /** @throws BusError `STORE_CORRUPT` */
-  page({ dueAt, number }: WaitingPlace, limit: number): WaitingPublish[] {
+  page({ dueAt, number }: WaitingPlace, limit: number): DuePublish[] {
     return this.#collect(this.#after.iterate(dueAt, number), limit);
   }
 
-  /** @throws BusError `STORE_CORRUPT` */
   withId(
     id: string,
     topic: string | undefined,
     { dueAt, number }: WaitingPlace,
     limit: number,
-  ): WaitingPublish[] {
+  ): DuePublish[] {
     const rows =
       topic === undefined
         ? this.#byId.iterate(id, dueAt, number)
@@ -164,20 +159,19 @@ export class WaitingTable {
     this.#added = 0;
   }
 
-  #collect(rows: Iterable<WaitingRow>, limit: number): WaitingPublish[] {
-    const found: WaitingPublish[] = [];
+  #collect(rows: Iterable<WaitingRow>, limit: number): DuePublish[] {
+    const found: DuePublish[] = [];
     let bytes = 0;
     for (const row of rows) {
-      if (!isSoundWaiting(row)) throw this.#damaged(waitingDamage(row));
-      bytes += row[5].length;
-      if (found.push(waitingOf(row)) >= limit || bytes >= PAGE_RECORD_BYTES) break;
+      // A time that is no number comes behind all times, and names no place to go on from.
+      if (typeof row[1] !== 'number') break;
+      const publish = waitingOf(row);
+      const isSound = isSoundWaiting(row);
+      const one = isSound ? publish : { ...publish, fault: waitingDamage(row) };
+      if (isSound) bytes += row[5].length;
+      if (found.push(one) >= limit || bytes >= PAGE_RECORD_BYTES) break;
     }
     return found;
-  }
-
-  #damaged(reason: string): BusError {
-    const { name: file } = this.#database;
-    return new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
   }
 }
 
