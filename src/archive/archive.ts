@@ -105,6 +105,7 @@ export class Archive {
 
 /** An error that trying again does not mend: another history's archive, or a server that knows no such bucket or key. */
 function isRefusal({ code, details }: BusError): boolean {
-  const status = details?.status;
-  return code === 'OPTION_INVALID' || (typeof status === 'number' && status >= 300 && status < 500);
+  const { status, isPassing } = details ?? {};
+  const isOfServer = typeof status === 'number' && status >= 300 && status < 500;
+  return code === 'OPTION_INVALID' || (isOfServer && isPassing !== true);
 }

@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as afterMs } from 'node:timers/promises';
 import { BusError } from '../../protocol/errors.js';
 import { ARCHIVE_REQUEST_MS } from '../../protocol/limits/archive.js';
 import { messageOf } from '../../protocol/thrown.js';
+import { type ListPart, listPartOf, textOf } from './s3-list.js';
 import type { ArchiveTarget, S3Credentials, S3Place, TargetObject } from './target.js';
 
-/** Attempts of a request that the server is too busy for, beside the archiver's own. */
+/** Attempts of a request that fails or that the server is too busy for, beside the archiver's own. */
 const RETRIES = 3;
+/** The first wait before a request is sent again whose connection failed. */
+const RETRY_MS = 50;
 
 /** An optional peer: most programs do not have it. So its part that is used here is declared here. */
 const CLIENT: string = 'aws4fetch';
@@ -35,7 +39,12 @@ const SETTING_OF: Readonly<Record<string, string>> = {
   AuthorizationHeaderMalformed: 'archive.s3.region',
   PermanentRedirect: 'archive.s3.region',
   IllegalLocationConstraintException: 'archive.s3.region',
+  RequestTimeTooSkewed: 'archive.s3',
 };
+
+/** Refusals that nothing in the settings causes: the same request may succeed later. */
+const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 409, 425, 429]);
+const PASSING_CODES: ReadonlySet<string> = new Set(['RequestTimeTooSkewed', 'RequestTimeout']);
 
 /**
  * An archive in a bucket of S3, or of a server that speaks its protocol. An upload names its SHA-256, so that the server
@@ -98,15 +107,12 @@ export class S3Target implements ArchiveTarget {
     do {
       const query = new URLSearchParams({ 'list-type': '2', prefix: this.#prefix + prefix });
       if (token !== undefined) query.set('continuation-token', token);
-      const answer = await this.#request(`${this.#bucket}?${query}`, {});
-      const xml = answer!.bytes.toString();
-      for (const [, object] of xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)) {
-        const name = textOf(object!, 'Key').slice(this.#prefix.length);
-        found.push({ name, bytes: Number(textOf(object!, 'Size')) });
-      }
-      token =
-        textOf(xml, 'IsTruncated') === 'true' ? textOf(xml, 'NextContinuationToken') : undefined;
-    } while (token !== undefined && token !== '');
+      const url = `${this.#bucket}?${query}`;
+      const answer = await this.#request(url, {});
+      const part = this.#partOf(answer!.bytes.toString(), url, token);
+      found.push(...part.objects);
+      token = part.next;
+    } while (token !== undefined);
     return found.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
@@ -117,28 +123,44 @@ export class S3Target implements ArchiveTarget {
   /** An upload that was cut off leaves nothing behind. */
   async clean(): Promise<void> {}
 
+  #partOf(xml: string, url: string, token: string | undefined): ListPart {
+    try {
+      const part = listPartOf(xml, this.#prefix.length);
+      if (part.next !== undefined && part.next === token) throw new Error('the list does not end');
+      return part;
+    } catch (cause) {
+      const { setting } = this;
+      const message = `${setting}: ${url}: ${messageOf(cause)}`;
+      throw new BusError('ARCHIVE_FAILED', message, { details: { setting, url }, cause });
+    }
+  }
+
+  /** Sends a request again whose connection failed: each may be carried out twice. */
+  async #answer(url: string, init: RequestInit): Promise<{ status: number; bytes: Buffer }> {
+    const signal = AbortSignal.timeout(ARCHIVE_REQUEST_MS);
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const response = await this.#fetch(url, { ...init, redirect: 'manual', signal });
+        return { status: response.status, bytes: Buffer.from(await response.arrayBuffer()) };
+      } catch (error) {
+        if (attempt >= RETRIES || signal.aborted) throw error;
+        await afterMs(RETRY_MS * 2 ** attempt);
+      }
+    }
+  }
+
   /** `undefined` for an object that is not there, if it `mayLack`. */
   async #request(
     url: string,
     init: RequestInit,
     mayLack = false,
   ): Promise<{ status: number; bytes: Buffer } | undefined> {
-    let status: number;
-    let bytes: Buffer;
-    try {
-      const response = await this.#fetch(url, {
-        ...init,
-        redirect: 'manual',
-        signal: AbortSignal.timeout(ARCHIVE_REQUEST_MS),
-      });
-      status = response.status;
-      bytes = Buffer.from(await response.arrayBuffer());
-    } catch (cause) {
+    const { status, bytes } = await this.#answer(url, init).catch((cause: unknown) => {
       const setting = 'archive.s3.endpoint';
       const reason = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause;
       const message = `${setting}: ${url} could not be reached: ${messageOf(reason)}`;
       throw new BusError('ARCHIVE_FAILED', message, { details: { setting, url }, cause });
-    }
+    });
     if (status >= 200 && status < 300) return { status, bytes };
     if (status === 416) return { status: 206, bytes: Buffer.alloc(0) };
     const code = textOf(bytes.toString(), 'Code');
@@ -150,22 +172,11 @@ export class S3Target implements ArchiveTarget {
 function refused(url: string, status: number, code: string, text: string): BusError {
   const byStatus = status === 403 ? 'archive.s3.credentials' : 'archive.s3';
   const setting = SETTING_OF[code] ?? (status === 301 ? 'archive.s3.region' : byStatus);
+  const isPassing = PASSING_STATUSES.has(status) || PASSING_CODES.has(code);
   const message = `${setting}: ${url} answered ${status} ${code} ${text}`.trimEnd();
-  return new BusError('ARCHIVE_FAILED', message, { details: { setting, url, status, code } });
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  amp: '&',
-  lt: '<',
-  gt: '>',
-  quot: '"',
-  apos: "'",
-};
-
-/** The text of the first element of a name; `''` if there is none. */
-function textOf(xml: string, element: string): string {
-  const text = new RegExp(`<${element}>([^<]*)</${element}>`).exec(xml)?.[1] ?? '';
-  return text.replace(/&(amp|lt|gt|quot|apos);/g, (_, name: string) => ENTITIES[name]!);
+  return new BusError('ARCHIVE_FAILED', message, {
+    details: { setting, url, status, code, isPassing },
+  });
 }
 
 function credentialsOfEnvironment(): S3Credentials {
