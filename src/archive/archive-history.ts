@@ -7,6 +7,7 @@ import type { HistoryAddress, HistoryModule, StoreHistory } from '../store/log-s
 import type { Page, PageRequest } from '../store/page.js';
 import { ArchivedShard } from './archived-shard.js';
 import { PageCollector } from './page-collector.js';
+import { assertArchive } from './root.js';
 import { SegmentGone, SegmentReader } from './segments/segment-reader.js';
 import { openTarget } from './targets/open-target.js';
 import type { ArchivePlace } from './targets/target.js';
@@ -28,9 +29,10 @@ export async function openHistory(options: unknown): Promise<StoreHistory> {
   const { openHistory: openLog } = (await import(log.module)) as HistoryModule;
   const target = await openTarget(place);
   const reader = new SegmentReader(target);
-  const shards = words.map(
-    (buffer, shard) => new ArchivedShard(target, lineage, shard, reader, new ArchiveWords(buffer)),
-  );
+  const assertThere = (): Promise<void> => assertArchive(target);
+  const shards = words.map((buffer, shard) => {
+    return new ArchivedShard(target, lineage, shard, reader, new ArchiveWords(buffer), assertThere);
+  });
   return new ArchiveHistory(await openLog(log.options), reader, shards);
 }
 

@@ -3,9 +3,11 @@ import { ArchiveWords } from '../link/archive-words.js';
 import { BusError } from '../protocol/errors.js';
 import { ARCHIVE_ATTACH_MS, ARCHIVE_CLOSE_MS } from '../protocol/limits/archive.js';
 import { optionInvalid } from '../protocol/options.js';
-import type { HistoryAddress, OpenStore } from '../store/log-store.js';
+import { messageOf } from '../protocol/thrown.js';
+import type { HistoryAddress, KeptText, OpenStore } from '../store/log-store.js';
 import { threadFlags } from '../threads/exec-argv.js';
 import { ARCHIVER_STOP, type ArchiverData, type ArchiverReport } from './archiver-mail.js';
+import { isKnownPlace, notePlace } from './known-place.js';
 import type { ArchivingRules } from './shard-archiver.js';
 import type { ArchivePlace } from './targets/target.js';
 
@@ -23,7 +25,9 @@ export interface ArchiveSettings {
 export class Archive {
   /** History that begins in the archive and goes on in the logs. */
   readonly history: HistoryAddress;
-  readonly #data: ArchiverData;
+  /** The log's note of where the archive is. */
+  readonly #note: KeptText | undefined;
+  #data: ArchiverData;
   #worker: Worker | undefined;
   #isStopping = false;
 
@@ -35,7 +39,9 @@ export class Archive {
     }
     const words = Array.from({ length: store.shards }, () => ArchiveWords.create().buffer);
     const options = { log, place, lineage, words };
-    this.#data = { ...options, rules };
+    this.#note = store.archivePlace;
+    const isKnown = this.#note !== undefined && isKnownPlace(this.#note, place);
+    this.#data = { ...options, rules, isKnown };
     this.history = { module: HISTORY_URL, options };
   }
 
@@ -74,6 +80,16 @@ export class Archive {
     clearTimeout(timer);
   }
 
+  /** Whoever takes this thread's place, and the next opening, expect the archive where it is now. */
+  #noteAttached(onWarning: (error: BusError) => void): void {
+    this.#data = { ...this.#data, isKnown: true };
+    try {
+      if (this.#note !== undefined) notePlace(this.#note, this.#data.place);
+    } catch (error) {
+      onWarning(errorOfNote(error));
+    }
+  }
+
   #spawn(onWarning: (error: BusError) => void, settle: (error?: BusError) => void): void {
     const worker = new Worker(THREAD_URL, {
       workerData: this.#data,
@@ -83,7 +99,10 @@ export class Archive {
     this.#worker = worker;
     worker.unref();
     worker.on('message', (report: ArchiverReport) => {
-      if (report.report === 'attached') return settle();
+      if (report.report === 'attached') {
+        this.#noteAttached(onWarning);
+        return settle();
+      }
       const error = BusError.from(report.error);
       settle(error);
       onWarning(error);
@@ -108,4 +127,9 @@ function isRefusal({ code, details }: BusError): boolean {
   const { status, isPassing } = details ?? {};
   const isOfServer = typeof status === 'number' && status >= 300 && status < 500;
   return code === 'OPTION_INVALID' || (isOfServer && isPassing !== true);
+}
+
+function errorOfNote(cause: unknown): BusError {
+  if (cause instanceof BusError) return cause;
+  return new BusError('ARCHIVE_FAILED', messageOf(cause), { cause });
 }

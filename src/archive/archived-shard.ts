@@ -23,8 +23,9 @@ export class ArchivedShard {
     shard: number,
     reader: SegmentReader,
     words: ArchiveWords,
+    assertThere?: () => Promise<void>,
   ) {
-    this.#catalog = new Catalog(target, lineage, shard);
+    this.#catalog = new Catalog(target, lineage, shard, assertThere);
     this.#reader = reader;
     this.#words = words;
   }

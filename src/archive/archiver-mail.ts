@@ -6,6 +6,8 @@ import type { ArchivingRules } from './shard-archiver.js';
 /** The start data of the archiver's thread. */
 export interface ArchiverData extends ArchiveHistoryOptions {
   readonly rules: ArchivingRules;
+  /** The archive was begun in this place before: it has to be there. */
+  readonly isKnown: boolean;
 }
 
 export type ArchiverReport =

@@ -19,7 +19,7 @@ import { claimArchive } from './root.js';
 import { ShardArchiver } from './shard-archiver.js';
 import { openTarget } from './targets/open-target.js';
 
-const { words: buffers, rules, ...data } = workerData as ArchiverData;
+const { words: buffers, rules, isKnown, ...data } = workerData as ArchiverData;
 const words = buffers.map((buffer) => new ArchiveWords(buffer));
 const stop = new AbortController();
 parentPort!.once('message', () => stop.abort());
@@ -27,6 +27,8 @@ parentPort!.once('message', () => stop.abort());
 let history: StoreHistory | undefined;
 let retryMs = ARCHIVE_RETRY_MS;
 let lastFailure: string | undefined;
+/** The archive was there, since this thread began. */
+let wasAttached = false;
 let retainedAt = Number.NEGATIVE_INFINITY;
 
 function tell(report: ArchiverReport): void {
@@ -53,13 +55,22 @@ function succeed(): void {
 async function attach(): Promise<ShardArchiver[]> {
   const { log, lineage, place } = data;
   const target = await openTarget(place);
-  await claimArchive(target, lineage);
+  await claimArchive(target, lineage, isKnown || wasAttached);
+  const assertThere = (): Promise<void> => claimArchive(target, lineage, true);
   const { openHistory } = (await import(log.module)) as HistoryModule;
   history ??= await openHistory(log.options);
   const opened = history;
   const archivers = words.map(
     (one, shard) =>
-      new ShardArchiver({ target, lineage, shard, history: opened, words: one, rules }),
+      new ShardArchiver({
+        target,
+        lineage,
+        shard,
+        history: opened,
+        words: one,
+        rules,
+        assertThere,
+      }),
   );
   for (const archiver of archivers) await archiver.start();
   return archivers;
@@ -86,6 +97,7 @@ async function run(): Promise<void> {
     try {
       if (archivers === undefined) {
         archivers = await attach();
+        wasAttached = true;
         tell({ report: 'attached' });
       }
       if (await archive(archivers)) waitMs = 0;

@@ -26,15 +26,23 @@ export class Catalog {
   readonly #target: ArchiveTarget;
   readonly #lineage: Lineage;
   readonly #shard: number;
+  readonly #assertThere: () => Promise<void>;
   #ranges: readonly ArchivedRange[] = [];
   #orphans: readonly string[] = [];
   #count = 0;
   #bytes = 0;
 
-  constructor(target: ArchiveTarget, lineage: Lineage, shard: number) {
+  /** `assertThere` throws if the whole archive is missing; an empty list says nothing of that. */
+  constructor(
+    target: ArchiveTarget,
+    lineage: Lineage,
+    shard: number,
+    assertThere: () => Promise<void> = async () => {},
+  ) {
     this.#target = target;
     this.#lineage = lineage;
     this.#shard = shard;
+    this.#assertThere = assertThere;
   }
 
   get ranges(): readonly ArchivedRange[] {
@@ -68,6 +76,7 @@ export class Catalog {
       else sizes.set(name, bytes);
     }
     const bytesOf = (name: string): number => sizes.get(name + DATA_SUFFIX) ?? 0;
+    if (segments.length === 0) await this.#assertThere();
     this.#count = segments.length;
     this.#bytes = 0;
     for (const segment of segments) {

@@ -16,12 +16,18 @@ interface Root {
 
 /**
  * Takes the archive for a history, and begins a new archive where there is none.
+ * @param isKnown it was begun before, so it has to be there
  * @throws BusError `OPTION_INVALID` if the archive is another history's, `STORE_CORRUPT`, `ARCHIVE_FAILED`
  */
-export async function claimArchive(target: ArchiveTarget, lineage: Lineage): Promise<void> {
+export async function claimArchive(
+  target: ArchiveTarget,
+  lineage: Lineage,
+  isKnown = false,
+): Promise<void> {
   const { directory, shards } = lineage;
   const found = await readRoot(target);
   if (found === undefined) {
+    if (isKnown) throw vanished(target);
     await target.put(ROOT_NAME, encode({ format: ROOT_FORMAT, directory, shards }));
     return;
   }
@@ -33,6 +39,18 @@ export async function claimArchive(target: ArchiveTarget, lineage: Lineage): Pro
   throw new BusError('OPTION_INVALID', message, {
     details: { setting, expected: directory, found: found.directory },
   });
+}
+
+/** @throws BusError `ARCHIVE_FAILED` if there is no archive, or none can be reached; `STORE_CORRUPT` */
+export async function assertArchive(target: ArchiveTarget): Promise<void> {
+  if ((await readRoot(target)) === undefined) throw vanished(target);
+}
+
+function vanished(target: ArchiveTarget): BusError {
+  const { setting } = target;
+  const file = target.locate(ROOT_NAME);
+  const message = `${setting}: ${file} is not there any more, as where a disk is not mounted`;
+  return new BusError('ARCHIVE_FAILED', message, { details: { setting, file } });
 }
 
 /** `undefined` if there is no archive. @throws BusError `STORE_CORRUPT`, `ARCHIVE_FAILED` */

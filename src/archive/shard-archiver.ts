@@ -32,6 +32,8 @@ export interface ShardArchiverOptions {
   readonly history: StoreHistory;
   readonly words: ArchiveWords;
   readonly rules: ArchivingRules;
+  /** Throws if the archive is not there any more, or another history's. Default: it is. */
+  readonly assertThere?: () => Promise<void>;
 }
 
 /**
@@ -56,7 +58,8 @@ export class ShardArchiver {
 
   constructor(options: ShardArchiverOptions) {
     this.#options = options;
-    this.#catalog = new Catalog(options.target, options.lineage, options.shard);
+    const { target, lineage, shard, assertThere } = options;
+    this.#catalog = new Catalog(target, lineage, shard, assertThere);
     this.#reader = new SegmentReader(options.target);
   }
 
@@ -144,7 +147,9 @@ export class ShardArchiver {
   }
 
   async #store(segment: BuiltSegment): Promise<void> {
-    const { target, words } = this.#options;
+    const { target, words, assertThere } = this.#options;
+    // A disk may be gone, and its place still there.
+    await assertThere?.();
     const name = this.#catalog.nameOf(segment.first, segment.last);
     await target.put(name + DATA_SUFFIX, segment.data);
     await target.put(name + MANIFEST_SUFFIX, segment.manifest);

@@ -72,6 +72,8 @@ export interface OpenStore {
   readonly consumers?: KeptText;
   /** Capability: what this history is, for an archive beside it; without it there is none. Needs `history` too. */
   readonly lineage?: Lineage;
+  /** Goes with `lineage`: the note of where this history's archive was begun. */
+  readonly archivePlace?: KeptText;
   /**
    * Called when the shards' threads have ended; `heads` are the last that they told. `Bus.close` waits for it, however
    * long.

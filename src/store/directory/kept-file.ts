@@ -5,19 +5,25 @@ import type { KeptText } from '../log-store.js';
 import { storeError } from '../sqlite/driver/store-errors.js';
 import { copyOwnFile, replaceFile } from './files.js';
 
-/** The files that a directory keeps beside its logs. They go along with a copy of the logs. */
+/** The files that a directory keeps beside its logs. Those of `KEPT` go along with a copy of the logs. */
 
 /** The rules of alerts; `src/alerts` knows what is in it. */
 export const ALERTS_FILE = 'alerts.json';
 /** The list of durable consumers; `src/store/consumer-list.ts` knows what is in it. */
 export const CONSUMERS_FILE = 'consumers.json';
 
+/**
+ * Where the archive was begun; `src/archive/known-place.ts` knows what is in it. It stays with the directory: a copy may have
+ * another archive.
+ */
+export const ARCHIVE_FILE = 'archive.json';
+
 const KEPT = [ALERTS_FILE, CONSUMERS_FILE] as const;
 
 export class KeptFile implements KeptText {
   readonly file: string;
 
-  constructor(dir: string, name: (typeof KEPT)[number]) {
+  constructor(dir: string, name: (typeof KEPT)[number] | typeof ARCHIVE_FILE) {
     this.file = join(dir, name);
   }
 

@@ -6,7 +6,7 @@ import {
   openManifest,
   resolveCursor,
 } from '../directory/directory.js';
-import { ALERTS_FILE, CONSUMERS_FILE, KeptFile } from '../directory/kept-file.js';
+import { ALERTS_FILE, ARCHIVE_FILE, CONSUMERS_FILE, KeptFile } from '../directory/kept-file.js';
 import { DirectoryLock } from '../directory/lock.js';
 import { type Manifest, writeManifest } from '../directory/manifest.js';
 import type { Lineage } from '../lineage.js';
@@ -63,6 +63,7 @@ class OpenDirectory implements OpenStore {
   readonly history: HistoryAddress;
   readonly alerts: KeptFile;
   readonly consumers: KeptFile;
+  readonly archivePlace: KeptFile;
   readonly #dir: string;
   readonly #lock: DirectoryLock;
   /** By shard: memory that its log's thread and the readers share. */
@@ -85,6 +86,7 @@ class OpenDirectory implements OpenStore {
     const options: SqliteHistoryOptions = { dir, recentValues: this.#recentValues };
     this.alerts = new KeptFile(dir, ALERTS_FILE);
     this.consumers = new KeptFile(dir, CONSUMERS_FILE);
+    this.archivePlace = new KeptFile(dir, ARCHIVE_FILE);
     this.history = { module: SQLITE_HISTORY, options };
   }
 
