@@ -12,6 +12,7 @@ import { BusError } from '../../protocol/errors.js';
 import { SCHEDULES_PER_SHARD_MAX } from '../../protocol/limits/schedules.js';
 import { type KeptSchedule, parsedSchedule } from '../../protocol/schedule-text.js';
 import { messageOf } from '../../protocol/thrown.js';
+import { DueQueue } from '../../schedules/due-queue.js';
 import { DueTimes } from '../../schedules/due-times.js';
 import { passedOver } from '../../schedules/missed.js';
 import type { ShardScheduled, StoredSchedule } from '../../store/scheduled.js';
@@ -48,7 +49,8 @@ export class ShardSchedules {
   readonly #pending = new Map<string, Schedule>();
   /** What is wrong with damaged ones, by name: nothing is published by them, until they are set anew. */
   readonly #damaged = new Map<string, string>();
-  #firstDue: number | undefined;
+  /** When each is due next, in the state that it has once the open batch is committed. */
+  readonly #due = new DueQueue();
 
   constructor(scheduled: ShardScheduled, shard: number, onDamage: (error: BusError) => void) {
     this.#scheduled = scheduled;
@@ -75,11 +77,7 @@ export class ShardSchedules {
 
   /** ms since 1970; `Infinity` if nothing is due any more. */
   get firstDue(): number {
-    this.#firstDue ??= Math.min(
-      Number.POSITIVE_INFINITY,
-      ...Array.from(this.#byName.values(), ({ nextAt }) => nextAt),
-    );
-    return this.#firstDue;
+    return this.#due.first?.dueAt ?? Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -124,6 +122,7 @@ export class ShardSchedules {
 
   /** The batch was refused. */
   refused(): void {
+    for (const name of this.#pending.keys()) this.#due.set(name, this.#byName.get(name)!.nextAt);
     this.#pending.clear();
   }
 
@@ -182,27 +181,25 @@ export class ShardSchedules {
   forget(name: string): void {
     this.#byName.delete(name);
     this.#damaged.delete(name);
-    this.#firstDue = undefined;
+    this.#due.delete(name);
   }
 
   #earliest(now: number): Schedule | undefined {
-    let first: Schedule | undefined;
-    for (const [name, committed] of this.#byName) {
-      const schedule = this.#pending.get(name) ?? committed;
-      if (schedule.nextAt <= now && schedule.nextAt < (first?.nextAt ?? Infinity)) first = schedule;
-    }
-    return first;
+    const { first } = this.#due;
+    if (first === undefined || first.dueAt > now) return undefined;
+    return this.#pending.get(first.name) ?? this.#byName.get(first.name);
   }
 
   #advance(schedule: Schedule, stored: StoredSchedule): void {
     const nextAt = schedule.times.after(stored.handledUntil) ?? Number.POSITIVE_INFINITY;
     this.#pending.set(stored.name, { ...schedule, stored, nextAt });
+    this.#due.set(stored.name, nextAt);
   }
 
   #keep(schedule: Schedule): void {
     this.#byName.set(schedule.stored.name, schedule);
     this.#damaged.delete(schedule.stored.name);
-    this.#firstDue = undefined;
+    this.#due.set(schedule.stored.name, schedule.nextAt);
   }
 
   #entryOf({ stored, definition, standing, nextAt }: Schedule): ScheduleEntry {
