@@ -5,6 +5,7 @@ import { Collector } from './support/collector.js';
 import { closeTestBus, openTestBus, temporaryDirectory } from './support/open.js';
 import { holds, propertyTimeoutMs } from './support/properties.js';
 import { RemoteEndpoint } from './support/remote-endpoint.js';
+import { until } from './support/wait.js';
 
 /** `from: 'latest'`: the newest event of each topic, and then everything behind them. */
 const event = (topic: string, n: number, more: Partial<EventInput> = {}): EventInput => ({
@@ -69,6 +70,46 @@ describe("a subscription from 'latest'", () => {
       81, 82, 83, 84, 85, 86, 87, 88, 89,
     ]);
   });
+
+  test.each([1, 3, 10])(
+    'whose filter changes amid the newest events goes on behind what it has had, with window %i',
+    async (maxBuffer) => {
+      const bus = await openTestBus({ shards: 1 });
+      const pairs = 400;
+      const names = Array.from({ length: pairs }, (_, n) => [`a.${n}`, `b.${n}`]).flat();
+      await bus.publishMany(names.map((topic) => event(topic, 0)));
+      await bus.publishMany(names.map((topic, n) => event(topic, n)));
+      let release = () => {};
+      const held = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      let isHeld = false;
+      const hold = () => {
+        isHeld = true;
+        return held;
+      };
+      const options = { from: 'latest', maxBuffer, hold } as const;
+      const seen = new Collector(bus, 'a.*', options);
+      await seen.subscription.ready;
+      await until('the first is in hand', () => isHeld);
+      await seen.subscription.update('b.*');
+      release();
+      await bus.publishMany([event('b.0', 1000), event('a.0', 1001), event('b.1', 1002)]);
+      await until('the last has come', () => seen.payloads.at(-1) === 1002);
+      const all = seen.payloads.map(Number);
+      // In the order of the log, so nothing comes twice.
+      expect(all).toEqual([...all].sort((one, other) => one - other));
+      expect(new Set(all).size).toBe(all.length);
+      const ofNew = all.filter((n) => n < 1000 && n % 2 === 1);
+      const ofOld = all.filter((n) => n < 1000 && n % 2 === 0);
+      // What was on its way may come; then all of the new filter, from the first behind it on.
+      expect(ofOld.length).toBeLessThan(pairs);
+      const last = ofOld.at(-1)!;
+      const behind = Array.from({ length: pairs }, (_, n) => 2 * n + 1).filter((n) => n > last);
+      expect(ofNew).toEqual(behind);
+      expect(all.filter((n) => n >= 1000)).toEqual([1000, 1002]);
+    },
+  );
 
   test('is refused to a durable consumer', async () => {
     const bus = await openTestBus({ shards: 1 });
