@@ -150,7 +150,7 @@ export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListe
       main: this.main,
       hasSystemEvents: this.#data.options.systemEvents !== undefined,
       assertOpen: () => this.assertOpen(),
-      subscribe: (topic: string, handler: EventHandler) => this.subscribe(topic, handler),
+      subscribe: <P>(topic: string, handler: EventHandler<P>) => this.subscribe(topic, handler),
       trace: tracedDelivery,
       publishWithAck: this.publishWithAck,
       report: this.#onError,

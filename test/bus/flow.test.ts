@@ -80,7 +80,12 @@ describe('a publish that finds no room', () => {
       const watched = watch(outcome);
       await until('an ack or a refusal', () => watched.settled);
     }
-    expect(refusal).toMatchObject({ code: 'BACKPRESSURE' });
+    expect(refusal).toMatchObject({
+      code: 'BACKPRESSURE',
+      message: expect.stringMatching(
+        /^shard 0 took no more events: waited 300 ms for room in its ring(; .* waits?)?$/,
+      ),
+    });
     gate.open();
     const settled = await within('all publishes', Promise.allSettled(outcomes));
     const acked = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value.id] : []));
@@ -141,7 +146,11 @@ describe('a publish that finds no room', () => {
     const { bus, gate } = await openHeldBus(0);
     const outcomes = Array.from({ length: 3000 }, (_, n) => bus.publish({ ...note, payload: n }));
     const settled = Promise.allSettled(outcomes);
-    await refused(() => outcomes.at(-1), 'BACKPRESSURE');
+    await refused(
+      () => outcomes.at(-1),
+      'BACKPRESSURE',
+      'its ring is full, and this publish may not',
+    );
     gate.open();
     const acks = (await within('all outcomes', settled)).filter(
       ({ status }) => status === 'fulfilled',

@@ -25,7 +25,7 @@ export async function openConsumer(
   if (consumer !== undefined) return consumer;
   throw new BusError(
     'CONSUMER_UNKNOWN',
-    `there is no consumer ${quote(name)}: give it options, and it is made`,
+    `there is no consumer ${quote(name)}; whoever makes it names its filter`,
     { details: { consumer: name } },
   );
 }

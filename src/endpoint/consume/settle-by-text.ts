@@ -110,7 +110,7 @@ function lostLease({ name }: MemberConsumer, { shard, sequence, number }: LeaseN
   return new BusError('LEASE_LOST', message, { details });
 }
 
-/** A delivery without its event, which only its holder has. */
+/** A delivery of which the place alone is known: its event is with its holder, and nobody looks at this one. */
 function namedDelivery(consumer: MemberConsumer, lease: LeaseName, member: Member): BusDelivery {
   const owner: DeliveryOwner = {
     consumer,
@@ -121,5 +121,7 @@ function namedDelivery(consumer: MemberConsumer, lease: LeaseName, member: Membe
   const { shard, sequence, number } = lease;
   const deadline = elapsedMs() + consumer.definition.leaseMs;
   const held = { shard, sequence, lease: number, attempt: 0, deadline, isAlone: false };
-  return new BusDelivery(owner, held, undefined as unknown as Event);
+  const texts = { id: '', topic: '', type: '', source: '', timestamp: '' };
+  const event: Event = { ...texts, payload: null, shard, sequence };
+  return new BusDelivery(owner, held, event);
 }

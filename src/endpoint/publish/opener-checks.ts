@@ -128,7 +128,8 @@ export class OpenerChecks {
 
   #backpressure(waitedMs: number): BusError {
     const waiting = this.#events;
-    const message = `the thread that opened the bus has not checked the payload: waited ${waitedMs} ms among ${waiting} events`;
+    const wait = waitedMs === 0 ? 'no more may wait' : `waited ${waitedMs} ms`;
+    const message = `the thread that opened the bus has not checked the payload: ${wait}; ${waiting} events wait`;
     return new BusError('BACKPRESSURE', message, { details: { waitedMs, waiting } });
   }
 

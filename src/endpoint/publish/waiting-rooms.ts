@@ -79,7 +79,11 @@ export class WaitingRooms {
   ): Waiter | undefined {
     const room = this.#rooms[end.shard]!;
     if (this.#waitMs === 0 || room.isFull(length)) {
-      pending.fail(backpressure(end, room, 0));
+      const { length: waiting } = room.waiters;
+      const cause = room.isFull(length)
+        ? `${waiting} publishes wait for it, and no more may`
+        : 'its ring is full, and this publish may not wait';
+      pending.fail(backpressure(end, cause, 0, waiting));
       return undefined;
     }
     const record = encode();
@@ -168,7 +172,11 @@ export class WaitingRooms {
     for (let waiter = room.waiters.peek(); waiter !== undefined; waiter = room.waiters.peek()) {
       if (waiter.deadline > now) return;
       room.shift();
-      if (!waiter.isAbandoned) waiter.pending.fail(backpressure(end, room, this.#waitMs));
+      if (waiter.isAbandoned) continue;
+      const { length: waiting } = room.waiters;
+      const others = waiting === 1 ? 'another one waits' : `${waiting} others wait`;
+      const cause = `waited ${this.#waitMs} ms for room in its ring${waiting === 0 ? '' : `; ${others}`}`;
+      waiter.pending.fail(backpressure(end, cause, this.#waitMs, waiting));
     }
   }
 }
@@ -184,11 +192,13 @@ function failAll(room: WaitingRoom, error: BusError): void {
   }
 }
 
-function backpressure(end: EndpointEnd, room: WaitingRoom, waitedMs: number): BusError {
-  const { shard } = end;
-  return new BusError(
-    'BACKPRESSURE',
-    `shard ${shard} took no more events: waited ${waitedMs} ms behind ${room.waiters.length} publishes`,
-    { details: { shard, waitedMs, waiting: room.waiters.length } },
-  );
+function backpressure(
+  { shard }: EndpointEnd,
+  cause: string,
+  waitedMs: number,
+  waiting: number,
+): BusError {
+  return new BusError('BACKPRESSURE', `shard ${shard} took no more events: ${cause}`, {
+    details: { shard, waitedMs, waiting },
+  });
 }

@@ -23,7 +23,7 @@ export interface NoticedConsumer {
 export interface NoticeHost {
   /** False: the bus publishes no events of its own. */
   readonly hasSystemEvents: boolean;
-  subscribe(topic: string, handler: EventHandler): Subscription;
+  subscribe<P>(topic: string, handler: EventHandler<P>): Subscription;
   /** Reports a failure that no promise can carry. */
   report(error: BusError): void;
 }
@@ -34,7 +34,12 @@ const NOTICES: Readonly<Record<keyof ConsumerEvents, ConsumerNotice>> = {
   dead: 'dead',
   error: 'letter_failed',
 };
-const EVENTS = Object.keys(NOTICES) as (keyof ConsumerEvents)[];
+const EVENTS: readonly (keyof ConsumerEvents)[] = ['gap', 'blocked', 'dead', 'error'];
+
+/** The messages of notices, as their events carry them. */
+type NoticePayloads = {
+  [E in Exclude<keyof ConsumerMessages, 'error'>]: ConsumerNoticePayload & ConsumerMessages[E];
+} & { readonly error: ConsumerNoticePayload & { readonly error: ErrorData } };
 
 export class ConsumerNotices {
   readonly #consumer: NoticedConsumer;
@@ -59,8 +64,7 @@ export class ConsumerNotices {
     }
     this.#emitter.on(event, listener);
     if (this.#subscriptions.has(event)) return;
-    const topic = consumerTopic(this.#consumer.name, NOTICES[event]);
-    const subscription = this.#host.subscribe(topic, ({ payload }) => this.#heard(event, payload));
+    const subscription = this.#listen(event);
     this.#subscriptions.set(event, subscription);
     subscription.closed.catch((error) => this.#failed(error));
   }
@@ -70,16 +74,30 @@ export class ConsumerNotices {
     this.#subscriptions.clear();
   }
 
-  #heard(event: keyof ConsumerEvents, payload: unknown): void {
-    const { consumerId, consumer: _, ...message } = payload as ConsumerNoticePayload;
-    // Another consumer had the name before, or has it now.
-    if (consumerId !== (this.#consumer.id ?? consumerId)) return;
-    if (event === 'error') {
-      const { error } = message as unknown as { readonly error: ErrorData };
-      this.#emitter.emit('error', BusError.from(error));
-      return;
+  #listen(event: keyof ConsumerEvents): Subscription {
+    const emitter = this.#emitter;
+    switch (event) {
+      case 'gap':
+        return this.#hear(event, ({ shard, from, to }) => emitter.emit(event, { shard, from, to }));
+      case 'blocked':
+        return this.#hear(event, (payload) => emitter.emit(event, messageIn(payload)));
+      case 'dead':
+        return this.#hear(event, (payload) => emitter.emit(event, messageIn(payload)));
+      case 'error':
+        return this.#hear(event, ({ error }) => emitter.emit(event, BusError.from(error)));
     }
-    this.#emitter.emit(event, message as unknown as ConsumerMessages[typeof event] & never);
+  }
+
+  #hear<E extends keyof NoticePayloads>(
+    event: E,
+    tell: (payload: NoticePayloads[E]) => void,
+  ): Subscription {
+    const { id, name } = this.#consumer;
+    const topic = consumerTopic(name, NOTICES[event]);
+    return this.#host.subscribe<NoticePayloads[E]>(topic, ({ payload }) => {
+      // Another consumer had the name before, or has it now.
+      if (payload.consumerId === (id ?? payload.consumerId)) tell(payload);
+    });
   }
 
   /** The shard of the topic was given up, or a client may not read it. */
@@ -91,4 +109,13 @@ export class ConsumerNotices {
     if (this.#emitter.has('error')) this.#emitter.emit('error', error);
     else this.#host.report(error);
   }
+}
+
+/** What a notice says, without what names the consumer. */
+function messageIn<M>({
+  consumer: _,
+  consumerId: __,
+  ...message
+}: ConsumerNoticePayload & M): Omit<ConsumerNoticePayload & M, keyof ConsumerNoticePayload> {
+  return message;
 }
