@@ -86,7 +86,7 @@ export class TokenPool {
     this.#lend();
   }
 
-  /** The shard's answer to one `recall`; `count` may be 0. */
+  /** The shard's answer to one `recall`, where `count` may be 0; or a token whose event was gone before it was leased. */
   returned(shard: number, count: number): void {
     const lending = this.#of(shard);
     lending.lent -= count;

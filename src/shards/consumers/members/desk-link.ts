@@ -13,6 +13,7 @@ import {
   LEASE_EVENT,
   LOST_RECORD_LENGTH,
   SUPPLY_RECORD_LENGTH,
+  SUPPLY_RETURNED,
 } from '../../../link/consumer-records.js';
 import {
   settledRecordLength,
@@ -111,9 +112,7 @@ export class DeskLink<Member> {
     const { end } = this;
     const { member } = telling;
     if (telling.is === 'supply') {
-      return end.trySend(DELIVERY_SUPPLY, SUPPLY_RECORD_LENGTH, (bytes, offset) =>
-        writeSupply(bytes, offset, member, telling.what, telling.count),
-      );
+      return this.#sendSupply(member, telling.what, telling.count);
     }
     const { sequence, lease } = telling;
     if (telling.is === 'lost') {
@@ -122,8 +121,9 @@ export class DeskLink<Member> {
       );
     }
     const event = events.find(sequence, telling.consumer);
-    // The log has lost the event since it was leased: the lease runs out, and the event is then found to be gone.
-    if (event === undefined) return true;
+    // The log has lost the event since it was leased: the lease runs out, and the event is then found to be gone. The
+    // endpoint never hears of the lease, so it gets the token back.
+    if (event === undefined) return this.#sendSupply(member, SUPPLY_RETURNED, 1);
     const { attempt, deadline, isAlone, isDetached } = telling;
     const isSent = end.trySend(DELIVERY_LEASE, LEASE_EVENT + event.length, (bytes, offset) => {
       const flags = (isAlone ? LEASE_ALONE : 0) | (isDetached ? LEASE_DETACHED : 0);
@@ -132,5 +132,11 @@ export class DeskLink<Member> {
     });
     if (isSent) events.used(sequence);
     return isSent;
+  }
+
+  #sendSupply(member: number, what: number, count: number): boolean {
+    return this.end.trySend(DELIVERY_SUPPLY, SUPPLY_RECORD_LENGTH, (bytes, offset) =>
+      writeSupply(bytes, offset, member, what, count),
+    );
   }
 }
