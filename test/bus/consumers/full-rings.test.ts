@@ -80,9 +80,9 @@ describe('a full delivery ring', () => {
     await publishJobs(bus, 200);
     await until('its events are leased', async () => (await worker.info()).inFlight === 200);
     const here: number[] = [];
-    const run = worker.run<number>(
+    const run = worker.run(
       async (delivery) => {
-        const { payload } = delivery.event;
+        const payload = delivery.event.payload as number;
         here.push(payload);
         if (payload % 10 === 0) await delivery.term(`no ${payload}`);
       },
@@ -149,12 +149,12 @@ describe('a full command ring', () => {
     const bus = await openTestBus({ shards: 1 });
     const worker = await workerOf(bus, { backoffMs: [0], deadLetter: 'dead.worker' });
     await publishJobs(bus, count);
-    const hand: Delivery<number>[] = [];
+    const hand: Delivery[] = [];
     const settled = new Gate();
     const again: number[] = [];
-    const run = worker.run<number>(
+    const run = worker.run(
       async (delivery) => {
-        if (delivery.attempt > 1) again.push(delivery.event.payload);
+        if (delivery.attempt > 1) again.push(delivery.event.payload as number);
         else {
           hand.push(delivery);
           await settled.opened;
@@ -165,7 +165,7 @@ describe('a full command ring', () => {
     await until('all have begun', () => hand.length === count);
     fillCommandRing(bus);
     const said = hand.map((delivery) => {
-      const n = delivery.event.payload;
+      const n = delivery.event.payload as number;
       if (n % 3 === 0) return delivery.ack();
       return n % 3 === 1
         ? delivery.nak({ reason: 'later' })

@@ -49,6 +49,13 @@ class Shard {
     }
   }
 
+  /** A job that has a token is gone before its lease could be told. */
+  lose(): void {
+    if (this.tokens === 0) return;
+    this.tokens -= 1;
+    this.outbox.push({ do: 'returned', count: 1 });
+  }
+
   /** Its thread dies; jobs are in the log, and the link's rings are new. */
   replace(): void {
     this.tokens = 0;
@@ -166,6 +173,7 @@ const STEP = fc.oneof(
   { weight: 8, arbitrary: fc.record({ do: fc.constant('receive' as const), at: PLACE }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('settle' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('replace' as const), at: PLACE }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('lose' as const), at: PLACE }) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -190,6 +198,8 @@ function play(world: World, step: Step): void {
     world.settle();
   } else if (step.do === 'replace') {
     world.replace(step.at);
+  } else if (step.do === 'lose') {
+    world.shard(step.at).lose();
   } else {
     world.window = step.to;
     world.pool.resize(step.to);
