@@ -1,4 +1,4 @@
-import { GATE_RETRY_MS } from '../protocol/limits/consumers.js';
+import { GATE_WAIT_MS } from '../protocol/limits/consumers.js';
 import type { Lane } from './lane.js';
 import { isAlone } from './lane.js';
 import type { Ledger } from './ledger.js';
@@ -69,7 +69,7 @@ export class Leasing {
     const key = chains.keyOf(slot);
     const examined = this.#decisions.examine(lane.index, open.sequence[slot]!, key);
     if (examined === 'later') return false;
-    if (examined === 'taken') this.#ledger.setAside(slot, now + GATE_RETRY_MS);
+    if (examined === 'taken') this.#ledger.setAside(slot, now + GATE_WAIT_MS);
     else if (examined === 'there') this.#give(slot, member, alone, leaseMs);
     else if (examined === 'gone') this.#ledger.removeGone(slot);
     else this.#ledger.remove(slot);

@@ -25,6 +25,7 @@ import {
   DETACHED,
   ENDING,
   HELD,
+  KEY_TAKEN,
   LEASED,
   LISTED,
   READY,
@@ -336,6 +337,15 @@ export class ConsumerMachine {
       } else this.#ledger.endWait(slot);
     }
     if (hasExpired) for (const member of members.all) members.promote(member);
+  }
+
+  /** Another shard has given up the key of an event, which is ready again if it waits for that. */
+  retry(sequence: number): void {
+    const { open, deadlines } = this.#ledger;
+    const slot = open.find(sequence);
+    if (slot < 0 || !open.has(slot, KEY_TAKEN)) return;
+    deadlines.remove(slot);
+    this.#ledger.endWait(slot);
   }
 
   // Leasing.

@@ -4,6 +4,7 @@
  * ```
  * i32 × CONSUMERS_MAX × SHARDS_MAX   how many events of a consumer each shard leases; a shard writes its own words
  * i32 × GATE_WORDS                   which shard has a member out with a key: 0 none, else the shard's number plus 1
+ * i32 × SHARDS_MAX                   how often each shard was woken for what another one has given up
  * ```
  *
  * A count has 30 bits; the bit above says that the shard waits for a place. A key's word has the shard in its lowest 8
@@ -22,7 +23,7 @@ if (KEY_WAITING_SHIFT + SHARDS_MAX > 31) throw new Error('a word has no bit for 
 const COUNTS = CONSUMERS_MAX * SHARDS_MAX;
 
 export function createGates(): SharedArrayBuffer {
-  return new SharedArrayBuffer((COUNTS + GATE_WORDS) * WORD_BYTES);
+  return new SharedArrayBuffer((COUNTS + GATE_WORDS + SHARDS_MAX) * WORD_BYTES);
 }
 
 /** A shard was given up: it has nothing out, and waits for nothing. */
@@ -43,4 +44,9 @@ export function countsOf(gates: SharedArrayBuffer, gate: number): Int32Array {
 /** The words of all keys. */
 export function keyWordsOf(gates: SharedArrayBuffer): Int32Array {
   return new Int32Array(gates, COUNTS * WORD_BYTES, GATE_WORDS);
+}
+
+/** The bells, a word for each shard. */
+export function bellsOf(gates: SharedArrayBuffer): Int32Array {
+  return new Int32Array(gates, (COUNTS + GATE_WORDS) * WORD_BYTES, SHARDS_MAX);
 }

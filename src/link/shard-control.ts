@@ -90,6 +90,14 @@ export function wakeShard(words: Int32Array, port: MessagePort): void {
   if (Atomics.load(words, WAKES_BY_MESSAGE) === 1) port.postMessage(null);
 }
 
+/**
+ * Wakes a shard from the thread of another one, which has no port to it. One that is woken by messages is not woken; no
+ * such shard has anything to be woken for by another one.
+ */
+export function wakeOtherShard(words: Int32Array): void {
+  if (Atomics.load(words, WAKES_BY_MESSAGE) === 0) wakeParked(words, PARKED);
+}
+
 export class ShardControl {
   readonly words: Int32Array;
   readonly counters: Float64Array;

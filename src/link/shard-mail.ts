@@ -26,6 +26,8 @@ export interface ShardThreadData {
   readonly consumers: readonly ConsumerEntry[] | undefined;
   /** Where all shards of the bus agree on leases of consumers; see `shards/consumers/gates`. */
   readonly gates: SharedArrayBuffer;
+  /** The control memory of all shards, by which one wakes another. */
+  readonly controls: readonly SharedArrayBuffer[];
   /** The memory that the shard shares with the archiver, see `ArchiveWords`; undefined without an archive. */
   readonly archive: SharedArrayBuffer | undefined;
   /** An endpoint has left that a dead thread of the shard may have leased events. */

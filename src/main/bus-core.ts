@@ -325,6 +325,7 @@ export class BusCore {
       prunes: retention.length > 0,
       archive: this.#archive?.words(shard),
       gates: this.#gates,
+      controls: this.controls.map(({ buffer }) => buffer),
       log: {
         module: this.#store.shardLog,
         options: this.#store.shardOptions(shard),

@@ -53,7 +53,7 @@ export interface ShardHost {
 
 type ThreadSettings = Pick<
   ShardThreadData,
-  'commitBatchEvents' | 'publishWaitMs' | 'prunes' | 'archive' | 'gates' | 'log'
+  'commitBatchEvents' | 'publishWaitMs' | 'prunes' | 'archive' | 'gates' | 'controls' | 'log'
 >;
 
 export class ShardSupervisor {

@@ -13,6 +13,7 @@ import {
   STATE_RUNNING,
   STATE_STOPPED,
   WAKES_BY_MESSAGE,
+  wakeOtherShard,
 } from '../link/shard-control.js';
 import type { ShardMail, ShardReport, ShardThreadData } from '../link/shard-mail.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
@@ -62,8 +63,10 @@ class ShardThread {
     this.#mail = data.mail;
     this.#log = log;
     checkLog(log, data);
+    const others = data.controls.map((control) => new ShardControl(control).words);
     this.#shard = new Shard(this.#log, this.#routes, this.#control, {
       ...data,
+      wakeShard: (shard) => wakeOtherShard(others[shard]!),
       retention: data.log.settings.retention,
       onNews: (news) => this.#report({ report: 'consumers', news }),
       onClaimed: () => this.#report({ report: 'claimed' }),

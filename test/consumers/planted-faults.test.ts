@@ -170,6 +170,7 @@ const FAULTS: readonly Fault[] = [
   },
   { is: 'keys of one shard only', found: /is out in shard/ },
   { is: 'a key is free before the commit', found: /is out in shard/ },
+  { is: 'a key that was handed is not looked for', found: /stuck/ },
   { is: 'a successor forgets keys', found: /is out in shard/ },
   { is: 'begun after the deadline', found: /was begun after its lease/ },
   {

@@ -70,8 +70,13 @@ export const CLAIMS_WAIT_MS = 5000;
 export const CONSUMER_FULL_RETRY_MS = 250;
 /** The words of shared memory in which shards agree on keys and on `maxInFlight`. */
 export const GATE_WORDS = 64 * KIB;
-/** How often a shard looks again for a key or a place of `maxInFlight` that another shard has. */
+/**
+ * How long a shard leaves a place of `maxInFlight` or a key that others wait for, or that it was handed, to whoever may
+ * want it: in units of this.
+ */
 export const GATE_RETRY_MS = 4;
+/** A shard is woken for a key or a place that another one gives up. It looks by itself as often as this. */
+export const GATE_WAIT_MS = 250;
 
 /** How often a shard reports news of consumers to main, and how many dead events and gaps of each it names. */
 export const CONSUMER_NEWS_MS = 100;

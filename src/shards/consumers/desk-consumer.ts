@@ -8,7 +8,6 @@ import type { ConsumerEntry } from '../../link/consumer-shapes.js';
 import type { ConsumerDefinition, DeadCause } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import { compilePredicate, type EventPredicate } from '../../protocol/filter.js';
-import { GATE_RETRY_MS } from '../../protocol/limits/consumers.js';
 import type { EventRecordView } from '../../record/event-record.js';
 import type { ShardConsumers, StoredLane } from '../../store/consumer-states.js';
 import { laneOf, lanesOf, machineDefinition, restoredLanes } from './consumer-lanes.js';
@@ -90,7 +89,7 @@ export class DeskConsumer {
       examine: (_lane: number, sequence: number, key: string | undefined) => {
         const examined = host.examine(this, sequence);
         if (examined !== 'there') return examined;
-        return this.#gates.take(key, this.#now) ? 'there' : 'taken';
+        return this.#gates.take(key, sequence, this.#now) ? 'there' : 'taken';
       },
       keyKept: (key: string) => this.#gates.keep(key),
       keyFreed: (key: string) => this.#gates.free(key),
@@ -311,8 +310,13 @@ export class DeskConsumer {
     const wanted = Math.min(limit, machine.leasable);
     const { leased } = machine.counts;
     const room = inFlight.room(wanted, leased, this.entry.definition.maxInFlight, now);
-    this.#looksAt = inFlight.hasToLook ? now + GATE_RETRY_MS : Number.POSITIVE_INFINITY;
+    this.#looksAt = inFlight.looksAt(now);
     return room === 0 ? 0 : machine.lease(room, now);
+  }
+
+  /** This shard was handed the word of keys: the events that wait for it are ready. */
+  handed(word: number): void {
+    for (const sequence of this.#gates.handed(word)) this.machine.retry(sequence);
   }
 
   /** What was decided until now is stored: what has ended makes room in other shards. */

@@ -5,7 +5,7 @@
  * is confirmed is stored. Only the shard's loop touches this.
  */
 import type { Before, Examined } from '../../consumers/machine-types.js';
-import { keyWordsOf } from '../../link/consumer-gates.js';
+import { bellsOf, keyWordsOf } from '../../link/consumer-gates.js';
 import type { ConsumerEntry, ConsumerNews } from '../../link/consumer-shapes.js';
 import { BusError } from '../../protocol/errors.js';
 import {
@@ -23,6 +23,7 @@ import { DeadEntries } from './calls/dead-entries.js';
 import type { DeskView } from './calls/questions.js';
 import { DeskConsumer } from './desk-consumer.js';
 import type { SharedGates } from './gates/consumer-gates.js';
+import { GateBell } from './gates/gate-bell.js';
 import { KeyGates } from './gates/key-gates.js';
 import { Claims, type ClaimsStart } from './members/claims.js';
 import { DeskMembers } from './members/desk-members.js';
@@ -38,7 +39,12 @@ export interface DeskOptions {
   readonly before: Before;
   readonly claims: ClaimsStart;
   /** Where the shards of the bus agree, and which of them this is. */
-  readonly gates: { readonly memory: SharedArrayBuffer; readonly shard: number };
+  readonly gates: {
+    readonly memory: SharedArrayBuffer;
+    readonly shard: number;
+    /** Wakes the thread of another shard. */
+    readonly wake: (shard: number) => void;
+  };
   /** For each endpoint the number of its last settlement that a dead thread has stored. */
   readonly settled: ReadonlyMap<string, number>;
   /** Monotonic ms that all threads share, and recorded time. */
@@ -95,8 +101,9 @@ export class Desk implements DeskView {
     for (const lane of store.load()) {
       this.#stored.set(lane.consumer, [...(this.#stored.get(lane.consumer) ?? []), lane]);
     }
-    const { memory, shard } = options.gates;
-    this.#gates = { memory, shard, keys: new KeyGates(keyWordsOf(memory), shard) };
+    const { memory, shard, wake } = options.gates;
+    const bell = new GateBell(bellsOf(memory), shard, wake);
+    this.#gates = { memory, shard, keys: new KeyGates(keyWordsOf(memory), shard, bell.ring), bell };
     this.claims = new Claims(options.claims, before === 'replaced');
     this.events = new EventFinder(log, store, onDamage);
     this.entries = new DeadEntries(store, this.events);
@@ -155,6 +162,7 @@ export class Desk implements DeskView {
   /** Matches the batch's events, which are appended and not committed, ends what is due, and leases. */
   decide(batch: PublishBatch): void {
     const now = this.now();
+    if (this.#gates.bell.hear()) this.#takeHanded(now);
     if (batch.appended > 0) this.#match(batch);
     const isComplete = this.claims.end(now);
     if (isComplete !== undefined) this.#endClaims(isComplete, now);
@@ -169,6 +177,12 @@ export class Desk implements DeskView {
     }
     // Events that were only read are no change of a row, and may be blocked.
     if (batch.appended > 0 || this.#hasChanged) this.#news.touch(now);
+  }
+
+  #takeHanded(now: number): void {
+    for (const word of this.#gates.keys.handed(now)) {
+      for (const consumer of this.roster.listed) consumer.handed(word);
+    }
   }
 
   /** Whether there is something to commit now. */
@@ -276,7 +290,7 @@ export class Desk implements DeskView {
 
   /** True if a turn would find work now. */
   get hasWork(): boolean {
-    if (this.isDirty || this.nextDue <= this.now()) return true;
+    if (this.isDirty || this.#gates.bell.hasRung || this.nextDue <= this.now()) return true;
     for (const link of this.members.links) if (link.mayTell && !this.#hasChanged) return true;
     return this.roster.listed.some((consumer) => LaneReader.isBehind(consumer, this.log.head));
   }

@@ -21,6 +21,8 @@ export interface ShardDeskOptions {
   readonly hasDeparted?: boolean;
   /** Where the shards of the bus agree on leases of consumers. Default: no other shard has any. */
   readonly gates?: SharedArrayBuffer;
+  /** Wakes the thread of another shard, if it is parked. Default: there is none. */
+  readonly wakeShard?: (shard: number) => void;
   /** The rules of retention, whose places `KeptFrom` names. Default: none. */
   readonly retention?: readonly RetentionRule[];
   /** Called with what has become of durable consumers. */
@@ -77,9 +79,9 @@ export class ShardDesk {
   #open(): Desk {
     const { isFirst = true, hasDeparted = false, onNews, onClaimed, onDamage } = this.#options;
     const claims = { ends: isFirst ? [] : [...this.#links], hasDeparted, now: elapsedMs() };
-    const { shard, gates: memory = createGates() } = this.#options;
+    const { shard, gates: memory = createGates(), wakeShard: wake = () => {} } = this.#options;
     return openDesk(this.#log, {
-      gates: { memory, shard },
+      gates: { memory, shard, wake },
       before: isFirst ? 'opened' : 'replaced',
       claims,
       recordedAt: () => this.#clock.now(),

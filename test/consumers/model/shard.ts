@@ -4,7 +4,7 @@
  */
 import type { ConsumerMachine } from '../../../src/consumers/machine.js';
 import type { Before, Examined, MachineDefinition } from '../../../src/consumers/machine-types.js';
-import { GATE_RETRY_MS } from '../../../src/protocol/limits/consumers.js';
+import { GATE_WAIT_MS } from '../../../src/protocol/limits/consumers.js';
 import { KeyGates } from '../../../src/shards/consumers/gates/key-gates.js';
 import { type GroupHost, ShardGroups } from './group-acks.js';
 import { Reference } from './reference.js';
@@ -85,7 +85,7 @@ export class ShardUnderTest {
       keyKept: (key: string) => this.#gates.keep(this.#wordOf(key)),
       keyFreed: (key: string) => this.#gates.free(this.#wordOf(key)),
     };
-    this.#gates = new KeyGates(this.#world.gateWords, this.id);
+    this.#gates = new KeyGates(this.#world.gateWords, this.id, () => {});
     this.#isRestored = false;
     if (this.#world.planted.has('a successor forgets keys')) {
       this.#gates.restored();
@@ -147,6 +147,7 @@ export class ShardUnderTest {
   #decide({ publish, leases, examined }: TurnOptions): void {
     const { now } = this.#world;
     const { machine, reference } = this;
+    this.#takeHanded(now);
     for (const order of this.orders.splice(0)) this.#order(order);
     for (const [endpoint, records] of this.control) {
       for (const record of records.splice(0)) this.#take(endpoint, record);
@@ -183,6 +184,17 @@ export class ShardUnderTest {
     }
     this.#compare('after leasing');
     this.#judgeKeys();
+  }
+
+  /** It is woken for keys that other shards have handed to it. */
+  #takeHanded(now: number): void {
+    if (this.#world.planted.has('a key that was handed is not looked for')) return;
+    const handed = this.#gates.handed(now);
+    for (const { sequence, key, asideUntil } of this.reference.events) {
+      if (key === undefined || !handed.includes(this.#wordOf(key))) continue;
+      this.machine.retry(sequence);
+      if (asideUntil > 0) this.reference.aside(sequence, 0);
+    }
   }
 
   /** No key is out in two shards. An HTTP caller's lease may outlive the process, which then knows nothing of its key. */
@@ -364,7 +376,7 @@ export class ShardUnderTest {
     const { now, planted } = this.#world;
     if (key === undefined || planted.has('keys of one shard only')) return 'there';
     if (this.#gates.take(this.#wordOf(key), now)) return 'there';
-    this.reference.aside(sequence, now + GATE_RETRY_MS);
+    this.reference.aside(sequence, now + GATE_WAIT_MS);
     return 'taken';
   }
 

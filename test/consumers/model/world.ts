@@ -15,7 +15,8 @@ const LEASE_MS = 12;
 const BACKOFF_MS = [2, 5];
 const THREADS = 2;
 const MEMBERS = 2;
-const QUIET_ROUNDS = 300;
+// Fewer than `GATE_WAIT_MS`: a shard does not rely on looking by itself.
+const QUIET_ROUNDS = 200;
 /** Until whatever was sent is answered. */
 const ANSWER_ROUNDS = 3;
 const TURN = {

@@ -4,13 +4,13 @@
  * last place at once at least one sees the other, and the sum is never over the limit.
  *
  * A word falls only after the commit that ended the leases: wherever a thread dies, its word covers the leases that are
- * stored.
+ * stored. Then it wakes the shards that wait.
  *
  * ```
  * word    bits 0 … 29: how many      bit 30: the shard waits for a place
  * ```
  */
-import { GATE_RETRY_MS } from '../../../protocol/limits/consumers.js';
+import { GATE_RETRY_MS, GATE_WAIT_MS } from '../../../protocol/limits/consumers.js';
 
 const WAITING = 1 << 30;
 const COUNT = WAITING - 1;
@@ -21,15 +21,22 @@ export class InFlight {
   /** What the shard's word says. */
   #reserved = 0;
   #isWaiting = false;
+  #written: number;
+  readonly #ring: (shard: number) => void;
   /** Another shard has places, or wants some. */
   #isShared = false;
   /** It leaves places to others until then. */
   #yieldsUntil = 0;
 
-  /** @param leased how many leases of before go on */
-  constructor(words: Int32Array, shard: number, leased: number) {
+  /**
+   * @param leased how many leases of before go on
+   * @param ring tells another shard that there may be a place for it
+   */
+  constructor(words: Int32Array, shard: number, leased: number, ring: (shard: number) => void) {
     this.#words = words;
     this.#shard = shard;
+    this.#ring = ring;
+    this.#written = Atomics.load(words, shard);
     this.#reserved = leased;
     this.#write();
   }
@@ -39,9 +46,10 @@ export class InFlight {
     return this.#isWaiting;
   }
 
-  /** It wants a place that another shard may give up: it has to look again soon. */
-  get hasToLook(): boolean {
-    return this.#isWaiting && this.#isShared;
+  /** When it has to look again for a place that another shard has, if it is not woken before; `Infinity`: never. */
+  looksAt(now: number): number {
+    if (!this.#isWaiting || !this.#isShared) return Number.POSITIVE_INFINITY;
+    return this.#yieldsUntil > now ? this.#yieldsUntil : now + GATE_WAIT_MS;
   }
 
   /** How many more events may be leased, at most `wanted`, while `leased` are. They are reserved until `stored`. */
@@ -50,7 +58,19 @@ export class InFlight {
       this.#wait(false);
       return 0;
     }
+    let room = this.#take(wanted, leased, max, now);
+    if (room < wanted && !this.#isWaiting) {
+      // Who has given up a place before could not see that this shard waits.
+      this.#wait(true);
+      room += this.#take(wanted - room, leased + room, max, now);
+    }
+    this.#wait(room < wanted);
+    return room;
+  }
+
+  #take(wanted: number, leased: number, max: number, now: number): number {
     const { others, waiting, holding, poorest } = this.#look();
+    this.#isShared = holding > 0;
     let most = wanted;
     if (waiting > 0) {
       // Its fair share is its own, and one place beyond it may be if those that wait have theirs.
@@ -63,10 +83,7 @@ export class InFlight {
       }
     }
     const mayTake = most > 0 && now >= this.#yieldsUntil;
-    const room = mayTake ? this.#reserve(most, leased, max, others) : 0;
-    this.#wait(room < wanted);
-    this.#isShared = holding > 0;
-    return room;
+    return mayTake ? this.#reserve(most, leased, max, others) : 0;
   }
 
   /** What was decided until now is stored, and so many are leased. */
@@ -88,7 +105,10 @@ export class InFlight {
     const spare = Math.max(0, Math.min(this.#reserved - leased, max - leased - others));
     if (spare >= most) return most;
     const before = this.#reserved;
-    this.#reserved = Math.max(before, leased + most);
+    // Where nothing is free it writes nothing, as each fall of a word wakes those that wait.
+    const free = Math.max(0, max - others - before);
+    if (free === 0) return spare;
+    this.#reserved = Math.max(before, Math.min(leased + most, before + free));
     this.#write();
     const { others: now } = this.#look();
     const over = Math.max(0, now + this.#reserved - max);
@@ -125,7 +145,17 @@ export class InFlight {
     this.#write();
   }
 
+  /** Those that wait look again when it has fewer places, or waits for none any more. */
   #write(): void {
-    Atomics.store(this.#words, this.#shard, this.#reserved | (this.#isWaiting ? WAITING : 0));
+    const before = this.#written;
+    const word = this.#reserved | (this.#isWaiting ? WAITING : 0);
+    this.#written = word;
+    Atomics.store(this.#words, this.#shard, word);
+    const hasFewer = (word & COUNT) < (before & COUNT);
+    if (!hasFewer && !(before >= WAITING && word < WAITING)) return;
+    for (let shard = 0; shard < this.#words.length; shard++) {
+      const waits = (Atomics.load(this.#words, shard) & WAITING) !== 0;
+      if (shard !== this.#shard && waits) this.#ring(shard);
+    }
   }
 }

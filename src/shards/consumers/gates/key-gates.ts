@@ -12,11 +12,12 @@ import {
   KEY_HOLDER as HOLDER,
   KEY_WAITING_SHIFT as WAITING_SHIFT,
 } from '../../../link/consumer-gates.js';
-import { GATE_RETRY_MS } from '../../../protocol/limits/consumers.js';
+import { GATE_RETRY_MS, GATE_WAIT_MS } from '../../../protocol/limits/consumers.js';
 import { SHARDS_MAX } from '../../../protocol/limits/shards.js';
 
-/** A word that was waited for, and is not any more, is given up after this time. */
-const FORGET_MS = 4 * GATE_RETRY_MS;
+/** A word that was waited for, and is not any more, is given up after this time, and one that was handed after this. */
+const FORGET_MS = 4 * GATE_WAIT_MS;
+const FORGET_HANDED_MS = 4 * GATE_RETRY_MS;
 
 export class KeyGates {
   readonly #words: Int32Array;
@@ -27,13 +28,16 @@ export class KeyGates {
   readonly #held = new Map<number, number>();
   /** Words that no lease has any more, once that is stored. */
   readonly #freed = new Set<number>();
-  /** When each word that the shard waits for was wanted last, monotonic ms. */
+  /** When each word that the shard waits for is given up, monotonic ms. */
   readonly #wanted = new Map<number, number>();
+  readonly #ring: (shard: number) => void;
   /** While it is not over, a word may be that of a lease of before, whose key is not known: none is given up. */
   #before: 'unknown' | 'known' | 'over' = 'unknown';
 
-  constructor(words: Int32Array, shard: number) {
+  /** @param ring tells another shard that it was handed a word */
+  constructor(words: Int32Array, shard: number, ring: (shard: number) => void) {
     this.#words = words;
+    this.#ring = ring;
     this.#shard = shard;
     this.#mine = shard + 1;
     this.#waiting = 1 << (WAITING_SHIFT + shard);
@@ -51,7 +55,7 @@ export class KeyGates {
   /** When `forget` has something to do; `Infinity`: never. */
   get nextDue(): number {
     if (this.#wanted.size === 0) return Number.POSITIVE_INFINITY;
-    return Math.min(...this.#wanted.values()) + FORGET_MS;
+    return Math.min(...this.#wanted.values());
   }
 
   /** Takes a word for a lease; false: not now, another shard has it or comes first. */
@@ -65,9 +69,20 @@ export class KeyGates {
       const next = isFree ? others | this.#mine : value | this.#waiting;
       if (Atomics.compareExchange(this.#words, word, value, next) !== value) continue;
       if (isFree) this.#hold(word);
-      else this.#wanted.set(word, now);
+      else this.#wanted.set(word, now + FORGET_MS);
       return isFree;
     }
+  }
+
+  /** The words that this shard has waited for and was handed. */
+  handed(now: number): number[] {
+    const handed = [...this.#wanted.keys()].filter((word) => this.#isMine(word));
+    for (const word of handed) this.#wanted.set(word, now + FORGET_HANDED_MS);
+    return handed;
+  }
+
+  #isMine(word: number): boolean {
+    return (Atomics.load(this.#words, word) & HOLDER) === this.#mine;
   }
 
   /** A lease of before this thread has the word. */
@@ -106,8 +121,8 @@ export class KeyGates {
 
   /** Gives up the words that were waited for and are not wanted any more. */
   forget(now: number): void {
-    for (const [word, wantedAt] of this.#wanted) {
-      if (now - wantedAt < FORGET_MS) continue;
+    for (const [word, until] of this.#wanted) {
+      if (now < until) continue;
       this.#wanted.delete(word);
       Atomics.and(this.#words, word, ~this.#waiting);
       const isInUse = this.#held.has(word) || this.#freed.has(word);
@@ -118,8 +133,7 @@ export class KeyGates {
   /** The words of the dead thread that no lease has. */
   #releaseOthers(): void {
     for (let word = 0; word < this.#words.length; word++) {
-      const isMine = (this.#words[word]! & HOLDER) === this.#mine;
-      if (isMine && !this.#held.has(word)) this.#release(word);
+      if (this.#isMine(word) && !this.#held.has(word)) this.#release(word);
     }
   }
 
@@ -134,8 +148,11 @@ export class KeyGates {
     for (;;) {
       const value = Atomics.load(this.#words, word);
       if ((value & HOLDER) !== this.#mine) return;
-      const next = (value & ~HOLDER) | this.#nextOf(value);
-      if (Atomics.compareExchange(this.#words, word, value, next) === value) return;
+      const next = this.#nextOf(value);
+      const handed = (value & ~HOLDER) | next;
+      if (Atomics.compareExchange(this.#words, word, value, handed) !== value) continue;
+      if (next > 0) this.#ring(next - 1);
+      return;
     }
   }
 

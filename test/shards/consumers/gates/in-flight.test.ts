@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { GATE_WAIT_MS } from '../../../../src/protocol/limits/consumers.js';
 import { SHARDS_MAX } from '../../../../src/protocol/limits/shards.js';
 import { InFlight } from '../../../../src/shards/consumers/gates/in-flight.js';
 
@@ -10,14 +11,18 @@ class Shard {
   leased = 0;
   stored = 0;
   got = 0;
+  /** The shards that it has woken. */
+  readonly rung: number[] = [];
   inFlight: InFlight;
 
   constructor(
     readonly memory: Int32Array,
     readonly number: number,
   ) {
-    this.inFlight = new InFlight(memory, number, 0);
+    this.inFlight = new InFlight(memory, number, 0, this.ring);
   }
+
+  readonly ring = (shard: number): void => void this.rung.push(shard);
 
   lease(wanted: number, max: number, now: number): void {
     const room = this.inFlight.room(wanted, this.leased, max, now);
@@ -37,7 +42,7 @@ class Shard {
 
   die(): void {
     this.leased = this.stored;
-    this.inFlight = new InFlight(this.memory, this.number, this.stored);
+    this.inFlight = new InFlight(this.memory, this.number, this.stored, this.ring);
   }
 }
 
@@ -90,6 +95,48 @@ describe('the places of a consumer in all shards', () => {
     }
   });
 
+  it('are told of when they are free, to the shards that wait and to no other', () => {
+    const memory = words();
+    const [one, two, three] = [0, 1, 2].map((number) => new Shard(memory, number)) as [
+      Shard,
+      Shard,
+      Shard,
+    ];
+    one.lease(4, 4, 0);
+    one.store();
+    two.lease(2, 4, 0);
+    expect([two.leased, two.inFlight.looksAt(0)]).toEqual([0, GATE_WAIT_MS]);
+    // Looking again for what is not there wakes nobody, or two shards that wait would wake each other for ever.
+    for (let now = 1; now < 9; now++) {
+      one.lease(2, 4, now);
+      two.lease(2, 4, now);
+    }
+    expect([one.rung, two.rung]).toEqual([[], []]);
+    one.end(2);
+    expect(one.rung).toEqual([]);
+    one.store();
+    expect(one.rung).toEqual([1]);
+    two.lease(2, 4, 9);
+    expect([two.leased, two.inFlight.isWaiting]).toEqual([2, false]);
+    expect([two.rung, three.rung]).toEqual([[0], []]);
+  });
+
+  it('that were freed before a shard could say that it waits are seen all the same', () => {
+    const memory = words();
+    const [one, two] = [new Shard(memory, 0), new Shard(memory, 1)];
+    one.lease(4, 4, 0);
+    one.store();
+    // The second shard has looked, and has not said yet that it waits.
+    const add = vi.spyOn(Atomics, 'store').mockImplementationOnce((array, index, value) => {
+      add.mockRestore();
+      one.end(1);
+      one.store();
+      return Atomics.store(array as Int32Array, index, value as number);
+    });
+    two.lease(2, 4, 1);
+    expect([one.rung, two.leased]).toEqual([[], 1]);
+  });
+
   it('are fewer when the limit is lowered', () => {
     const shard = new Shard(words(), 0);
     shard.lease(100, 10, 0);
@@ -103,7 +150,7 @@ describe('the places of a consumer in all shards', () => {
     shard.lease(100, 10, 0);
     expect(shard.leased).toBe(10);
     expect(shard.inFlight.isWaiting).toBe(true);
-    expect(shard.inFlight.hasToLook).toBe(false);
+    expect(shard.inFlight.looksAt(0)).toBe(Number.POSITIVE_INFINITY);
     shard.end(4);
     shard.lease(100, 10, 0);
     expect(shard.leased).toBe(10);

@@ -5,18 +5,21 @@ import {
   createGates,
   keyWordsOf,
 } from '../../../../src/link/consumer-gates.js';
-import { GATE_RETRY_MS } from '../../../../src/protocol/limits/consumers.js';
+import { GATE_RETRY_MS, GATE_WAIT_MS } from '../../../../src/protocol/limits/consumers.js';
 import { KeyGates } from '../../../../src/shards/consumers/gates/key-gates.js';
 
 function shards() {
   const words = keyWordsOf(createGates());
-  const all = [0, 1, 2].map((shard) => new KeyGates(words, shard));
+  const rung: string[] = [];
+  const all = [0, 1, 2].map(
+    (shard) => new KeyGates(words, shard, (other) => rung.push(`${other} by ${shard}`)),
+  );
   for (const one of all) {
     one.restored();
     one.stored();
   }
   const [one, two, three] = all as [KeyGates, KeyGates, KeyGates];
-  return { words, one, two, three, word: one.wordOf('mailer', 'customer-1') };
+  return { words, rung, one, two, three, word: one.wordOf('mailer', 'customer-1') };
 }
 
 describe('the keys that shards have out', () => {
@@ -63,7 +66,7 @@ describe('the keys that shards have out', () => {
     const other = one.wordOf('mailer', 'customer-2');
     one.take(word, 0);
     one.take(other, 0);
-    const next = new KeyGates(words, 0);
+    const next = new KeyGates(words, 0, () => {});
     next.keep(word);
     next.stored();
     expect([two.take(word, 0), two.take(other, 0)]).toEqual([false, false]);
@@ -78,15 +81,38 @@ describe('the keys that shards have out', () => {
     two.take(word, 0);
     one.free(word);
     one.stored();
-    expect([three.take(word, 0), two.nextDue]).toEqual([false, 4 * GATE_RETRY_MS]);
+    expect([three.take(word, 0), two.nextDue]).toEqual([false, 4 * GATE_WAIT_MS]);
+    expect(two.handed(1)).toEqual([word]);
+    expect(two.nextDue).toBe(1 + 4 * GATE_RETRY_MS);
     two.forget(two.nextDue);
     expect(three.take(word, 0)).toBe(true);
     expect(two.nextDue).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it('wake the shard that they are handed to, and no other', () => {
+    const { one, two, three, word, rung } = shards();
+    one.take(word, 0);
+    one.free(word);
+    one.stored();
+    one.take(word, 0);
+    two.take(word, 0);
+    three.take(word, 0);
+    one.free(word);
+    expect(rung).toEqual([]);
+    one.stored();
+    expect(rung).toEqual(['1 by 0']);
+    expect([three.handed(0), two.handed(0)]).toEqual([[], [word]]);
+    two.forget(4 * GATE_RETRY_MS);
+    expect(rung).toEqual(['1 by 0', '2 by 1']);
+    expect(three.take(word, 0)).toBe(true);
+  });
+
   it('are free once a shard is given up', () => {
     const memory = createGates();
-    const [one, two] = [new KeyGates(keyWordsOf(memory), 0), new KeyGates(keyWordsOf(memory), 1)];
+    const [one, two] = [0, 1].map((shard) => new KeyGates(keyWordsOf(memory), shard, () => {})) as [
+      KeyGates,
+      KeyGates,
+    ];
     Atomics.store(countsOf(memory, 5), 0, 7);
     one.take(3, 0);
     clearShard(memory, 0);
