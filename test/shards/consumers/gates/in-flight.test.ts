@@ -127,11 +127,12 @@ describe('the places of a consumer in all shards', () => {
     one.lease(4, 4, 0);
     one.store();
     // The second shard has looked, and has not said yet that it waits.
-    const add = vi.spyOn(Atomics, 'store').mockImplementationOnce((array, index, value) => {
-      add.mockRestore();
+    const store = vi.spyOn(Atomics, 'store');
+    store.mockImplementationOnce((...args: Parameters<typeof Atomics.store>) => {
+      store.mockRestore();
       one.end(1);
       one.store();
-      return Atomics.store(array as Int32Array, index, value as number);
+      return Atomics.store(...args);
     });
     two.lease(2, 4, 1);
     expect([one.rung, two.leased]).toEqual([[], 1]);
