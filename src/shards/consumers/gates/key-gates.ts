@@ -76,8 +76,12 @@ export class KeyGates {
 
   /** The words that this shard has waited for and was handed. */
   handed(now: number): number[] {
-    const handed = [...this.#wanted.keys()].filter((word) => this.#isMine(word));
-    for (const word of handed) this.#wanted.set(word, now + FORGET_HANDED_MS);
+    const handed: number[] = [];
+    for (const [word, until] of this.#wanted) {
+      if (!this.#isMine(word)) continue;
+      handed.push(word);
+      this.#wanted.set(word, Math.min(until, now + FORGET_HANDED_MS));
+    }
     return handed;
   }
 

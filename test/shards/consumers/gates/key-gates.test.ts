@@ -83,6 +83,8 @@ describe('the keys that shards have out', () => {
     one.stored();
     expect([three.take(word, 0), two.nextDue]).toEqual([false, 4 * GATE_WAIT_MS]);
     expect(two.handed(1)).toEqual([word]);
+    // However often it looks.
+    expect(two.handed(2)).toEqual([word]);
     expect(two.nextDue).toBe(1 + 4 * GATE_RETRY_MS);
     two.forget(two.nextDue);
     expect(three.take(word, 0)).toBe(true);
