@@ -106,17 +106,26 @@ export class MemberTokens implements TokenRoad {
     this.#handled++;
   }
 
-  /** An event has left the hand; `wasAlone`: the hand held one that goes out alone. */
-  freed(wasAlone: boolean): void {
-    this.#freed++;
+  /**
+   * An event has left the hand; `wasAlone`: the hand held one that goes out alone.
+   * @returns how many have since their tokens were lent again
+   */
+  freed(wasAlone: boolean): number {
+    const freed = ++this.#freed;
     if (wasAlone && !this.#holder.hand.isAlone && !this.#isStopping) this.lend();
+    return freed;
   }
 
-  /** The end of a turn, after what was settled in it is sent: lends the tokens of what has left the hand. */
-  flush(): void {
+  /** Lends the tokens of what has left the hand, after what was settled is sent. */
+  lendFreed(): void {
     const freed = this.#freed;
     this.#freed = 0;
     if (freed > 0) this.#pool.settled(freed);
+  }
+
+  /** The end of a turn. */
+  flush(): void {
+    this.lendFreed();
     this.#keepPace();
   }
 

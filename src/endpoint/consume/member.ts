@@ -22,6 +22,7 @@ import type { GroupAck } from '../../link/publish-records.js';
 import type { AckAndPublishOptions } from '../../protocol/consumers.js';
 import type { BusError } from '../../protocol/errors.js';
 import type { EventInput, PublishAck } from '../../protocol/event.js';
+import { SETTLEMENTS_PER_RECORD } from '../../protocol/limits/consumers.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 import type { BusDelivery, DeliveryOwner } from './delivery.js';
@@ -296,9 +297,13 @@ export class Member implements TakenMember<BusDelivery>, TokenHolder, Joining, D
 
   /** The end of a turn: sends what was settled in it, then the tokens of what has left the hand. */
   flush(): void {
-    for (const settlements of this.#host.settlements) settlements.flush(this.number);
+    this.#sendSettled();
     this.#tokens.flush();
     this.#waiters.wake();
+  }
+
+  #sendSettled(): void {
+    for (const settlements of this.#host.settlements) settlements.flush(this.number);
   }
 
   /** Joins a shard: for the first time, or the next thread of the shard. */
@@ -343,8 +348,12 @@ export class Member implements TakenMember<BusDelivery>, TokenHolder, Joining, D
   #remove(delivery: BusDelivery): void {
     const wasAlone = this.hand.isAlone;
     this.hand.remove(delivery);
-    this.#tokens.freed(wasAlone);
+    const freed = this.#tokens.freed(wasAlone);
     this.touch();
+    if (freed < SETTLEMENTS_PER_RECORD) return;
+    // In a long turn the shard leases further events while handlers are still at work on the others.
+    this.#sendSettled();
+    this.#tokens.lendFreed();
   }
 
   #lose(delivery: BusDelivery): void {

@@ -34,6 +34,7 @@ export class ConsumerRun<D extends HeldDelivery = HeldDelivery> implements Run, 
   readonly #inContext = captureHandlerContext(this);
   /** Handlers that have returned a promise, by the event that they work on. */
   readonly #promises = new Map<D, Promise<void>>();
+  #isFlushDue = false;
   #ending: Promise<void> | undefined;
 
   /** @throws BusError as `join` */
@@ -140,8 +141,16 @@ export class ConsumerRun<D extends HeldDelivery = HeldDelivery> implements Run, 
   #next(delivery: D): void {
     this.#promises.delete(delivery);
     this.#member.release(delivery);
-    this.flush();
+    if (this.#isFlushDue || this.#member.hand.next() === undefined) return;
+    this.#isFlushDue = true;
+    queueMicrotask(this.#flushDue);
   }
+
+  /** Handlers whose promises settle together let the next ones begin together. */
+  readonly #flushDue = (): void => {
+    this.#isFlushDue = false;
+    this.flush();
+  };
 
   #giveBack(delivery: D, thrown: unknown): void {
     const message = messageOf(thrown);
