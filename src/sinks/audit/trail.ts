@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, stat, truncate } from 'node:fs/promises';
 import type { Event } from '../../protocol/event.js';
+import { codeOf } from '../../protocol/thrown.js';
 import { KnownEvents } from './known-events.js';
 import { type FileHead, makeLine, NO_HASH } from './line.js';
 import { broken, readTrailEnd, type TrailEnd } from './read-trail.js';
 import type { Seal } from './seal.js';
 import { syncDirectory, trailFile } from './trail-files.js';
-import { withTrailLock } from './trail-lock.js';
+import { type IsHeld, withTrailLock } from './trail-lock.js';
 
 /**
  * A trail that is written to. `append` returns once its events are flushed, each once. If anything fails, or another
@@ -54,6 +55,9 @@ interface Open {
 export class Trail {
   readonly #options: TrailOptions;
   #open: Open | undefined;
+  /** Bytes that may not be flushed, and that could not be cut off yet. */
+  #uncut: Pick<Open, 'path' | 'size' | 'willEnd'> | undefined;
+  #isHeld: IsHeld = async () => true;
   #head: TrailHead | undefined;
 
   constructor(options: TrailOptions) {
@@ -79,8 +83,10 @@ export class Trail {
   async append(entries: readonly Entry[]): Promise<number> {
     const { dir } = this.#options;
     await mkdir(dir, { recursive: true, mode: 0o700 });
-    return withTrailLock(dir, async () => {
+    return withTrailLock(dir, async (isHeld) => {
+      this.#isHeld = isHeld;
       try {
+        await this.#cutOff();
         const open = await this.#current();
         const written = await this.#write(await this.#roomFor(open), entries);
         const { line, hash, path: file } = this.#open!;
@@ -152,6 +158,9 @@ export class Trail {
     }
     const bytes = Buffer.from(text);
     open.willEnd = open.size + bytes.length;
+    if (!(await this.#isHeld())) {
+      throw new Error('another process has taken over the trail, as this one stood still for long');
+    }
     await open.handle.appendFile(bytes);
     await open.handle.datasync();
     const { size } = await open.handle.stat();
@@ -205,20 +214,27 @@ export class Trail {
     const open = this.#open;
     this.#open = undefined;
     if (open === undefined) return;
-    try {
-      const { size } = await open.handle.stat();
-      const isOurs = size > open.size && size <= open.willEnd && open.size > 0;
-      if (isOurs) await open.handle.truncate(open.size);
-    } catch {
-      // What cannot be cut off now is found as torn when the trail is read again.
-    }
+    this.#uncut = open;
     await open.handle.close().catch(() => {});
+    // What cannot be cut off now is cut off before the trail is read again.
+    await this.#cutOff().catch(() => {});
+  }
+
+  /** The next writer would take whole lines for flushed ones. Leaves alone what another process has added to. */
+  async #cutOff(): Promise<void> {
+    if (this.#uncut === undefined) return;
+    const { path, size, willEnd } = this.#uncut;
+    const found = await sizeOf(path);
+    if (found !== undefined && found > size && found <= willEnd) await truncate(path, size);
+    this.#uncut = undefined;
   }
 }
 
 async function openAt(end: TrailEnd): Promise<Open> {
   const { file, head, begunAt, known, size, line, hash } = end;
   const handle = await open(file.path, 'a', 0o600);
+  // A process that was killed may have left lines that it did not flush. They count from now on.
+  await handle.datasync();
   const { trail, number, key } = head;
   return {
     ...{ handle, trail, number, path: file.path, key, begunAt, known },
@@ -227,10 +243,15 @@ async function openAt(end: TrailEnd): Promise<Open> {
 }
 
 async function isThere(path: string): Promise<boolean> {
+  return (await sizeOf(path).catch(() => undefined)) !== undefined;
+}
+
+/** `undefined`: there is no such file. */
+async function sizeOf(path: string): Promise<number | undefined> {
   try {
-    await (await open(path, 'r')).close();
-    return true;
-  } catch {
-    return false;
+    return (await stat(path)).size;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }

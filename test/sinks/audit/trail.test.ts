@@ -1,12 +1,10 @@
 import {
   appendFileSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   renameSync,
   statSync,
   truncateSync,
-  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +12,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { verifyTrail } from '../../../src/sinks/audit/verify.js';
 import { removeDirectory, temporaryDirectory } from '../../bus/support/open.js';
-import { within } from '../../bus/support/wait.js';
 import { entryOf, eventOf, eventsIn, pathsOf, trailOf, writeTrail } from './support/trails.js';
 
 const entries = (...sequences: number[]) => sequences.map((one) => entryOf(eventOf(one)));
@@ -142,18 +139,6 @@ describe('a trail that is written to', () => {
     await Promise.all(all.map((batch, n) => (n % 2 ? left : right).append(batch).catch(() => {})));
     await Promise.all([left.close(), right.close()]);
     expect((await verifyTrail(await pathsOf(dir))).fault).toBeUndefined();
-  });
-
-  it('does not wait for ever for a writer that died', async () => {
-    const dir = temporaryDirectory();
-    await writeTrail(dir, 1);
-    const lock = join(dir, 'audit.lock');
-    writeFileSync(lock, '');
-    utimesSync(lock, new Date(0), new Date(0));
-    const trail = trailOf(dir);
-    expect(await within('the append', trail.append(entries(2)))).toBe(1);
-    await trail.close();
-    expect(readdirSync(dir)).not.toContain('audit.lock');
   });
 
   it('is as it was after a failed write, which leaves nothing half done', async () => {
