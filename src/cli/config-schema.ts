@@ -11,6 +11,7 @@ import {
 import { RETENTION_CONSUMERS_MAX } from '../protocol/limits/consumers.js';
 import { PAYLOAD_BYTES_MAX, TOPIC_SEGMENTS_MAX } from '../protocol/limits/events.js';
 import { SHARDS_MAX } from '../protocol/limits/shards.js';
+import { CLAIM_CHECK_BYTES_MIN, CLAIMED_PAYLOAD_BYTES_MAX } from '../protocol/limits/store.js';
 import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 import { objectOf as anyObjectOf } from '../protocol/object-schema.js';
 import { quote } from '../protocol/quote.js';
@@ -155,6 +156,7 @@ const configSchema = objectOf({
   commitBatchEvents: v.exactOptional(wholeNumber(1)),
   maxPayloadBytes: v.exactOptional(wholeNumber(1)),
   maxShardBytes: v.exactOptional(wholeNumber(1)),
+  claimCheckBytes: v.exactOptional(wholeNumber(CLAIM_CHECK_BYTES_MIN, CLAIMED_PAYLOAD_BYTES_MAX)),
   publishWaitMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
   dedupeWindowMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
   dedupeIdsMax: v.exactOptional(wholeNumber(0)),

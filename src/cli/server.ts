@@ -91,6 +91,7 @@ const BUS_SETTINGS = [
   'commitBatchEvents',
   'maxPayloadBytes',
   'maxShardBytes',
+  'claimCheckBytes',
   'publishWaitMs',
   'dedupeWindowMs',
   'dedupeIdsMax',

@@ -126,6 +126,8 @@ function shardStats(control: ShardControl, shard: number): ShardStats {
     commitMsMax: of('commitMsMax'),
     commitMs: control.commitTimes,
     walBytes: of('walBytes'),
+    payloadFiles: of('payloadFiles'),
+    payloadFileBytes: of('payloadFileBytes'),
     unindexedEvents: of('unindexedEvents'),
     dedupeReachMs: of('dedupeReachMs'),
     clockAheadMs: of('clockAheadMs'),

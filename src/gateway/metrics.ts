@@ -151,6 +151,18 @@ export class GatewayMetrics {
     );
     this.#perShard(
       'gauge',
+      'shard_payload_files',
+      'Payloads that lie in files of their own.',
+      (s) => s.payloadFiles,
+    );
+    this.#perShard(
+      'gauge',
+      'shard_payload_file_bytes',
+      'Bytes of these files.',
+      (s) => s.payloadFileBytes,
+    );
+    this.#perShard(
+      'gauge',
       'shard_unindexed_events',
       'Events of an earlier version that still lack the index by run, type and source.',
       (s) => s.unindexedEvents,

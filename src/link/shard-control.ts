@@ -78,9 +78,11 @@ export const ShardCounter = {
   archiveWaitsSince: 33,
   /** Events up to this sequence may have left the log for the archive. */
   archiveLeftThrough: 34,
+  payloadFiles: 35,
+  payloadFileBytes: 36,
 } as const;
 
-const COMMIT_BUCKETS = 35;
+const COMMIT_BUCKETS = 37;
 const COUNTERS = 64;
 if (COMMIT_BUCKETS + HISTOGRAM_BUCKETS > COUNTERS) throw new Error('the counters overlap');
 

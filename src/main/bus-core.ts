@@ -94,6 +94,7 @@ export class BusCore {
     try {
       assertShardBy(options, opened);
       assertConsumersFor(options, opened);
+      assertPayloadFiles(options, opened);
       return new BusCore(options, store.name, opened);
     } catch (error) {
       await opened.close([]);
@@ -317,8 +318,8 @@ export class BusCore {
   }
 
   #supervisor(control: ShardControl, shard: number): ShardSupervisor {
-    const { commitBatchEvents, retention, dedupeWindowMs, dedupeIdsMax, maxShardBytes } =
-      this.#options;
+    const { commitBatchEvents, retention, dedupeWindowMs, dedupeIdsMax } = this.#options;
+    const { maxShardBytes, claimCheckBytes } = this.#options;
     const settings = {
       commitBatchEvents,
       publishWaitMs: this.#options.publishWaitMs,
@@ -334,6 +335,7 @@ export class BusCore {
           dedupeIdsMax,
           retention: retention.map((rule) => shareOf(rule, this.#store.shards)),
           ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
+          ...(claimCheckBytes === undefined ? {} : { claimCheckBytes }),
         },
       },
     };
@@ -353,6 +355,13 @@ function assertConsumersFor({ retention }: ParsedBusOptions, store: OpenStore): 
   if (rule < 0 || store.consumers !== undefined) return;
   const fault = 'the store of this bus keeps no durable consumers';
   throw optionInvalid('openBus', `retention.${rule}.untilConsumedBy`, fault);
+}
+
+/** @throws BusError `OPTION_INVALID` */
+function assertPayloadFiles({ claimCheckBytes }: ParsedBusOptions, store: OpenStore): void {
+  if (claimCheckBytes === undefined || store.payloadFiles === true) return;
+  const fault = 'the store of this bus keeps payloads with their events';
+  throw optionInvalid('openBus', 'claimCheckBytes', fault);
 }
 
 function assertShardBy({ dir, shardBy: wanted }: ParsedBusOptions, { shardBy }: OpenStore): void {

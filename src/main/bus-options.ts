@@ -22,7 +22,12 @@ import { HEALTH_INTERVAL_MS, PUBLISH_WAIT_MS } from '../protocol/limits/endpoint
 import { PAYLOAD_BYTES_MAX, TOPIC_SEGMENTS_MAX } from '../protocol/limits/events.js';
 import { RING_BYTES, RING_BYTES_MAX, RING_BYTES_MIN } from '../protocol/limits/links.js';
 import { COMMIT_BATCH_EVENTS, SHARDS_MAX } from '../protocol/limits/shards.js';
-import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../protocol/limits/store.js';
+import {
+  CLAIM_CHECK_BYTES_MIN,
+  CLAIMED_PAYLOAD_BYTES_MAX,
+  DEDUPE_IDS_MAX,
+  DEDUPE_WINDOW_MS,
+} from '../protocol/limits/store.js';
 import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 import { objectOf } from '../protocol/object-schema.js';
 import { aFunction } from '../protocol/options.js';
@@ -115,6 +120,7 @@ const busOptions = objectOf({
   dedupeWindowMs: v.optional(wholeFrom(0, TIMER_MS_MAX), DEDUPE_WINDOW_MS),
   dedupeIdsMax: v.optional(wholeFrom(0, 10_000_000), DEDUPE_IDS_MAX),
   maxShardBytes: v.optional(wholeFrom(1, Number.MAX_SAFE_INTEGER)),
+  claimCheckBytes: v.optional(wholeFrom(CLAIM_CHECK_BYTES_MIN, CLAIMED_PAYLOAD_BYTES_MAX)),
   topics: v.optional(
     v.array(v.custom<TopicDefinition>(isTopicDefinition, 'has to be made by defineTopic')),
     [],

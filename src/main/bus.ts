@@ -78,8 +78,16 @@ export interface BusOptions {
   dedupeWindowMs?: number;
   /** How many of these ids a shard remembers at most. Default 2,000,000. */
   dedupeIdsMax?: number;
-  /** The most bytes of a shard's file; beyond, publishes get `STORE_FULL`. Default: no limit but the disk. */
+  /**
+   * The most bytes of a shard's file and its payload files; beyond, publishes get `STORE_FULL`. Default: no limit but the
+   * disk.
+   */
   maxShardBytes?: number;
+  /**
+   * Payloads of more bytes of JSON go to files beside the log, 16 KiB to 64 MiB; 256 KiB is a good value. In memory it has
+   * no effect. Default: none does.
+   */
+  claimCheckBytes?: number;
   /** Rules that watch the bus, beside those that `setAlert` adds; nobody may change them. Default: none. */
   alerts?: readonly AlertRuleInput[];
   /** System events on `$sys.…`, see docs/OPERATIONS.md; `false` turns them off. Default true. */

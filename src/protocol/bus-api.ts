@@ -215,6 +215,9 @@ export interface ShardStats {
   readonly commitMs: Histogram;
   /** Bytes in the write-ahead log that are not in the shard's file yet. */
   readonly walBytes: number;
+  /** Payloads that lie in files beside the log, and the bytes of these files; see `claimCheckBytes`. */
+  readonly payloadFiles: number;
+  readonly payloadFileBytes: number;
   /**
    * About how many events of an earlier version's directory still have no index by correlation id, type and source: the
    * bus makes it while it is in use, and queries by these fields read such events meanwhile.

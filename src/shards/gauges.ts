@@ -66,6 +66,8 @@ export class Gauges {
     const { counters } = this.#control;
     counters[ShardCounter.walBytes] = this.#log.walBytes;
     counters[ShardCounter.unindexedEvents] = this.#log.unindexedEvents ?? 0;
+    counters[ShardCounter.payloadFiles] = this.#log.payloadFiles?.count ?? 0;
+    counters[ShardCounter.payloadFileBytes] = this.#log.payloadFiles?.bytes ?? 0;
     counters[ShardCounter.dedupeReachMs] = this.#log.dedupeReachMs;
     counters[ShardCounter.clockAheadMs] = this.#clock.aheadMs;
     noteArchive(this.#control, this.#shard.archive);

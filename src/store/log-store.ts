@@ -70,6 +70,8 @@ export interface OpenStore {
    * without it there are no consumers.
    */
   readonly consumers?: KeptText;
+  /** Capability: its logs may keep large payloads in files (`ShardLogSettings.claimCheckBytes`). */
+  readonly payloadFiles?: true;
   /** Capability: what this history is, for an archive beside it; without it there is none. Needs `history` too. */
   readonly lineage?: Lineage;
   /** Goes with `lineage`: the note of where this history's archive was begun. */

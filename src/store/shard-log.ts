@@ -46,6 +46,8 @@ export interface ShardLog {
   readonly walBytes: number;
   /** About how many old events still lack an index that `maintain` makes, step by step; absent where there is none. */
   readonly unindexedEvents?: number;
+  /** Payloads in files of their own; absent where there are none. */
+  readonly payloadFiles?: PayloadFileTotals;
 
   /**
    * Adds one event to the open batch (opening it if needed) and returns its index in it: 0, 1, 2 … The record's header
@@ -265,6 +267,12 @@ export interface ReadRequest {
   readonly limitBytes?: number;
 }
 
+/** The files of payloads, with those that wait to be removed. */
+export interface PayloadFileTotals {
+  readonly count: number;
+  readonly bytes: number;
+}
+
 /** A topic's totals, which a log knows without reading events. */
 export interface TopicTotals {
   readonly name: string;
@@ -289,6 +297,8 @@ export interface ShardLogSettings {
   /** This shard's share of the rules. */
   readonly retention: readonly RetentionRule[];
   readonly maxShardBytes?: number;
+  /** Payloads of more bytes go to files; only for a store that says `payloadFiles`. Default: none does. */
+  readonly claimCheckBytes?: number;
 }
 
 /** The argument of `openShardLog`. */

@@ -32,6 +32,8 @@ function shard(given: Partial<ShardStats> = {}): ShardStats {
     commitMsMax: 0,
     commitMs: HISTOGRAM,
     walBytes: 0,
+    payloadFiles: 0,
+    payloadFileBytes: 0,
     unindexedEvents: 0,
     dedupeReachMs: 120_000,
     clockAheadMs: 0,

@@ -24,6 +24,8 @@ const shard = (number: number, more: Partial<ShardStats> = {}): ShardStats => ({
   commitMsMax: 4,
   commitMs: { bounds: [1, 5, 10], counts: [3, 1, 0, 1], sum: 2500 },
   walBytes: 32_832,
+  payloadFiles: 0,
+  payloadFileBytes: 0,
   unindexedEvents: 32_768,
   dedupeReachMs: 90_500,
   clockAheadMs: 0,

@@ -1,9 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import type { StoreUnderTest } from '../../src/testing.js';
-import { IN_A_DIRECTORY, IN_MEMORY, ON_A_BROKER, storeChecks, withFault } from './subjects.js';
+import {
+  IN_A_DIRECTORY,
+  IN_MEMORY,
+  ON_A_BROKER,
+  storeChecks,
+  WITH_PAYLOAD_FILES,
+  withFault,
+} from './subjects.js';
 
 describe.each([
   ['of SQLite in a directory', IN_A_DIRECTORY],
+  ['of SQLite in a directory, with payloads in files', WITH_PAYLOAD_FILES],
   ['of SQLite in memory', IN_MEMORY],
   ['of a broker that several nodes share', ON_A_BROKER],
 ])('the store %s', (_, subject) => {

@@ -2,7 +2,7 @@ import type * as openBus from '../../src/main/open-bus.js';
 import { KIB } from '../../src/protocol/limits/units.js';
 import type { LogStore } from '../../src/store/log-store.js';
 import type * as testing from '../../src/testing.js';
-import type { StoreUnderTest } from '../../src/testing.js';
+import type { FreshStore, StoreUnderTest } from '../../src/testing.js';
 import { removeDirectory, temporaryDirectory } from '../bus/support/open.js';
 
 async function built<T>(module: string): Promise<T> {
@@ -25,6 +25,28 @@ export const IN_A_DIRECTORY: StoreUnderTest = {
   },
   small: { create: () => IN_A_DIRECTORY.create(), settings: { maxShardBytes: 500 * KIB } },
 };
+
+/** As `IN_A_DIRECTORY`, with the payloads of almost all events in files. */
+export const WITH_PAYLOAD_FILES: StoreUnderTest = {
+  ...IN_A_DIRECTORY,
+  create() {
+    const { store, dispose } = IN_A_DIRECTORY.create() as FreshStore;
+    return { store: withPayloadFiles(store), dispose: () => dispose?.() };
+  },
+  small: { create: () => WITH_PAYLOAD_FILES.create(), settings: { maxShardBytes: 500 * KIB } },
+};
+
+function withPayloadFiles(store: LogStore): LogStore {
+  return {
+    name: store.name,
+    async open(request) {
+      const opened = await store.open(request);
+      const before = opened.shardOptions.bind(opened);
+      opened.shardOptions = (shard) => ({ ...(before(shard) as object), claimCheckBytes: 2 });
+      return opened;
+    },
+  };
+}
 
 export const IN_MEMORY: StoreUnderTest = {
   ...ofSqlite,

@@ -60,6 +60,7 @@ class OpenDirectory implements OpenStore {
   readonly shardBy: ShardBy | undefined;
   readonly epoch: string;
   readonly shardLog = SQLITE_SHARD_LOG;
+  readonly payloadFiles = true;
   readonly history: HistoryAddress;
   readonly alerts: KeptFile;
   readonly consumers: KeptFile;

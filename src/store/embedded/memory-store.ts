@@ -31,6 +31,8 @@ class OpenMemory implements OpenStore {
   readonly shardBy: ShardBy | undefined;
   readonly epoch: string;
   readonly shardLog = SQLITE_SHARD_LOG;
+  /** Taken, so that tests may use the options of production; the payloads stay in memory. */
+  readonly payloadFiles = true;
   readonly consumers = new KeptInMemory();
   readonly #manifest: Manifest;
 

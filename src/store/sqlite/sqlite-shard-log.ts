@@ -5,6 +5,7 @@ import { EVENT_FLAG_SYNCED, EventRecordView } from '../../record/event-record.js
 import type { Page, PageRequest } from '../page.js';
 import type {
   CommittedBatch,
+  PayloadFileTotals,
   ReadRequest,
   RingPosition,
   ShardLog,
@@ -178,6 +179,10 @@ export class SqliteShardLog implements ShardLog, ShardPages {
 
   get walBytes(): number {
     return this.#connection.walBytes;
+  }
+
+  get payloadFiles(): PayloadFileTotals {
+    return this.#payloads.table;
   }
 
   get unindexedEvents(): number {

@@ -24,6 +24,8 @@ const SHARD: ShardStats = {
   commitMsMax: 0,
   commitMs: none,
   walBytes: 0,
+  payloadFiles: 0,
+  payloadFileBytes: 0,
   unindexedEvents: 0,
   dedupeReachMs: 0,
   clockAheadMs: 0,

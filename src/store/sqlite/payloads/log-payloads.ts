@@ -15,6 +15,7 @@ export interface LogPayloadsOptions {
 
 /** The parts of a log that have to do with payloads in files. */
 export class LogPayloads {
+  readonly table: PayloadTable;
   readonly claimed: ClaimedPayloads;
   readonly upkeep: PayloadUpkeep;
 
@@ -23,6 +24,7 @@ export class LogPayloads {
     const { room, holds, files = new PayloadFiles(database.name) } = options;
     const over = database.memory ? undefined : options.over;
     const table = new PayloadTable(database);
+    this.table = table;
     this.claimed = new ClaimedPayloads(database, {
       table,
       files,
