@@ -124,6 +124,7 @@ describe('the options of a bus', () => {
     [{ dedupeWindowMs: -1 }, '-1'],
     [{ dedupeIdsMax: 0.5 }, '0.5'],
     [{ maxShardBytes: 'much' }, 'much'],
+    [{ claimCheckBytes: 100 }, '100'],
     [{ onError: 'log' }, 'log'],
     [{ shard: 2 }, 'shard'],
   ];

@@ -31,6 +31,7 @@ describe('a config file', () => {
       commitBatchEvents: 10,
       maxPayloadBytes: 1000,
       maxShardBytes: 1e9,
+      claimCheckBytes: 262_144,
       publishWaitMs: 0,
       dedupeWindowMs: 1000,
       dedupeIdsMax: 0,
