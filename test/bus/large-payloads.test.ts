@@ -64,7 +64,8 @@ function shown(events: readonly Event[]): unknown[] {
 
 /** Everything that the bus shows of the same publishes, in each way of reading. */
 async function readings(options: BusOptions): Promise<Record<string, unknown>> {
-  const bus = await openTestBus({ shards: 2, ...options });
+  // One shard: the order of events that two have recorded in the same millisecond is open.
+  const bus = await openTestBus({ shards: 1, ...options });
   const live = await Collector.start(bus, 'large.*');
   for (const input of INPUTS) await bus.publish(input);
   await live.count(INPUTS.length);
