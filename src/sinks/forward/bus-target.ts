@@ -46,10 +46,13 @@ export class BusTarget implements Target {
 
   /**
    * By its id, and by what else a repeat has in common with it: a publisher may have given the id again, long after its
-   * dedupe window.
+   * dedupe window. False where this principal may not look: its ids are then known for the dedupe window alone.
    */
   async has({ topic, id, type, timestamp }: Forwarded): Promise<boolean> {
-    const found = await this.#bus.get(topic, id);
+    const found = await this.#bus.get(topic, id).catch((error: unknown) => {
+      if (codeOf(error) === 'FORBIDDEN') return undefined;
+      throw error;
+    });
     return found !== undefined && found.type === type && found.timestamp === timestamp;
   }
 

@@ -6,6 +6,7 @@ import {
   aFunction,
   checkOptions,
   type OptionCheck,
+  oneOf,
   optionInvalid,
   trueOrFalse,
   wholeNumber,
@@ -46,12 +47,19 @@ export interface ForwardOptions<P = unknown> extends SinkOptions {
   unordered?: boolean;
   /** How many events are held to be sent together, 1 to 4096. Default 256. */
   concurrency?: number;
+  /**
+   * Which events are looked up on the other bus first: those that may be there, or `all`. Say `all` where the consumer
+   * hands out events again that were forwarded long ago: after a `seek` to an earlier one, or if it was deleted and made
+   * again. Default `doubtful`.
+   */
+  lookUp?: 'doubtful' | 'all';
 }
 
 export interface ParsedForwardOptions<P> extends SinkOptions {
   readonly consumer: Consumer<P>;
   readonly route: Route;
   readonly isOrdered: boolean;
+  readonly looksUpAll: boolean;
   readonly concurrency: number;
   /** Called once, when the sink begins. */
   readonly open: () => Target;
@@ -84,6 +92,7 @@ const CHECKS: ReadonlyMap<string, OptionCheck> = new Map([
   ['prefix', aPrefix],
   ['topic', aFunction],
   ['unordered', trueOrFalse],
+  ['lookUp', oneOf(['doubtful', 'all'])],
   ['concurrency', wholeNumber(1, FORWARD_CONCURRENCY_MAX)],
 ]);
 
@@ -98,14 +107,14 @@ export function parseForwardOptions<P>(options: ForwardOptions<P>): ParsedForwar
   if (prefix !== undefined && topic !== undefined) {
     throw optionInvalid('forward', 'prefix', 'goes instead of topic, and both are there');
   }
-  const { concurrency = FORWARD_CONCURRENCY, name, signal, onError } = options;
+  const { concurrency = FORWARD_CONCURRENCY, lookUp = 'doubtful', name, signal, onError } = options;
   const prefixed = ({ topic: own }: Event): string =>
     prefix === undefined ? own : `${prefix}.${own}`;
   return Object.freeze({
     ...(name === undefined ? {} : { name }),
     ...(signal === undefined ? {} : { signal }),
     ...(onError === undefined ? {} : { onError }),
-    ...{ consumer, concurrency, isOrdered: !unordered },
+    ...{ consumer, concurrency, isOrdered: !unordered, looksUpAll: lookUp === 'all' },
     // The function gets the events of its consumer, whatever it calls their payloads.
     route: { here, there, topicOf: (topic as Route['topicOf'] | undefined) ?? prefixed },
     open: () => (isBus(to) ? new BusTarget(to) : connected(to)),

@@ -225,7 +225,7 @@ class Forward<P> {
 
   /** What the other bus says of an event that it may have; `undefined`: it does not have it. */
   async #lookUp({ isDoubtful, input }: Held): Promise<Outcome | undefined> {
-    if (!isDoubtful) return undefined;
+    if (!isDoubtful && !this.#options.looksUpAll) return undefined;
     try {
       const isThere = await this.#target!.has(input);
       return isThere ? { kind: 'stored', isDuplicate: true } : undefined;

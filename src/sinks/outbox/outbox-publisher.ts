@@ -36,12 +36,12 @@ export class OutboxPublisher {
   }
 
   /**
-   * @param isDoubtful some of the rows may have been published: they are looked up, however long ago that was
+   * @param isDoubtful whether a row may have been published: it is looked up, however long ago that was
    * @param isStale the rows are in hand for so long that another process may have published them; they are left alone
    */
   async publish(
     rows: readonly OutboxRow[],
-    isDoubtful: boolean,
+    isDoubtful: (row: OutboxRow) => boolean,
     isStale: () => boolean,
   ): Promise<Outcome> {
     const outcome: Outcome = {
@@ -50,7 +50,7 @@ export class OutboxPublisher {
       refused: new Map(),
       failure: undefined,
     };
-    const fresh = isDoubtful ? await this.#withoutPublished(rows, outcome) : rows;
+    const fresh = await this.#withoutPublished(rows, isDoubtful, outcome);
     if (isStale()) return outcome;
     const byTopic = new Map<string, OutboxRow[]>();
     for (const row of fresh) {
@@ -96,11 +96,16 @@ export class OutboxPublisher {
   }
 
   /** The rows whose events are not in the log; the others count as published. */
-  async #withoutPublished(rows: readonly OutboxRow[], outcome: Outcome): Promise<OutboxRow[]> {
+  async #withoutPublished(
+    rows: readonly OutboxRow[],
+    isDoubtful: (row: OutboxRow) => boolean,
+    outcome: Outcome,
+  ): Promise<readonly OutboxRow[]> {
+    if (!rows.some(isDoubtful)) return rows;
     const fresh: OutboxRow[] = [];
     for (let at = 0; at < rows.length; at += OUTBOX_LOOKUPS_AT_ONCE) {
       const some = rows.slice(at, at + OUTBOX_LOOKUPS_AT_ONCE);
-      const found = await Promise.all(some.map((row) => this.#isInLog(row)));
+      const found = await Promise.all(some.map((row) => isDoubtful(row) && this.#isInLog(row)));
       for (const [index, row] of some.entries()) {
         if (found[index]) outcome.published.push(row);
         else fresh.push(row);

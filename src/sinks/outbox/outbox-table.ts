@@ -43,6 +43,7 @@ export class OutboxTable {
   readonly #name: string;
   readonly #insert: SqliteStatement;
   readonly #select: SqliteStatement;
+  readonly #last: SqliteStatement;
   readonly #delete: SqliteStatement;
   readonly #keep: SqliteStatement;
 
@@ -72,6 +73,7 @@ export class OutboxTable {
       `SELECT sequence, id, topic, type, payload, source, correlation_id, causation_id, attributes, timestamp
        FROM "${name}" WHERE error IS NULL ORDER BY sequence LIMIT ?`,
     );
+    this.#last = db.prepare(`SELECT max(sequence) AS last FROM "${name}"`);
     this.#delete = db.prepare(`DELETE FROM "${name}" WHERE sequence = ?`);
     this.#keep = db.prepare(`UPDATE "${name}" SET error = ? WHERE sequence = ?`);
   }
@@ -94,6 +96,11 @@ export class OutboxTable {
     );
     for (const wake of wakers.get(this.#db) ?? []) wake();
     return id;
+  }
+
+  /** The number of the newest row; 0: there is none. */
+  last(): number {
+    return (this.#last.get() as { last: number | null }).last ?? 0;
   }
 
   /** The oldest rows that are to be published. */

@@ -19,7 +19,7 @@ import { isSqlite, type SqliteDatabase } from '../project/projection-store.js';
 import type { Sink, SinkBus, SinkInfo, SinkOptions } from '../sink.js';
 import { SINK_CHECKS, SinkLife } from '../sink-life.js';
 import { OutboxPublisher, type Outcome } from './outbox-publisher.js';
-import { OutboxTable, onEnqueued } from './outbox-table.js';
+import { type OutboxRow, OutboxTable, onEnqueued } from './outbox-table.js';
 
 /**
  * A transactional outbox: rows that a program wrote together with its own, in one transaction, are published once each,
@@ -120,8 +120,11 @@ class OutboxCourier {
   readonly #options: OutboxOptions;
   readonly #publisher: OutboxPublisher;
   #table: OutboxTable | undefined;
-  /** Rows may be in the log already: at the start, and after an attempt whose outcome is not known. */
-  #isDoubtful = true;
+  /**
+   * Rows up to this one may be in the log already: those that were there at the start, and those of an attempt whose
+   * outcome is not known. `undefined` before the first look.
+   */
+  #doubtfulThrough: number | undefined;
   #wake = (): void => {};
   #isWoken = false;
 
@@ -153,20 +156,25 @@ class OutboxCourier {
   async #attempt(): Promise<{ count: number; mayGoOn: boolean }> {
     const { batch = OUTBOX_BATCH, db, table = 'outbox', onPoison = 'keep' } = this.#options;
     let outcome: Outcome;
+    let rows: OutboxRow[] = [];
     try {
       this.#table ??= new OutboxTable(db, table);
+      this.#doubtfulThrough ??= this.#table.last();
+      const through = this.#doubtfulThrough;
       const readAt = performance.now();
-      const rows = this.#table.read(batch);
+      rows = this.#table.read(batch);
       this.#life.begin();
-      if (rows.length === 0) return this.#publishedAll();
+      if (rows.length === 0) return { count: 0, mayGoOn: true };
       const isStale = (): boolean => performance.now() - readAt > OUTBOX_STALE_MS;
-      outcome = await this.#publisher.publish(rows, this.#isDoubtful, isStale);
-      this.#isDoubtful = outcome.failure !== undefined || isStale();
+      const isDoubtful = ({ sequence }: OutboxRow): boolean => sequence <= through;
+      outcome = await this.#publisher.publish(rows, isDoubtful, isStale);
+      if (outcome.failure !== undefined || isStale()) this.#doubt(rows);
       const kept = new Map([...outcome.refused].map(([row, error]) => [row, error.message]));
       this.#table.settle(outcome.published, onPoison === 'keep' ? kept : new Map());
     } catch (error) {
+      // What is published and not deleted may be forgotten by the bus when the program's transaction ends.
+      this.#doubt(rows);
       if (isInTransaction(error)) return { count: 0, mayGoOn: true };
-      this.#isDoubtful = true;
       this.#life.failed(error);
       return { count: 0, mayGoOn: false };
     }
@@ -185,9 +193,11 @@ class OutboxCourier {
     return { count: published.length + refused.size, mayGoOn: failure === undefined };
   }
 
-  #publishedAll(): { count: number; mayGoOn: boolean } {
-    this.#isDoubtful = false;
-    return { count: 0, mayGoOn: true };
+  #doubt(rows: readonly OutboxRow[]): void {
+    const last = rows.at(-1)?.sequence ?? 0;
+    if (this.#doubtfulThrough !== undefined) {
+      this.#doubtfulThrough = Math.max(this.#doubtfulThrough, last);
+    }
   }
 
   /** Waits for a row of this process, or for the time to look for those of others. */
