@@ -82,6 +82,34 @@ describe('an ackAndPublish of a member whose connection is lost', () => {
     },
   );
 
+  test.each(['before the server has it', 'after the server has stored it'] as const)(
+    '%s has one follow-up too, if its handler does not await it',
+    async (moment) => {
+      const { proxy, client, consumer, publish, followUps } = await behindProxy();
+      const begun: unknown[] = [];
+      const outcomes: unknown[] = [];
+      proxy.cutsAt = cuts[moment];
+      const run = consumer.run((delivery) => {
+        const { event, attempt } = delivery;
+        begun.push([event.payload, attempt]);
+        const acks = delivery.ackAndPublish([follow(event.payload)]);
+        acks.then(() => outcomes.push('stored')).catch((error) => outcomes.push(code(error)));
+      });
+      await publish(1);
+      await publish(2);
+      await until('it is told', () => outcomes.length === 1);
+      // The place of the first one was not free before.
+      expect(begun).toEqual([[1, 1]]);
+      expect(outcomes).toEqual(['CONNECTION_FAILED']);
+      proxy.cutsAt = () => false;
+      await reconnected(client, 0);
+      await until('both have their follow-ups', async () => (await followUps()).length === 2);
+      await run.stop();
+      expect((await followUps()).sort()).toEqual([1, 2]);
+      expect(await consumer.info()).toMatchObject({ acked: 2, inFlight: 0 });
+    },
+  );
+
   test('before it is said rejects with LEASE_LOST, as nothing of it can be stored', async () => {
     const { proxy, client, consumer, publish, followUps } = await behindProxy();
     const outcomes: unknown[] = [];

@@ -100,7 +100,8 @@ export class RemoteMember implements TakenMember<RemoteDelivery>, RemoteOwner {
 
   handBack(delivery: RemoteDelivery): void {
     delivery.settle('handBack');
-    if (delivery.state !== 'over') this.#remove(delivery);
+    // An ack that is on its way with events keeps it in hand until that is decided.
+    if (delivery.state !== 'over' && !delivery.isPublishing) this.#remove(delivery);
   }
 
   stop(): void {

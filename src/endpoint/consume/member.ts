@@ -147,7 +147,8 @@ export class Member implements TakenMember<BusDelivery>, TokenHolder, Joining, D
   /** Gives back an event that has begun or waits, at no cost of an attempt. */
   handBack(delivery: BusDelivery): void {
     delivery.settle('handBack');
-    if (delivery.state !== 'over') this.#remove(delivery);
+    // An ack that is on its way with events keeps it in hand until that is decided.
+    if (delivery.state !== 'over' && !delivery.isPublishing) this.#remove(delivery);
   }
 
   /** Changes how many events may have begun at once; those beyond go on. */

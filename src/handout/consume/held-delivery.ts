@@ -104,6 +104,12 @@ export abstract class HeldDelivery<P = unknown> implements Delivery<P> {
     return this.#publishing !== undefined;
   }
 
+  /** Calls back once no ack with events is on its way. */
+  whenPublished(call: () => void): void {
+    if (this.#publishing === undefined) call();
+    else this.#publishing.then(call, call);
+  }
+
   /** A call of `working` is not answered. */
   get isExtending(): boolean {
     return this.#working !== undefined;

@@ -121,11 +121,11 @@ export class ConsumerRun<D extends HeldDelivery = HeldDelivery> implements Run, 
       }
     } catch (error) {
       this.#giveBack(delivery, error);
-      this.#member.release(delivery);
+      this.#release(delivery);
       return;
     }
     delivery.finish();
-    this.#member.release(delivery);
+    this.#release(delivery);
   }
 
   #over(delivery: D): void {
@@ -140,13 +140,29 @@ export class ConsumerRun<D extends HeldDelivery = HeldDelivery> implements Run, 
 
   #next(delivery: D): void {
     this.#promises.delete(delivery);
-    this.#member.release(delivery);
+    this.#release(delivery);
+    this.#flushSoon();
+  }
+
+  /** An event keeps its place and its lease while its ack with events is not decided, awaited or not. */
+  #release(delivery: D): void {
+    if (!delivery.isPublishing) {
+      this.#member.release(delivery);
+      return;
+    }
+    delivery.whenPublished(() => {
+      this.#member.release(delivery);
+      this.#flushSoon();
+    });
+  }
+
+  /** Handlers whose promises settle together let the next ones begin together. */
+  #flushSoon(): void {
     if (this.#isFlushDue || this.#member.hand.next() === undefined) return;
     this.#isFlushDue = true;
     queueMicrotask(this.#flushDue);
   }
 
-  /** Handlers whose promises settle together let the next ones begin together. */
   readonly #flushDue = (): void => {
     this.#isFlushDue = false;
     this.flush();

@@ -82,6 +82,54 @@ describe('ackAndPublish', () => {
     expect(await bus.query({ topic: 'a.done' })).toHaveLength(2);
   });
 
+  test('keeps the place and the lease of an event whose handler does not await it', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const total = 3000;
+    const options = { leaseMs: 600_000, maxAttempts: 1, deadLetter: 'dead.first' };
+    const first = await bus.consumer('first', { filter: '*.todo', from: 'earliest', ...options });
+    const begun: unknown[] = [];
+    let done = 0;
+    let most = 0;
+    const errors: unknown[] = [];
+    const run = first.run(
+      (delivery) => {
+        begun.push(delivery.event.payload);
+        most = Math.max(most, begun.length - done - errors.length);
+        delivery.ackAndPublish([job('a.done', delivery.event.payload as number)]).then(
+          () => done++,
+          (error) => errors.push(error),
+        );
+      },
+      { concurrency: 8 },
+    );
+    await bus.publishMany(Array.from({ length: total }, (_, n) => job('a.todo', n)));
+    for (let mark = 500; mark < total; mark += 500) {
+      await until('it goes on', () => done >= mark, 60_000);
+      await controls(bus).killShard(0);
+    }
+    await until('all are done', () => done + errors.length === total, 60_000);
+    await run.stop();
+    expect(errors).toEqual([]);
+    expect(most).toBeLessThanOrEqual(8);
+    expect(new Set(begun).size).toBe(begun.length);
+    expect(await bus.query({ topic: 'a.done', limit: total + 1 })).toHaveLength(total);
+    expect(await first.info()).toMatchObject({ acked: total, dead: 0, redelivered: 0 });
+  }, 180_000);
+
+  test('keeps the lease of an event whose loop is left meanwhile', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const first = await bus.consumer('first', { filter: '*.todo', from: 'earliest' });
+    await bus.publish(job('a.todo', 1));
+    const outcomes: Promise<unknown>[] = [];
+    for await (const delivery of first.deliveries()) {
+      await controls(bus).killShard(0);
+      outcomes.push(delivery.ackAndPublish([job('a.done', 1)]).catch(({ code }) => code));
+      break;
+    }
+    expect(await outcomes[0]).toMatchObject([{ topic: 'a.done' }]);
+    expect(await first.info()).toMatchObject({ acked: 1, inFlight: 0, redelivered: 0 });
+  });
+
   test('gives every job exactly one follow-up while threads of its shards are killed', async () => {
     const bus = await openTestBus(SHARES);
     const total = 6000;
