@@ -57,3 +57,11 @@ export function publishOptionsText(options: PublishManyOptions): string {
   const text = JSON.stringify(terms);
   return text === '{}' ? '' : `,${text.slice(1, -1)}`;
 }
+
+/** @param isSent the server may have it */
+export function aborted(signal: AbortSignal, isSent: boolean): BusError {
+  const message = isSent
+    ? 'the publish was aborted; the server may store it all the same'
+    : 'the publish was aborted before it was sent';
+  return new BusError('ABORTED', message, { cause: signal.reason, details: { isSent } });
+}

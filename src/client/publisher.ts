@@ -25,6 +25,7 @@ import { quote } from '../protocol/quote.js';
 import type { ParsedConnectOptions } from './options.js';
 import type { Abandon, Outbox, PublishFrame } from './outbox.js';
 import {
+  aborted,
   FRAME_ENVELOPE_BYTES,
   type OutgoingEvent,
   type OutgoingLimits,
@@ -310,13 +311,6 @@ function partFailure(error: unknown, length: number, start: number): PartFailure
     stored: Array.isArray(stored) ? stored.map((at) => start + at) : [],
     unknown: Array.isArray(unknown) ? unknown.map((at) => start + at) : isOpen ? all : [],
   };
-}
-
-function aborted(signal: AbortSignal, isSent: boolean): BusError {
-  const message = isSent
-    ? 'the publish was aborted; the server may store it all the same'
-    : 'the publish was aborted before it was sent';
-  return new BusError('ABORTED', message, { cause: signal.reason, details: { isSent } });
 }
 
 function late(timeoutMs: number, isSent: boolean): BusError {

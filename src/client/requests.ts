@@ -1,8 +1,10 @@
+import { watchSignal } from '../handout/watch-signal.js';
 import { BusError } from '../protocol/errors.js';
 import { noteReceivedTexts } from '../protocol/frame-payloads.js';
 import { CLIENT_REQUESTS_MAX } from '../protocol/limits/client.js';
 import type { Result, ServerFrame, ServerPayloads } from '../protocol/wire.js';
 import { ANSWER_TYPES, type AnswerPayload, type AskedType } from '../protocol/wire-answers.js';
+import { aborted } from './outgoing-event.js';
 import { invalid, serverError } from './server-frame.js';
 
 /**
@@ -34,6 +36,8 @@ interface RequestWishes {
   readonly isBound?: boolean;
   readonly keepsTexts?: boolean;
   readonly onPart?: Request['onPart'];
+  /** Ends the wait for the answer; what is not sent is not sent any more. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface RequestSender {
@@ -73,10 +77,10 @@ export class Requests {
   order<T extends AskedType>(
     type: T,
     payload: string,
-    { keepsTexts = false }: { readonly keepsTexts?: boolean } = {},
+    { keepsTexts = false, signal }: Pick<RequestWishes, 'keepsTexts' | 'signal'> = {},
   ): Promise<Answer<T>> {
     return this.#counted((resolve, reject) => {
-      const wishes = { isBound: true, keepsTexts };
+      const wishes = { isBound: true, keepsTexts, signal };
       const request = this.#add(type, payload, wishes, resolve, reject);
       request.isSent = this.#sender.send(request.frame);
       if (this.#timeoutMs > 0 && !request.isSent) this.#limit(request, () => !request.isSent);
@@ -87,7 +91,7 @@ export class Requests {
    * Sends a request over the present connection only. `onAnswer` is called in the turn in which the answer comes, as
    * frames behind it may depend on it. If the connection ends first, `onRefused` gets `CONNECTION_FAILED`. With
    * `onPart` the frames of a list are not joined: `onPart` gets each of them, and after the last `onAnswer` gets that
-   * one again.
+   * one again. If `signal` aborts first, `onRefused` gets `ABORTED`.
    */
   askOnce<T extends AskedType>(
     type: T,
@@ -95,8 +99,10 @@ export class Requests {
     onAnswer: (answer: Answer<T>) => void,
     onRefused: (error: BusError) => void,
     onPart?: (part: Result) => void,
+    signal?: AbortSignal,
   ): void {
-    const request = this.#add(type, payload, { isBound: true, onPart }, onAnswer, onRefused);
+    const wishes = { isBound: true, onPart, signal };
+    const request = this.#add(type, payload, wishes, onAnswer, onRefused);
     request.isSent = this.#sender.send(request.frame);
     if (!request.isSent) request.reject(lost());
   }
@@ -162,12 +168,15 @@ export class Requests {
   #add<T extends AskedType>(
     type: T,
     payload: string,
-    { isBound = false, keepsTexts = false, onPart }: RequestWishes,
+    { isBound = false, keepsTexts = false, onPart, signal }: RequestWishes,
     resolve: (answer: Answer<T>) => void,
     reject: (error: BusError) => void,
   ): Request {
     const id = this.nextId();
+    const onAbort = (): void => request.reject(aborted(signal!, request.isSent));
+    const forget = signal && watchSignal(signal, onAbort);
     const settle = (): void => {
+      forget?.();
       this.#pending.delete(id);
     };
     const request: Request = {

@@ -116,7 +116,8 @@ export interface Delivery<P = unknown> {
   working(): Promise<Date>;
   /**
    * Acknowledges the event and publishes others in the same commit: both or neither. If it is refused for any reason but
-   * `LEASE_LOST`, the event is still leased. Without inputs it is an `ack`.
+   * `LEASE_LOST`, the event is still leased; where the outcome is not known (`CONNECTION_FAILED`, `PUBLISH_UNKNOWN`, an
+   * abort after it was sent), only if nothing is stored. Without inputs it is an `ack`.
    * @param options as `publishMany`; `atomic` is always on
    * @throws BusError `ATOMIC_ACROSS_SHARDS` if a topic belongs to another shard than the event, `LEASE_LOST`, and as
    *   `publishMany`

@@ -204,6 +204,49 @@ describe('an ackAndPublish of a pulled event whose connection is lost', () => {
   });
 });
 
+describe('an ackAndPublish of a client whose signal aborts', () => {
+  test('is never sent, if it waited for the connection', async () => {
+    const { proxy, client, consumer, publish, followUps } = await behindProxy();
+    await publish(1);
+    const [delivery] = await consumer.pull({ waitMs: 30_000 });
+    proxy.mode = 'refuse';
+    proxy.reset();
+    await until('it is lost', () => client.state === 'reconnecting');
+    const stop = new AbortController();
+    const acks = delivery!.ackAndPublish([follow(1)], { signal: stop.signal });
+    // By then it waits.
+    await new Promise(setImmediate);
+    stop.abort();
+    await expect(acks).rejects.toMatchObject({ code: 'ABORTED', details: { isSent: false } });
+    proxy.mode = 'pass';
+    await reconnected(client, 0);
+    await delivery!.ack();
+    expect(await followUps()).toEqual([]);
+    expect(await consumer.info()).toMatchObject({ acked: 1, inFlight: 0 });
+  });
+
+  test('may be stored, if it was sent, and a second word is refused then', async () => {
+    const { proxy, consumer, publish, followUps } = await behindProxy();
+    const outcomes: unknown[] = [];
+    const stop = new AbortController();
+    const run = consumer.run(async (delivery) => {
+      proxy.mode = 'half-open';
+      const acks = delivery.ackAndPublish([follow(1)], { signal: stop.signal });
+      await until('it is stored', async () => (await followUps()).length === 1);
+      stop.abort();
+      outcomes.push(await acks.catch(({ code: is, details }) => [is, details]));
+      proxy.mode = 'pass';
+      outcomes.push(await delivery.nak().catch(code));
+    });
+    await publish(1);
+    await until('both are told', () => outcomes.length === 2);
+    expect(outcomes).toEqual([['ABORTED', { isSent: true }], 'LEASE_LOST']);
+    proxy.reset();
+    await run.stop();
+    expect(await followUps()).toEqual([1]);
+  });
+});
+
 describe('a server that is killed while acks with events are under way', () => {
   test('has one follow-up for each job, whatever its clients were told', async () => {
     let server = await startServer(temporaryDirectory(), ['--shards', '1']);

@@ -178,6 +178,8 @@ export class RemoteMember implements TakenMember<RemoteDelivery>, RemoteOwner {
           const isLost = !isSent && error.code === 'CONNECTION_FAILED';
           reject(isLost ? delivery.lostError('has ended') : groupError(error));
         },
+        undefined,
+        options.signal,
       );
       isSent = true;
     });

@@ -71,7 +71,8 @@ export class RemotePull implements RemoteOwner {
   ): Promise<PublishAck[]> {
     const payload = ackAndPublishText(lease, this.#host.groupText(inputs, options));
     try {
-      return [...(await this.#host.requests.order('ackAndPublish', payload)).acks];
+      const { signal } = options;
+      return [...(await this.#host.requests.order('ackAndPublish', payload, { signal })).acks];
     } catch (error) {
       throw groupError(error);
     }
