@@ -7,12 +7,13 @@ import type { Audit } from '../../src/gateway/audit.js';
 import { GatewayLater, type LaterAsker } from '../../src/gateway/later/gateway-later.js';
 import { principal } from './http/support/open-http.js';
 
-/** A client's list of what waits is read in the turns of its connection, page by page. */
+/** A client's lists of what waits, and of schedules, are read in the turns of its connection, page by page. */
 
 function oneShard(pages: number) {
   let given = 0;
-  const call = async () => {
+  const call = async (name: string) => {
     given++;
+    if (name === 'shardSchedules') return { schedules: [], next: given < pages ? 'name' : null };
     return { publishes: [], damage: [], next: given < pages ? { dueAt: given, number: 1 } : null };
   };
   const host = { ends: [{ shard: 0, call }], assertOpen: () => {}, segments: undefined };
@@ -23,20 +24,24 @@ function oneShard(pages: number) {
 
 const client = { principal: principal(), rates: { query: () => {}, administer: () => {} } };
 
-it('a list of what waits takes a turn for each page, and ends with its connection', async () => {
-  const { later, given } = oneShard(5);
-  let turns = 0;
-  const asker: Asker = {
-    ...ITSELF,
-    get isGone() {
-      return turns > 3;
-    },
-    readInTurn: (_, read) => {
-      turns++;
-      return read();
-    },
-  };
-  const list = later.scheduled(client as unknown as LaterAsker, {}, asker);
-  await expect(list).rejects.toMatchObject({ code: 'ABORTED' });
-  expect([turns, given()]).toEqual([4, 3]);
-});
+it.each(['scheduled', 'schedules'] as const)(
+  'the list %s takes a turn for each page, and ends with its connection',
+  async (kind) => {
+    const { later, given } = oneShard(5);
+    let turns = 0;
+    const asker: Asker = {
+      ...ITSELF,
+      get isGone() {
+        return turns > 3;
+      },
+      readInTurn: (_, read) => {
+        turns++;
+        return read();
+      },
+    };
+    const of = client as unknown as LaterAsker;
+    const list = kind === 'scheduled' ? later.scheduled(of, {}, asker) : later.schedules(of, asker);
+    await expect(list).rejects.toMatchObject({ code: 'ABORTED' });
+    expect([turns, given()]).toEqual([4, 3]);
+  },
+);

@@ -39,8 +39,11 @@ export class ClientLater {
     return cancelScheduled(ends, shardOfTopic, id, options, patterns);
   }
 
-  /** The schedules on topics that one of the patterns covers; for the caller there are no others. */
-  schedulesOn(patterns: readonly string[]): Schedules {
-    return new EndpointSchedules(this.#host, patterns);
+  /**
+   * The schedules on topics that one of the patterns covers; for the caller there are no others.
+   * @param asker in whose turns lists are read
+   */
+  schedulesOn(patterns: readonly string[], asker?: Asker): Schedules {
+    return new EndpointSchedules(this.#host, patterns, asker);
   }
 }

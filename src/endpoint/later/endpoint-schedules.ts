@@ -21,6 +21,7 @@ import {
 } from '../../protocol/schedule-text.js';
 import type { ScheduleInfo, ScheduleOptions, Schedules } from '../../protocol/schedules.js';
 import { DueTimes } from '../../schedules/due-times.js';
+import { type Asker, ITSELF } from '../asker.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 import type { MainThread } from '../main-thread.js';
 
@@ -40,10 +41,15 @@ export class EndpointSchedules implements Schedules {
   /** null: those on all topics. */
   readonly #topics: readonly string[] | null;
   readonly #covered: PatternSet | undefined;
+  readonly #asker: Asker;
 
-  /** @param topics patterns of the topics on which its schedules publish. Default: on any */
-  constructor(host: SchedulesHost, topics: readonly string[] | null = null) {
+  /**
+   * @param topics patterns of the topics on which its schedules publish. Default: on any
+   * @param asker in whose turns lists are read
+   */
+  constructor(host: SchedulesHost, topics: readonly string[] | null = null, asker: Asker = ITSELF) {
     this.#host = host;
+    this.#asker = asker;
     this.#topics = topics;
     this.#covered = topics === null ? undefined : new PatternSet(topics);
   }
@@ -61,7 +67,8 @@ export class EndpointSchedules implements Schedules {
 
   async list(): Promise<ScheduleInfo[]> {
     this.#host.assertOpen();
-    const perShard = await Promise.all(this.#host.ends.map(schedulesOf));
+    const { ends } = this.#host;
+    const perShard = await Promise.all(ends.map((end) => schedulesOf(end, this.#asker)));
     const byName = new Map<string, ScheduleEntry>();
     for (const entry of perShard.flat()) {
       byName.set(entry.name, ofOneName(byName.get(entry.name), entry));
@@ -142,11 +149,14 @@ function ofOneName(one: ScheduleEntry | undefined, other: ScheduleEntry): Schedu
   return one.isArriving && !other.isMoved ? other : one;
 }
 
-async function schedulesOf(end: EndpointEnd): Promise<ScheduleEntry[]> {
+async function schedulesOf(end: EndpointEnd, asker: Asker): Promise<ScheduleEntry[]> {
   const found: ScheduleEntry[] = [];
   for (let after: string | null = ''; after !== null; ) {
     const request: { readonly after: string } = { after };
-    const page: SchedulesPage = await end.call('shardSchedules', () => request);
+    const page: SchedulesPage = await asker.readInTurn(0, () => {
+      if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
+      return end.call('shardSchedules', () => request);
+    });
     found.push(...page.schedules);
     after = page.next;
   }

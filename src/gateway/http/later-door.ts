@@ -96,8 +96,8 @@ async function list(exchange: Exchange, context: DoorContext): Promise<void> {
   const { request, parameters, budget } = exchange;
   const type = negotiate(headerOf(request, 'accept'), [JSON_TYPE, NDJSON_TYPE] as const);
   parameters.assertKnown([]);
-  await budget.query(async () => {
-    const all = await context.later.schedules(exchange);
+  await budget.query(async (turns) => {
+    const all = await context.later.schedules(exchange, turns);
     await sendList(exchange, context, texts(all), { type });
   });
 }

@@ -69,10 +69,14 @@ export class GatewayLater {
     });
   }
 
-  /** The schedules that the asker may see. @throws BusError as `schedules.list` of the bus */
-  async schedules({ principal, rates }: LaterAsker): Promise<ScheduleInfo[]> {
+  /**
+   * The schedules that the asker may see.
+   * @param turns the turns of its connection
+   * @throws BusError as `schedules.list` of the bus
+   */
+  async schedules({ principal, rates }: LaterAsker, turns: Asker): Promise<ScheduleInfo[]> {
     rates.query();
-    const all = await this.#schedulesOf(principal).list();
+    const all = await this.#schedulesOf(principal, turns).list();
     return all.map((one) => shown(principal, one));
   }
 
@@ -121,8 +125,8 @@ export class GatewayLater {
   }
 
   /** Whether a schedule publishes where the asker may is judged in the turn of its change. */
-  #schedulesOf(principal: Principal): Schedules {
-    return this.#later.schedulesOn(principal.access.publish);
+  #schedulesOf(principal: Principal, turns?: Asker): Schedules {
+    return this.#later.schedulesOn(principal.access.publish, turns);
   }
 
   get #later(): ClientLater {

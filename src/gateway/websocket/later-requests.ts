@@ -46,8 +46,8 @@ export class LaterRequests {
         return this.#send(frame, { cancelled: await later.cancel(asker, id, options) });
       }
       case 'schedules':
-        return asker.budget.query(async () => {
-          const items = await later.schedules(asker);
+        return asker.budget.query(async (turns) => {
+          const items = await later.schedules(asker, turns);
           const list = { field: 'schedules', items, textOf: JSON.stringify } as const;
           await sendList(this.#outbound, list, frame.requestId);
         });

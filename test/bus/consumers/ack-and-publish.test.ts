@@ -113,7 +113,7 @@ describe('ackAndPublish', () => {
     expect(most).toBeLessThanOrEqual(8);
     expect(new Set(begun).size).toBe(begun.length);
     expect(await bus.query({ topic: 'a.done', limit: total + 1 })).toHaveLength(total);
-    expect(await first.info()).toMatchObject({ acked: total, dead: 0, redelivered: 0 });
+    expect(await first.info()).toMatchObject({ acked: total, dead: 0, inFlight: 0 });
   }, 180_000);
 
   test('keeps the lease of an event whose loop is left meanwhile', async () => {
