@@ -292,7 +292,7 @@ export class Publisher {
   #check(input: EventInput, index: number): void {
     try {
       checkEventInput(input);
-      this.#definitions.validate(input.topic, input.payload);
+      if (this.#definitions.size > 0) this.#definitions.validate(input.topic, input.payload);
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
       throw ofBatch(error, index);

@@ -81,9 +81,20 @@ export class DeskLink<Member> {
     return waits && !this.end.isBlocked && this.end.mayHaveRoom;
   }
 
+  /** The reason of a settlement, which comes once. */
+  takeReason(number: number): string {
+    if (this.reasons.size === 0) return '';
+    const reason = this.reasons.get(number) ?? '';
+    this.reasons.delete(number);
+    return reason;
+  }
+
   noteSettled(member: number, number: number, isRefused: boolean): void {
-    const decided = this.#decided.get(member) ?? { through: 0, refused: [] };
-    this.#decided.set(member, decided);
+    let decided = this.#decided.get(member);
+    if (decided === undefined) {
+      decided = { through: 0, refused: [] };
+      this.#decided.set(member, decided);
+    }
     decided.through = number;
     if (isRefused) decided.refused.push(number);
     if (number > this.settled) this.settled = number;

@@ -119,8 +119,17 @@ export class DeskMembers {
       if (to === undefined) return true;
       const { member, isDetached } = to.joined;
       const { id: consumer } = to.consumer;
-      const told = { sequence, lease, attempt, deadline, isAlone, isDetached };
-      to.link.say({ is: 'lease', member, consumer, ...told });
+      to.link.say({
+        is: 'lease',
+        member,
+        consumer,
+        sequence,
+        lease,
+        attempt,
+        deadline,
+        isAlone,
+        isDetached,
+      });
       return true;
     },
     lost: (id, sequence, lease) => {

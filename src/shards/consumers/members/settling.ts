@@ -49,8 +49,7 @@ export class Settling {
       const number = first + i;
       const kind = record.kind(i);
       const asked = KINDS[kind] ?? 'ack';
-      const reason = link.reasons.get(number) ?? '';
-      link.reasons.delete(number);
+      const reason = link.takeReason(number);
       let verdict: Verdict = 'lost';
       if (consumer !== undefined && number <= link.settled) {
         verdict = this.#settleAgain(consumer, asked, record.sequence(i));
