@@ -249,8 +249,14 @@ export class Browser extends Role {
   /** @override */
   strike() {
     const pid = this.#browser?.process()?.pid;
-    // All its processes: Puppeteer starts it with a process group of its own.
-    if (pid !== undefined && this.isRunning) process.kill(-pid, 'SIGKILL');
+    if (pid === undefined || !this.isRunning) return;
+    try {
+      // All its processes: Puppeteer starts it with a process group of its own.
+      process.kill(-pid, 'SIGKILL');
+    } catch (error) {
+      // It has ended by itself, and nobody has told this process yet.
+      if (error.code !== 'ESRCH') throw error;
+    }
   }
 
   async stop() {
