@@ -1,5 +1,6 @@
 import type { DeadCause } from '../protocol/consumers.js';
 import { backoffAfter } from './backoff.js';
+import type { Failure } from './failures.js';
 import type { Ledger } from './ledger.js';
 import type { Decisions, MachineDefinition, MemberEnd, SettlementKind } from './machine-types.js';
 import { BEGUN, DETACHED, GONE, TOLD } from './open-events.js';
@@ -81,7 +82,7 @@ export class Endings {
     this.#ledger.endLease(slot);
     if (kind === 'term') this.#die(slot, 'term', reason);
     else if (kind === 'nak') this.#retry(slot, 'nak', this.#waitOf(slot, delayMs), reason);
-    else this.#retry(slot, 'nak', Math.max(0, delayMs), reason);
+    else this.#retry(slot, 'hand-back', Math.max(0, delayMs), reason);
   }
 
   #waitOf(slot: number, delayMs: number): number {
@@ -97,11 +98,15 @@ export class Endings {
     if (open.has(slot, DETACHED)) open.dirty[open.lane[slot]!] = 1;
   }
 
-  /** After an attempt that failed: it comes again, unless it was the last one. */
-  #retry(slot: number, cause: DeadCause, waitMs = 0, reason = ''): void {
-    const { open, now } = this.#ledger;
-    if (open.attempts[slot]! >= this.definition.maxAttempts) this.#die(slot, cause, reason);
-    else this.#ledger.putBackLater(slot, now + waitMs);
+  /** After an attempt that failed, or a planned hand-back: it comes again, unless it was the last one. */
+  #retry(slot: number, cause: Failure['cause'] | 'hand-back', waitMs = 0, reason = ''): void {
+    const { open, failures, now } = this.#ledger;
+    if (open.attempts[slot]! >= this.definition.maxAttempts) {
+      this.#die(slot, cause === 'hand-back' ? 'nak' : cause, reason);
+      return;
+    }
+    if (cause !== 'hand-back') failures.note(open.sequence[slot]!, { cause, reason, at: now });
+    this.#ledger.putBackLater(slot, now + waitMs);
   }
 
   #die(slot: number, cause: DeadCause, reason: string): void {

@@ -6,7 +6,7 @@ import { slotsOf } from './restore.js';
 
 /** Forgets what is open, and goes on behind a position for each lane. */
 export function seek(ledger: Ledger, positions: readonly number[]): void {
-  const { open, chains, deadlines, lanes } = ledger;
+  const { open, chains, deadlines, failures, lanes } = ledger;
   for (const slot of lanes.flatMap(slotsOf)) {
     if (open.state[slot] === LEASED) {
       ledger.noteLost(slot);
@@ -16,6 +16,7 @@ export function seek(ledger: Ledger, positions: readonly number[]): void {
   }
   chains.clear();
   deadlines.clear();
+  failures.clear();
   ledger.aside = 0;
   for (const lane of lanes) {
     lane.reset(positions[lane.index]!);

@@ -19,6 +19,23 @@ export class KeyChains {
     return this.#keys[slot];
   }
 
+  /** Whether it is in a chain, and the first of it. */
+  isFirst(slot: number): boolean {
+    return this.#keys[slot] !== undefined && this.#open.chain.prev[slot]! < 0;
+  }
+
+  hasBehind(slot: number): boolean {
+    return this.#open.chain.next[slot]! >= 0;
+  }
+
+  /** How many slots of its chain are behind it. */
+  countBehind(slot: number): number {
+    const { next } = this.#open.chain;
+    let count = 0;
+    for (let behind = next[slot]!; behind >= 0; behind = next[behind]!) count++;
+    return count;
+  }
+
   /** Appends a slot, and returns whether it is the first of its chain. */
   append(slot: number, key: string): boolean {
     const { next, prev } = this.#open.chain;

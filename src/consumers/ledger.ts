@@ -1,4 +1,5 @@
 import { Deadlines } from './deadlines.js';
+import type { Failures } from './failures.js';
 import { KeyChains } from './key-chains.js';
 import { Lane } from './lane.js';
 import type { Decisions } from './machine-types.js';
@@ -41,6 +42,7 @@ export class Ledger {
   readonly chains = new KeyChains(this.open);
   readonly deadlines = new Deadlines(this.open);
   readonly members = new Members(this.open);
+  readonly failures: Failures;
   lanes: Lane[];
   leaseNext = 1;
   /** How many events wait because another shard has a member out with their key. */
@@ -52,8 +54,13 @@ export class Ledger {
   readonly lostLeases: LostLease[] = [];
   readonly #decisions: Pick<Decisions, 'gone' | 'keyKept' | 'keyFreed'>;
 
-  constructor(lanes: number, decisions: Pick<Decisions, 'gone' | 'keyKept' | 'keyFreed'>) {
+  constructor(
+    lanes: number,
+    decisions: Pick<Decisions, 'gone' | 'keyKept' | 'keyFreed'>,
+    failures: Failures,
+  ) {
     this.#decisions = decisions;
+    this.failures = failures;
     this.lanes = this.#makeLanes(lanes);
   }
 
@@ -157,6 +164,7 @@ export class Ledger {
     } else if (state === LEASED) this.endLease(slot);
     const next = this.chains.remove(slot);
     this.laneOf(slot).forget(slot);
+    this.failures.forget(open.sequence[slot]!);
     open.release(slot);
     if (next >= 0) this.#advance(next);
   }

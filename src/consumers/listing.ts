@@ -1,5 +1,5 @@
 import type { Ledger } from './ledger.js';
-import type { OpenSlot } from './machine-types.js';
+import type { HeldKeySlot, OpenSlot } from './machine-types.js';
 import { BEGUN, HELD, KEY_TAKEN, LEASED, LISTED, READY, WAITING } from './open-events.js';
 import type { SlotList } from './slot-list.js';
 
@@ -26,6 +26,29 @@ export function listOpen(ledger: Ledger, after: number, limit: number): OpenSlot
   return slots.slice(0, limit).map((slot) => describe(ledger, slot));
 }
 
+/** Keys of which events wait, in the order of the sequences of their first events. */
+export function listKeys(ledger: Ledger, after: number, limit: number): HeldKeySlot[] {
+  const { open, chains, lanes } = ledger;
+  const slots: number[] = [];
+  for (const { redriven, read } of lanes) {
+    for (const list of [redriven, read]) {
+      for (let slot = list.first; slot >= 0; slot = list.after(slot)) {
+        if (open.sequence[slot]! > after && holdsUp(ledger, slot)) slots.push(slot);
+      }
+    }
+  }
+  slots.sort((a, b) => open.sequence[a]! - open.sequence[b]!);
+  return slots.slice(0, limit).map((slot) => {
+    const waiting = chains.countBehind(slot) + (open.has(slot, KEY_TAKEN) ? 1 : 0);
+    return { key: chains.keyOf(slot)!, waiting, first: describe(ledger, slot) };
+  });
+}
+
+/** Whether the event stands first of its key, and others or the event itself wait for that key. */
+function holdsUp({ open, chains }: Ledger, slot: number): boolean {
+  return chains.isFirst(slot) && (chains.hasBehind(slot) || open.has(slot, KEY_TAKEN));
+}
+
 /** The first of a list that are behind a sequence; no more of them can be among the first of all lists. */
 function collect(
   list: SlotList,
@@ -42,7 +65,7 @@ function collect(
   }
 }
 
-function describe({ open, members, chains }: Ledger, slot: number): OpenSlot {
+function describe({ open, members, chains, failures }: Ledger, slot: number): OpenSlot {
   const state = open.has(slot, KEY_TAKEN) ? HELD : open.state[slot]!;
   return {
     sequence: open.sequence[slot]!,
@@ -55,5 +78,6 @@ function describe({ open, members, chains }: Ledger, slot: number): OpenSlot {
     isBegun: open.has(slot, BEGUN),
     // One that is set aside is held, and due for nobody.
     due: state === LEASED || state === WAITING ? open.due[slot]! : 0,
+    failure: failures.of(open.sequence[slot]!),
   };
 }

@@ -1,4 +1,5 @@
 import type { DeadCause } from '../protocol/consumers.js';
+import type { Failure } from './failures.js';
 
 /** The shapes at the edges of the machine. Types and constants only. */
 
@@ -69,6 +70,17 @@ export interface OpenSlot {
   readonly isBegun: boolean;
   /** Monotonic ms; 0: nothing is due. */
   readonly due: number;
+  /** Why its last attempt failed, as far as this thread knows. */
+  readonly failure: Failure | undefined;
+}
+
+/** A key of which events wait. */
+export interface HeldKeySlot {
+  readonly key: string;
+  /** How many events wait: those behind the first, and the first too if another shard has a member out with the key. */
+  readonly waiting: number;
+  /** The event that stands first. */
+  readonly first: OpenSlot;
 }
 
 /** The machine's counts of open events. */

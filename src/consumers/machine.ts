@@ -1,13 +1,15 @@
 import { CONSUMER_PASSED_MAX } from '../protocol/limits/consumers.js';
 import { Endings } from './endings.js';
+import { FailureMemory, Failures } from './failures.js';
 import { prune, redrive, seek, skip, undoAfter } from './interventions.js';
 import type { Lane } from './lane.js';
 import { Leasing } from './leasing.js';
 import { Ledger } from './ledger.js';
-import { listOpen } from './listing.js';
+import { listKeys, listOpen } from './listing.js';
 import type {
   Before,
   Decisions,
+  HeldKeySlot,
   HeldLease,
   MachineCounts,
   MachineDefinition,
@@ -58,15 +60,19 @@ export class ConsumerMachine {
   readonly #writer = new OpenListWriter();
   #isPaused = false;
 
-  /** @throws BusError `STORE_CORRUPT` */
+  /**
+   * @param memory keeps why attempts failed; other machines may share it
+   * @throws BusError `STORE_CORRUPT`
+   */
   constructor(
     definition: MachineDefinition,
     decisions: Decisions,
     stored: readonly RestoredLane[],
     before: Before,
     now: number,
+    memory = new FailureMemory(),
   ) {
-    this.#ledger = new Ledger(definition.lanes, decisions);
+    this.#ledger = new Ledger(definition.lanes, decisions, new Failures(memory));
     this.#ledger.now = now;
     this.#endings = new Endings(this.#ledger, definition, decisions);
     this.#leasing = new Leasing(this.#ledger, decisions);
@@ -448,5 +454,10 @@ export class ConsumerMachine {
   /** Open events behind a sequence, in the order of sequences. */
   list(after: number, limit: number): OpenSlot[] {
     return listOpen(this.#ledger, after, limit);
+  }
+
+  /** The keys of which events wait, by the sequences of the events that stand first, behind a sequence. */
+  heldKeys(after: number, limit: number): HeldKeySlot[] {
+    return listKeys(this.#ledger, after, limit);
   }
 }

@@ -1,3 +1,4 @@
+import type { SubscribeFrom } from '../protocol/bus-api.js';
 import { by } from './call.js';
 import type {
   AlterConsumerRequest,
@@ -11,10 +12,13 @@ import type {
   ConsumerPageRequest,
   ConsumerRedriveAnswer,
   ConsumerRedriveRequest,
+  ConsumerSeekPreviewAnswer,
+  ConsumerSeekPreviewRequest,
   ConsumerShardState,
   ConsumerSkipRequest,
   DeadEntriesPage,
   DueLetter,
+  HeldKeyEntriesPage,
   ListedConsumer,
   OfConsumer,
   OpenConsumerRequest,
@@ -49,6 +53,7 @@ export const CONSUMER_CALLS = {
       consumer: isText,
       concurrency: isNumber,
       isDetached: isTrueOrFalse,
+      since: isNumber,
       leases: isList,
     }),
     fields<ConsumerJoinAnswer>({ position: isPosition, kept: isList }),
@@ -72,6 +77,12 @@ export const CONSUMER_CALLS = {
     fields<ConsumerPageRequest>(PAGE),
     fields<OpenEntriesPage>({ events: isList }),
   ),
+  /** Lists keys of which events wait, in the order of the sequences of their first events. */
+  consumerHeldKeys: by(
+    'shard',
+    fields<ConsumerPageRequest>(PAGE),
+    fields<HeldKeyEntriesPage>({ events: isList }),
+  ),
   /** Lists dead events in the order of sequences. */
   consumerDead: by(
     'shard',
@@ -88,6 +99,12 @@ export const CONSUMER_CALLS = {
     'shard',
     fields<ConsumerRedriveRequest>({ ...PAGE, isDry: isTrueOrFalse }),
     fields<ConsumerRedriveAnswer>({ redriven: isList, isBusy: isTrueOrFalse }),
+  ),
+  /** What a `seek` would change for the next events of the log, in one step of several. */
+  consumerSeekPreview: by(
+    'shard',
+    fields<ConsumerSeekPreviewRequest>({ ...PAGE, position: isPosition }),
+    fields<ConsumerSeekPreviewAnswer>({ again: isNumber, passed: isNumber, unseen: isNumber }),
   ),
   /** Takes an open event for done; answered when that is stored. */
   consumerSkip: by(
@@ -116,6 +133,12 @@ export const CONSUMER_CALLS = {
     'main',
     fields<{ readonly names: readonly string[] | null }>({ names: LIST_OR_NULL }),
     fields<{ readonly consumers: readonly ListedConsumer[] }>({ consumers: isList }),
+  ),
+  /** By shard, the position behind which a `seek` would begin. */
+  seekPositions: by(
+    'main',
+    fields<{ readonly id: string; readonly from: SubscribeFrom }>({ id: isText }),
+    fields<{ readonly positions: readonly number[] }>({ positions: isList }),
   ),
   /** Answered when every shard knows the change; null after a deletion. */
   alterConsumer: by(

@@ -4,6 +4,7 @@ import type {
   ConsumerDefinition,
   DeadCause,
   DeadEvent,
+  FailureCause,
   OpenState,
 } from '../protocol/consumers.js';
 
@@ -31,6 +32,9 @@ export interface ConsumerEntry {
 export interface ListedConsumer extends Omit<ConsumerEntry, 'position' | 'gate'> {
   /** ms since 1970. */
   readonly createdAt: number;
+  /** Since when it is paused, and who paused it, where that is known. */
+  readonly pausedAt?: number;
+  readonly pausedBy?: string;
 }
 
 /** Opens the consumer of this name, or makes it. */
@@ -48,6 +52,8 @@ export interface AlterConsumerRequest {
   /** The consumer's id. */
   readonly id: string;
   readonly change: ConsumerChange;
+  /** The principal of a gateway's client that asked for it. */
+  readonly by?: string;
 }
 
 export type ConsumerChange =
@@ -62,6 +68,8 @@ export interface ConsumerJoinRequest {
   readonly consumer: string;
   readonly concurrency: number;
   readonly isDetached: boolean;
+  /** When it joined first, ms since 1970. */
+  readonly since: number;
   /** For lists of members. */
   readonly name?: string;
   readonly principal?: string;
@@ -126,6 +134,7 @@ export interface ShardMember {
   readonly inFlight: number;
   readonly concurrency: number;
   readonly isDetached: boolean;
+  readonly since: number;
   readonly name?: string;
   readonly principal?: string;
   readonly connection?: string;
@@ -153,6 +162,26 @@ export interface OpenEntry {
   readonly member?: string;
   /** Until the lease runs out or the wait ends. */
   readonly untilInMs?: number;
+  /** Absent where its record is lost. */
+  readonly id?: string;
+  readonly topic?: string;
+  readonly failure?: {
+    readonly cause: FailureCause;
+    readonly reason: string;
+    readonly agoMs: number;
+  };
+}
+
+/** The list goes on behind `next`; null: this was the last page. */
+export interface HeldKeyEntriesPage {
+  readonly events: readonly HeldKeyEntry[];
+  readonly next: number | null;
+}
+
+export interface HeldKeyEntry {
+  readonly key: string;
+  readonly waiting: number;
+  readonly first: OpenEntry;
 }
 
 /** A page may be empty and not the last. */
@@ -204,6 +233,21 @@ export interface ConsumerRedriveAnswer {
   readonly redriven: readonly DeadEntry[];
   readonly next: number | null;
   readonly isBusy: boolean;
+}
+
+/** Looks at no more than `limit` events behind `after` that a seek to behind `position` concerns. */
+export interface ConsumerSeekPreviewRequest extends ConsumerPageRequest {
+  readonly position: number;
+}
+
+export interface ConsumerSeekPreviewAnswer {
+  /** Events that are done or dead and would be open, and events to be done that would not be handed out. */
+  readonly again: number;
+  readonly passed: number;
+  /** The next `after`; null: all were looked at. */
+  readonly next: number | null;
+  /** How many sequences are behind `next`. */
+  readonly unseen: number;
 }
 
 export interface ConsumerSkipRequest extends OfConsumer {

@@ -269,8 +269,11 @@ export class BusCore {
       ask: ({ question }, { signal }) => this.#switchboard.ask(question, signal),
       openConsumer: (request) => this.consumers.open(request),
       consumers: ({ names }) => ({ consumers: this.consumers.list(names) }),
-      alterConsumer: async ({ id, change }) => ({
-        consumer: await this.consumers.alter(id, change),
+      alterConsumer: async ({ id, change, by }) => ({
+        consumer: await this.consumers.alter(id, change, by),
+      }),
+      seekPositions: async ({ id, from }) => ({
+        positions: await this.consumers.seekPositions(id, from),
       }),
       setSchedule: (request) => this.schedules.set(request),
       alterSchedule: (request) => this.schedules.alter(request),

@@ -5,7 +5,9 @@ import type {
   ConsumerInfo,
   DeadEvent,
   DeadPage,
+  HeldKeyPage,
   OpenPage,
+  SeekPreview,
 } from './consumers.js';
 import type { ErrorCode, ErrorData } from './errors.js';
 import type { Event, EventInput } from './event.js';
@@ -18,6 +20,8 @@ export interface ConsumerRequests {
   consumers: { readonly names?: readonly string[] };
   consumerOpen: { readonly name: string; readonly after?: string; readonly limit?: number };
   consumerDead: { readonly name: string; readonly after?: string; readonly limit?: number };
+  consumerHeldKeys: { readonly name: string; readonly after?: string; readonly limit?: number };
+  seekPreview: { readonly name: string; readonly from: SubscribeFrom };
   alterConsumer: { readonly name: string; readonly change: WireConsumerChange };
   redrive: {
     readonly name: string;
@@ -81,7 +85,8 @@ export type WireOutcome = { readonly leaseMs?: number; readonly code?: undefined
 export interface ConsumerResult {
   readonly consumer?: WireConsumer;
   readonly consumers?: readonly ConsumerInfo[];
-  readonly page?: OpenPage | DeadPage;
+  readonly page?: OpenPage | HeldKeyPage | DeadPage;
+  readonly preview?: SeekPreview;
   readonly redriven?: readonly DeadEvent[];
   /** Of `redrive`: ids of no dead event. */
   readonly unknown?: readonly string[];

@@ -174,6 +174,8 @@ export interface MemberInfo {
   /** The principal and the connection of a gateway's client; absent for others. */
   readonly principal?: string;
   readonly connection?: string;
+  /** When it joined, RFC 3339. */
+  readonly since: string;
 }
 
 /** Why a consumer does not go on in a shard, although there are events for it. */
@@ -200,6 +202,10 @@ export interface ConsumerInfo {
   readonly name: string;
   readonly definition: ConsumerDefinition;
   readonly paused: boolean;
+  /** Since when it is paused, RFC 3339. */
+  readonly pausedAt?: string;
+  /** The principal that paused it; absent where a program paused it that needs no grant. */
+  readonly pausedBy?: string;
   /** The identity of the history that the sequences in `shards` belong to. */
   readonly epoch: string;
   /** RFC 3339. */
@@ -241,6 +247,38 @@ export interface OpenEvent {
   readonly member?: string;
   /** When the lease runs out, or the wait ends; RFC 3339. */
   readonly until?: string;
+  /** Absent if its record is lost. */
+  readonly id?: string;
+  readonly topic?: string;
+  /**
+   * Why its last attempt failed. Kept in memory, as far as there is room for all consumers of the shard: after a restart
+   * it is absent until an attempt fails again.
+   */
+  readonly lastFailure?: AttemptFailure;
+}
+
+export interface AttemptFailure {
+  readonly cause: FailureCause;
+  /** The reason that its member gave, or an empty text. */
+  readonly reason: string;
+  /** RFC 3339. */
+  readonly at: string;
+}
+
+/** A key of which events wait, in one shard. */
+export interface HeldKey {
+  readonly shard: number;
+  readonly key: string;
+  /** How many events wait for another one of the key. */
+  readonly waiting: number;
+  /** The event that stands first. In state `held` it waits for one of its key in another shard. */
+  readonly first: OpenEvent;
+}
+
+export interface HeldKeyPage {
+  readonly keys: readonly HeldKey[];
+  /** The `after` of the next page; absent on the last one. */
+  readonly next?: string;
 }
 
 export interface OpenPage {
@@ -251,6 +289,8 @@ export interface OpenPage {
 
 /** Why an event is dead: its last attempt was refused, its member gave it up, its lease ran out, or its member died. */
 export type DeadCause = 'nak' | 'term' | 'expired' | 'lost';
+/** Why an attempt failed after which the event comes again. */
+export type FailureCause = Exclude<DeadCause, 'term'>;
 
 export interface DeadEvent {
   readonly id: string;
@@ -295,6 +335,21 @@ export interface RedriveResult {
   readonly isComplete: boolean;
 }
 
+/** What a `seek` would change, as of now. */
+export interface SeekPreview {
+  /** How many events are done or dead, and would be handed out again. */
+  readonly again: number;
+  /** How many events are to be done, and would not be handed out any more. */
+  readonly passed: number;
+  /** How many leases would be lost. */
+  readonly inFlight: number;
+  /**
+   * How many events of the log, of others too, were not looked at, as they are too many. 0: the counts are complete.
+   * Otherwise more events may come again, or be passed over.
+   */
+  readonly unseen: number;
+}
+
 export interface ConsumerMessages {
   /** Events that were pruned before the consumer had done them. */
   gap: { readonly shard: number; readonly from: number; readonly to: number };
@@ -323,11 +378,18 @@ export interface Consumer<P = unknown> {
   info(): Promise<ConsumerInfo>;
   /** The events that are open now, in the order of shards and sequences. */
   open(page?: PageOptions): Promise<OpenPage>;
+  /**
+   * The keys of which events wait, in the order of shards and of the sequences of their first events. None without an
+   * `order`. After a restart a key is listed once the shard has read its events again.
+   */
+  heldKeys(page?: PageOptions): Promise<HeldKeyPage>;
   /** Leases nothing until `resume`; what is leased goes on. */
   pause(): Promise<void>;
   resume(): Promise<void>;
   /** Moves the consumer. Leases are lost, attempts are forgotten; dead events stay dead. */
   seek(from: SubscribeFrom): Promise<void>;
+  /** Counts what a `seek` would change, and changes nothing. */
+  seekPreview(from: SubscribeFrom): Promise<SeekPreview>;
   /** Takes one open event for done. @throws BusError `NOT_FOUND` */
   skip(event: { readonly shard: number; readonly sequence: number }): Promise<void>;
   dead(page?: PageOptions): Promise<DeadPage>;

@@ -34,6 +34,8 @@ export const ANSWER_TYPES = {
   consumer: 'result',
   consumers: 'result',
   consumerOpen: 'result',
+  consumerHeldKeys: 'result',
+  seekPreview: 'result',
   consumerDead: 'result',
   alterConsumer: 'result',
   redrive: 'result',

@@ -72,6 +72,8 @@ export const CONSUMER_REQUEST_SCHEMAS = {
   consumers: v.optional(v.lazy((input) => (Array.isArray(input) ? notAnArray : consumersFields))),
   consumerOpen: pageFields,
   consumerDead: pageFields,
+  consumerHeldKeys: pageFields,
+  seekPreview: v.strictObject({ name: v.string(), from: v.union([v.string(), anObject]) }),
   alterConsumer: v.strictObject({ name: v.string(), change }),
   redrive: v.strictObject({
     name: v.string(),

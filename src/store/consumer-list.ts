@@ -22,6 +22,9 @@ export interface KeptConsumer {
   readonly createdAt: number;
   readonly definition: ConsumerDefinition;
   readonly isPaused: boolean;
+  /** Since when, ms since 1970, and by which principal, where that is known. */
+  readonly pausedAt?: number;
+  readonly pausedBy?: string;
   /** Grows with each change of its positions. */
   readonly round: number;
   /** By shard, the position behind which the consumer began in this round. */
@@ -40,6 +43,7 @@ export function writeConsumerList(text: KeptText, consumers: readonly KeptConsum
     name: consumer.name,
     createdAt: new Date(consumer.createdAt).toISOString(),
     paused: consumer.isPaused,
+    ...pauseTexts(consumer),
     round: consumer.round,
     positions: consumer.positions,
     definition: consumer.definition,
@@ -78,6 +82,7 @@ function parseConsumer(value: unknown, shards: number): KeptConsumer {
   const at = typeof createdAt === 'string' ? Date.parse(createdAt) : Number.NaN;
   if (Number.isNaN(at)) throw new Error('its createdAt is not a time');
   if (typeof paused !== 'boolean') throw new Error('its paused is not true or false');
+  const pause = parsePause(value);
   if (!isWhole(round)) throw new Error('its round is not a whole number');
   if (!Array.isArray(positions) || positions.length !== shards || !positions.every(isWhole)) {
     throw new Error(`its positions are not ${shards} whole numbers, one for each shard`);
@@ -88,8 +93,28 @@ function parseConsumer(value: unknown, shards: number): KeptConsumer {
     createdAt: at,
     definition: parseDefinition(definition),
     isPaused: paused,
+    ...pause,
     round,
     positions,
+  };
+}
+
+type Pause = Pick<KeptConsumer, 'pausedAt' | 'pausedBy'>;
+
+function pauseTexts({ pausedAt, pausedBy }: Pause): object {
+  const at = pausedAt === undefined ? {} : { pausedAt: new Date(pausedAt).toISOString() };
+  return pausedBy === undefined ? at : { ...at, pausedBy };
+}
+
+function parsePause({ pausedAt, pausedBy }: KeptObject): Pause {
+  const at = pausedAt === undefined ? 0 : Date.parse(String(pausedAt));
+  if (Number.isNaN(at)) throw new Error('its pausedAt is not a time');
+  if (pausedBy !== undefined && typeof pausedBy !== 'string') {
+    throw new Error('its pausedBy is not text');
+  }
+  return {
+    ...(pausedAt === undefined ? {} : { pausedAt: at }),
+    ...(pausedBy === undefined ? {} : { pausedBy }),
   };
 }
 

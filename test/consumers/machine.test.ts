@@ -336,6 +336,26 @@ describe('the state machine of a consumer', () => {
     expect(machine.canReorder).toBe(false);
   });
 
+  it('keeps why an attempt failed until the event is done, and not for a planned hand-back', () => {
+    const desk = new Desk();
+    desk.read(1, 2);
+    desk.join(7, 2, 2);
+    desk.turn();
+    desk.machine.settle(1, 1, 'nak', NOW + 1, 0, 'the mail server is away');
+    desk.machine.settle(2, 2, 'hand-back', NOW + 1);
+    const failures = () => desk.machine.list(0, 9).map(({ failure }) => failure);
+    expect(failures()).toMatchObject([
+      { cause: 'nak', reason: 'the mail server is away', at: NOW + 1 },
+      undefined,
+    ]);
+    desk.machine.tokens(7, 2);
+    desk.turn(NOW + 2);
+    expect(failures()).toMatchObject([{ reason: 'the mail server is away' }, undefined]);
+    desk.machine.seek([0]);
+    desk.read(1);
+    expect(failures()).toEqual([undefined]);
+  });
+
   it('lists its open events in pages', () => {
     const desk = new Desk();
     desk.read(1, 3, 5, 8);

@@ -6,7 +6,13 @@ import {
   troublesOf,
 } from '../../src/dashboard/screens/consumers/consumer-words.js';
 
-const MEMBER = { endpoint: 'main', concurrency: 1, inFlight: 0, isDetached: false } as const;
+const MEMBER = {
+  endpoint: 'main',
+  concurrency: 1,
+  inFlight: 0,
+  isDetached: false,
+  since: '2026-11-29T08:00:00.000Z',
+} as const;
 const WELL = {
   name: 'billing',
   definition: {

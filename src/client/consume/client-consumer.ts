@@ -19,6 +19,7 @@ import type {
   DeadPage,
   Delivery,
   DeliveryHandler,
+  HeldKeyPage,
   OpenPage,
   PageOptions,
   PullOptions,
@@ -26,6 +27,7 @@ import type {
   RedriveResult,
   Run,
   RunOptions,
+  SeekPreview,
 } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import { optionInvalid } from '../../protocol/options.js';
@@ -108,6 +110,12 @@ export class ClientConsumer<P = unknown> implements Consumer<P> {
     return (await this.#host.requests().ask('consumerOpen', this.#text(page))).page as OpenPage;
   }
 
+  async heldKeys(page: PageOptions = {}): Promise<HeldKeyPage> {
+    parsePageOptions('heldKeys', page);
+    const answer = await this.#host.requests().ask('consumerHeldKeys', this.#text(page));
+    return answer.page as HeldKeyPage;
+  }
+
   async dead(page: PageOptions = {}): Promise<DeadPage> {
     parsePageOptions('dead', page);
     return (await this.#host.requests().ask('consumerDead', this.#text(page))).page as DeadPage;
@@ -124,6 +132,13 @@ export class ClientConsumer<P = unknown> implements Consumer<P> {
   async seek(from: SubscribeFrom): Promise<void> {
     assertSeekFrom(from);
     await this.#alter({ kind: 'seek', from: wireFrom(from) });
+  }
+
+  async seekPreview(from: SubscribeFrom): Promise<SeekPreview> {
+    assertSeekFrom(from);
+    const payload = this.#text({ from: wireFrom(from) });
+    const { preview } = await this.#host.requests().ask('seekPreview', payload);
+    return preview!;
   }
 
   async skip(event: { readonly shard: number; readonly sequence: number }): Promise<void> {

@@ -76,9 +76,9 @@ export class ClientConsumers {
     return this.#byText.ackAndPublish(consumer, lease, inputs, options);
   }
 
-  /** The half of a consumer by which it is directed. */
-  control(consumer: ListedConsumer): ControllingConsumer {
-    return new ConsumerControl(consumer, this.#host);
+  /** The half of a consumer by which it is directed. `by`: the principal that asks. */
+  control(consumer: ListedConsumer, by: string): ControllingConsumer {
+    return new ConsumerControl(consumer, this.#host, by);
   }
 
   /** @throws BusError `CONSUMER_UNKNOWN`, `BUS_CLOSED`, the failure of a shard */

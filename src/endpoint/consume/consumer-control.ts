@@ -6,6 +6,7 @@
 import { ConsumerNotices, type NoticeHost } from '../../handout/consume/consumer-notices.js';
 import type { AlterConsumerRequest, ListedConsumer } from '../../link/consumer-shapes.js';
 import { deadEvent } from '../../link/dead-events.js';
+import { openEvent } from '../../link/open-events.js';
 import type { SubscribeFrom } from '../../protocol/bus-api.js';
 import {
   assertEventPlace,
@@ -18,10 +19,12 @@ import type {
   ConsumerEvents,
   ConsumerInfo,
   DeadPage,
+  HeldKeyPage,
   OpenPage,
   PageOptions,
   RedriveOptions,
   RedriveResult,
+  SeekPreview,
 } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import { optionInvalid } from '../../protocol/options.js';
@@ -29,10 +32,21 @@ import { quote } from '../../protocol/quote.js';
 import { consumerInfo } from './consumer-info.js';
 import { ConsumerShards, type ControlHost, unknownConsumer } from './consumer-shards.js';
 import { redriveAll, redriveIds } from './redriving.js';
+import { seekPreview } from './seek-preview.js';
 
 export type ControllingConsumer = Pick<
   Consumer,
-  'info' | 'open' | 'pause' | 'resume' | 'seek' | 'skip' | 'dead' | 'redrive' | 'delete'
+  | 'info'
+  | 'open'
+  | 'heldKeys'
+  | 'pause'
+  | 'resume'
+  | 'seek'
+  | 'seekPreview'
+  | 'skip'
+  | 'dead'
+  | 'redrive'
+  | 'delete'
 >;
 
 export class ConsumerControl implements ControllingConsumer {
@@ -40,8 +54,15 @@ export class ConsumerControl implements ControllingConsumer {
   readonly #host: ControlHost & NoticeHost;
   readonly #shards: ConsumerShards;
   readonly #notices: ConsumerNotices;
+  readonly #by: string | undefined;
 
-  constructor(consumer: Pick<ListedConsumer, 'id' | 'name'>, host: ControlHost & NoticeHost) {
+  /** @param by the principal on whose behalf the consumer is directed; undefined: the program itself */
+  constructor(
+    consumer: Pick<ListedConsumer, 'id' | 'name'>,
+    host: ControlHost & NoticeHost,
+    by?: string,
+  ) {
+    this.#by = by;
     this.#consumer = consumer;
     this.#host = host;
     this.#shards = new ConsumerShards(consumer, host);
@@ -63,13 +84,27 @@ export class ConsumerControl implements ControllingConsumer {
       const request = { after, limit: most };
       const { events, next } = await this.#shards.call(end, 'consumerOpen', request);
       const now = Date.now();
-      const shown = events.map(({ untilInMs, ...event }) => ({
-        shard: end.shard,
-        ...event,
-        ...(untilInMs === undefined ? {} : { until: new Date(now + untilInMs).toISOString() }),
-      }));
-      return { events: shown, next };
+      return { events: events.map((entry) => openEvent(end.shard, entry, now)), next };
     });
+  }
+
+  async heldKeys(page: PageOptions = {}): Promise<HeldKeyPage> {
+    const { place, limit } = parsePageOptions('heldKeys', page);
+    const { events: keys, ...next } = await this.#shards.page(
+      place,
+      limit,
+      async (end, after, most) => {
+        const { shard } = end;
+        const request = { after, limit: most };
+        const { events, next } = await this.#shards.call(end, 'consumerHeldKeys', request);
+        const now = Date.now();
+        const shown = events.map(({ first, ...held }) => {
+          return { shard, ...held, first: openEvent(shard, first, now) };
+        });
+        return { events: shown, next };
+      },
+    );
+    return { keys, ...next };
   }
 
   async dead(page: PageOptions = {}): Promise<DeadPage> {
@@ -92,6 +127,16 @@ export class ConsumerControl implements ControllingConsumer {
   async seek(from: SubscribeFrom): Promise<void> {
     assertSeekFrom(from);
     await this.#alter({ kind: 'seek', from });
+  }
+
+  async seekPreview(from: SubscribeFrom): Promise<SeekPreview> {
+    assertSeekFrom(from);
+    this.#host.assertOpen();
+    const request = { id: this.#consumer.id, from };
+    const { positions } = await this.#shards.named(() =>
+      this.#host.main.call('seekPositions', request),
+    );
+    return seekPreview(this.#shards, positions);
   }
 
   async delete(): Promise<void> {
@@ -128,7 +173,8 @@ export class ConsumerControl implements ControllingConsumer {
 
   async #alter(change: AlterConsumerRequest['change']): Promise<void> {
     this.#host.assertOpen();
-    const request = { id: this.#consumer.id, change };
+    const by = this.#by === undefined ? {} : { by: this.#by };
+    const request = { id: this.#consumer.id, change, ...by };
     await this.#shards.named(() => this.#host.main.call('alterConsumer', request));
   }
 }

@@ -16,7 +16,7 @@ export function consumerInfo(
   states: readonly ConsumerShardState[],
   epoch: string,
 ): ConsumerInfo {
-  const { name, definition, isPaused, createdAt } = consumer;
+  const { name, definition, isPaused, pausedAt, pausedBy, createdAt } = consumer;
   const total = (of: (state: ConsumerShardState) => number): number =>
     states.reduce((sum, state) => sum + of(state), 0);
   const blocked = firstBlocked(states);
@@ -24,6 +24,8 @@ export function consumerInfo(
     name,
     definition,
     paused: isPaused,
+    ...(pausedAt === undefined ? {} : { pausedAt: new Date(pausedAt).toISOString() }),
+    ...(pausedBy === undefined ? {} : { pausedBy }),
     epoch,
     createdAt: new Date(createdAt).toISOString(),
     members: members(states),
@@ -71,5 +73,7 @@ function members(states: readonly ConsumerShardState[]): MemberInfo[] {
   }
   // Those by which a gateway settles the leases of others take no events.
   const taking = [...found.values()].filter(({ concurrency }) => concurrency > 0);
-  return taking.map(({ member: _, ...info }) => info);
+  return taking.map(({ member: _, since, ...info }) => {
+    return { ...info, since: new Date(since).toISOString() };
+  });
 }

@@ -23,8 +23,10 @@ export type ConsumerCall =
   | 'consumerState'
   | 'consumerOpen'
   | 'consumerDead'
+  | 'consumerHeldKeys'
   | 'consumerRedrive'
   | 'consumerFindDead'
+  | 'consumerSeekPreview'
   | 'consumerSkip';
 
 interface ShardPage<E> {

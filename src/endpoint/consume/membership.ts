@@ -50,6 +50,7 @@ export class Membership {
   readonly #options: MemberOptions;
   readonly #shards: JoinedShards;
   readonly #waiters: Waiters;
+  readonly #since = Date.now();
   #how: ConsumerLeaveRequest['how'] = 'left';
   #left: Promise<void> | undefined;
 
@@ -79,7 +80,7 @@ export class Membership {
       const { isDetached = false, name, client } = this.#options;
       const { number: member, consumer, concurrency } = this.#member;
       const request = { member, consumer: consumer.id, concurrency, isDetached, leases: claimed };
-      return { ...request, ...(name === undefined ? {} : { name }), ...client };
+      return { ...request, since: this.#since, ...(name === undefined ? {} : { name }), ...client };
     };
     end.call('consumerJoin', request).then(
       ({ kept }) => {

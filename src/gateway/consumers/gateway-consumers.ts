@@ -19,11 +19,13 @@ import type {
   ConsumerInfo,
   ConsumerOptions,
   DeadPage,
+  HeldKeyPage,
   OpenPage,
   PageOptions,
   PullOptions,
   RedriveOptions,
   RedriveResult,
+  SeekPreview,
 } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import type { EventInput, PublishAck } from '../../protocol/event.js';
@@ -56,6 +58,10 @@ export interface AckAndPublishRequest extends AckAndPublishOptions {
   readonly events: readonly EventInput[];
   readonly name?: string;
 }
+
+/** The lists about a consumer that come in pages; each is named as the method of `Consumer`. */
+export type PageKind = 'open' | 'heldKeys' | 'dead';
+export type AnyPage = OpenPage | HeldKeyPage | DeadPage;
 
 /** A change of a consumer. The bus checks what it holds. */
 export type Alteration =
@@ -278,17 +284,25 @@ export class GatewayConsumers {
     }
   }
 
-  /** A page of the consumer's open events, or of its dead ones. @throws BusError as `info`, `OPTION_INVALID` */
-  async page<K extends 'open' | 'dead'>(
+  /** A page of the consumer's open events, of its held keys, or of its dead events. @throws BusError as `info`, `OPTION_INVALID` */
+  async page(
     asker: ConsumerAsker,
-    kind: K,
+    kind: PageKind,
     name: string,
     options: PageOptions,
-  ): Promise<K extends 'open' ? OpenPage : DeadPage> {
+  ): Promise<AnyPage> {
     asker.rates.query();
-    const control = this.#bus.control(await this.find(asker, name));
-    const page = asker.budget.query<OpenPage | DeadPage>(() => control[kind](options));
-    return page as Promise<K extends 'open' ? OpenPage : DeadPage>;
+    const control = this.#control(await this.find(asker, name), asker);
+    return asker.budget.query<AnyPage>(() => control[kind](options));
+  }
+
+  /** What a seek would change, for those who may do it. @throws BusError as `alter` */
+  async seekPreview(asker: ConsumerAsker, name: string, from: unknown): Promise<SeekPreview> {
+    asker.rates.query();
+    const consumer = await this.find(asker, name);
+    assertMayManage(asker.principal, name, consumer.definition);
+    const control = this.#control(consumer, asker);
+    return asker.budget.query(() => control.seekPreview(from as SubscribeFrom));
   }
 
   /** @throws BusError `FORBIDDEN`, `CONSUMER_UNKNOWN`, `RATE_LIMITED`, and as the method of `Consumer` */
@@ -315,8 +329,15 @@ export class GatewayConsumers {
       asker.rates.administer();
       const consumer = await this.find(asker, name);
       assertMayManage(asker.principal, name, consumer.definition);
-      return work(this.#bus.control(consumer));
+      return work(this.#control(consumer, asker));
     });
+  }
+
+  #control(
+    consumer: KnownConsumer,
+    { principal }: Pick<ConsumerAsker, 'principal'>,
+  ): ReturnType<ClientConsumers['control']> {
+    return this.#bus.control(consumer, principal.name);
   }
 
   /** @throws BusError `OPTION_INVALID` for an endpoint that the user made */

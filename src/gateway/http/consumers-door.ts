@@ -4,7 +4,7 @@ import type { ConsumerOptions, PullOptions, RedriveOptions } from '../../protoco
 import { BusError } from '../../protocol/errors.js';
 import { SETTLEMENTS_PER_REQUEST_MAX } from '../../protocol/limits/consumers.js';
 import { quote } from '../../protocol/quote.js';
-import type { Alteration, GatewayConsumers } from '../consumers/gateway-consumers.js';
+import type { Alteration, GatewayConsumers, PageKind } from '../consumers/gateway-consumers.js';
 import type { DoorContext, OpenDoor } from '../door.js';
 import { errorData } from '../error-data.js';
 import { ackAndPublish } from './ack-and-publish.js';
@@ -52,6 +52,11 @@ export const openConsumersDoor: OpenDoor = (context) => ({
       path: `/v1/consumers/:name/${kind}`,
       handle: (exchange: Exchange) => settle(exchange, kind, context),
     })),
+    {
+      method: 'POST',
+      path: '/v1/consumers/:name/seek-preview',
+      handle: (exchange) => seekPreview(exchange, context.consumers),
+    },
     ...ALTERATIONS.map((kind) => ({
       method: 'POST' as const,
       path: `/v1/consumers/:name/${kind}`,
@@ -62,9 +67,9 @@ export const openConsumersDoor: OpenDoor = (context) => ({
       path: '/v1/consumers/:name/redrive',
       handle: (exchange) => redrive(exchange, context.consumers),
     },
-    ...PAGES.map((kind) => ({
+    ...Object.entries(PAGES).map(([segment, kind]) => ({
       method: 'GET' as const,
-      path: `/v1/consumers/:name/${kind}`,
+      path: `/v1/consumers/:name/${segment}`,
       handle: (exchange: Exchange) => page(exchange, kind, context.consumers),
     })),
   ],
@@ -72,7 +77,10 @@ export const openConsumersDoor: OpenDoor = (context) => ({
 
 const KINDS = ['ack', 'nak', 'term', 'working'] as const;
 const ALTERATIONS = ['pause', 'resume', 'seek', 'skip'] as const;
-const PAGES = ['open', 'dead'] as const;
+/** The last segments of the paths of lists. */
+const PAGES = { open: 'open', 'held-keys': 'heldKeys', dead: 'dead' } as const satisfies Readonly<
+  Record<string, PageKind>
+>;
 
 type Kind = (typeof KINDS)[number];
 
@@ -105,7 +113,7 @@ async function info(exchange: Exchange, consumers: GatewayConsumers): Promise<vo
 
 async function page(
   exchange: Exchange,
-  kind: 'open' | 'dead',
+  kind: PageKind,
   consumers: GatewayConsumers,
 ): Promise<void> {
   checkHead(exchange, ['after', 'limit']);
@@ -132,6 +140,16 @@ async function alter(
   });
   response.writeHead(204);
   response.end();
+}
+
+async function seekPreview(exchange: Exchange, consumers: GatewayConsumers): Promise<void> {
+  checkHead(exchange);
+  const { response, segments } = exchange;
+  const preview = await objectBody(exchange, (body) => {
+    assertFields('seek-preview', body, CHANGES.seek);
+    return consumers.seekPreview(exchange, segments.name!, body.from);
+  });
+  sendJson(response, 200, preview);
 }
 
 async function redrive(exchange: Exchange, consumers: GatewayConsumers): Promise<void> {

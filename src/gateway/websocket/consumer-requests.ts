@@ -11,6 +11,7 @@ import type {
   Alteration,
   ConsumerAsker,
   GatewayConsumers,
+  PageKind,
 } from '../consumers/gateway-consumers.js';
 import { assertMayConsume } from '../consumers/permitted.js';
 import { errorData } from '../error-data.js';
@@ -88,6 +89,13 @@ export class ConsumerRequests {
         return this.#page('open', frame);
       case 'consumerDead':
         return this.#page('dead', frame);
+      case 'consumerHeldKeys':
+        return this.#page('heldKeys', frame);
+      case 'seekPreview': {
+        const { name, from } = frame.payload;
+        const preview = await this.#consumers.seekPreview(this.#asker(), name, from);
+        return this.#send(frame, { preview });
+      }
       case 'alterConsumer': {
         const { name, change } = frame.payload;
         await this.#consumers.alter(this.#asker(), name, change as Alteration);
@@ -133,8 +141,8 @@ export class ConsumerRequests {
   }
 
   async #page(
-    kind: 'open' | 'dead',
-    frame: FrameOf<'consumerOpen'> | FrameOf<'consumerDead'>,
+    kind: PageKind,
+    frame: FrameOf<'consumerOpen' | 'consumerHeldKeys' | 'consumerDead'>,
   ): Promise<void> {
     const { name, ...options } = frame.payload;
     this.#send(frame, { page: await this.#consumers.page(this.#asker(), kind, name, options) });

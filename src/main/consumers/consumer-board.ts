@@ -111,14 +111,13 @@ export class ConsumerBoard {
 
   /**
    * Makes a change, and resolves once every shard knows it; null after a deletion.
+   *
+   * @param by the principal that asked for it; undefined: a program that needs no grant
    * @throws BusError `CONSUMER_UNKNOWN`, and as `open`
    */
-  alter(id: string, change: ConsumerChange): Promise<ListedConsumer | null> {
+  alter(id: string, change: ConsumerChange, by?: string): Promise<ListedConsumer | null> {
     return this.#inTurn(async (bus) => {
-      const consumer = this.#find(id);
-      if (consumer === undefined) {
-        throw new BusError('CONSUMER_UNKNOWN', `there is no consumer ${id}`, { details: { id } });
-      }
+      const consumer = this.#known(id);
       switch (change.kind) {
         case 'delete':
           await this.#commit(
@@ -126,14 +125,25 @@ export class ConsumerBoard {
             this.#list.filter((one) => one !== consumer),
           );
           this.#lists.release(id);
-          this.#teller.tell(consumer, 'deleted', {});
+          this.#teller.tell(consumer, 'deleted', principalOf(by));
           return null;
         case 'seek':
-          return listed(await this.#seek(bus, consumer, change.from));
+          return listed(await this.#seek(bus, consumer, change.from, by));
         default:
-          return listed(await this.#pause(bus, consumer, change.kind === 'pause'));
+          return listed(await this.#pause(bus, consumer, change.kind === 'pause', by));
       }
     });
+  }
+
+  /**
+   * By shard, the position behind which a `seek` would begin now. It changes nothing, and waits for no change.
+   * @throws BusError as `alter`
+   */
+  async seekPositions(id: string, from: SubscribeFrom): Promise<readonly number[]> {
+    if (this.#isStopped || this.#bus === undefined) throw closedError();
+    this.#assertKept();
+    const { filter } = this.#known(id).definition;
+    return (await this.#start(this.#bus, filter, from)).positions;
   }
 
   async #create(
@@ -191,10 +201,18 @@ export class ConsumerBoard {
     }
   }
 
-  async #pause(bus: ConsumerBus, consumer: KeptConsumer, isPaused: boolean): Promise<KeptConsumer> {
+  async #pause(
+    bus: ConsumerBus,
+    consumer: KeptConsumer,
+    isPaused: boolean,
+    by: string | undefined,
+  ): Promise<KeptConsumer> {
     if (consumer.isPaused === isPaused) return consumer;
-    const changed = await this.#replace(bus, consumer, { isPaused });
-    this.#teller.tell(consumer, isPaused ? 'paused' : 'resumed', {});
+    const { pausedAt: _, pausedBy: __, ...unpaused } = consumer;
+    const pause = { pausedAt: Date.now(), ...(by === undefined ? {} : { pausedBy: by }) };
+    const changed = { ...unpaused, isPaused, ...(isPaused ? pause : {}) };
+    await this.#put(bus, consumer, changed);
+    this.#teller.tell(consumer, isPaused ? 'paused' : 'resumed', principalOf(by));
     return changed;
   }
 
@@ -202,11 +220,12 @@ export class ConsumerBoard {
     bus: ConsumerBus,
     consumer: KeptConsumer,
     from: SubscribeFrom,
+    by: string | undefined,
   ): Promise<KeptConsumer> {
     const { definition, round } = consumer;
     const { positions, gaps } = await this.#start(bus, definition.filter, from);
     const changed = await this.#replace(bus, consumer, { round: round + 1, positions });
-    this.#teller.tell(consumer, 'sought', { from, positions });
+    this.#teller.tell(consumer, 'sought', { from, positions, ...principalOf(by) });
     for (const gap of gaps) this.#teller.tell(consumer, 'gap', gap);
     return changed;
   }
@@ -236,11 +255,15 @@ export class ConsumerBoard {
     change: Partial<KeptConsumer>,
   ): Promise<KeptConsumer> {
     const changed = { ...consumer, ...change };
+    await this.#put(bus, consumer, changed);
+    return changed;
+  }
+
+  async #put(bus: ConsumerBus, consumer: KeptConsumer, changed: KeptConsumer): Promise<void> {
     await this.#commit(
       bus,
       this.#list.map((one) => (one === consumer ? changed : one)),
     );
-    return changed;
   }
 
   /** Stores the list and hands it to every shard. A shard that is given up gets it when the bus is opened again. */
@@ -250,6 +273,13 @@ export class ConsumerBoard {
     writeConsumerList(this.#text!, list);
     this.#list = list;
     await this.#lists.handOver(bus, list);
+  }
+
+  /** @throws BusError `CONSUMER_UNKNOWN` */
+  #known(id: string): KeptConsumer {
+    const consumer = this.#find(id);
+    if (consumer !== undefined) return consumer;
+    throw new BusError('CONSUMER_UNKNOWN', `there is no consumer ${id}`, { details: { id } });
   }
 
   #find(id: string): KeptConsumer | undefined {
@@ -293,8 +323,13 @@ export class ConsumerBoard {
 }
 
 function listed(consumer: KeptConsumer): ListedConsumer {
-  const { id, name, definition, isPaused, round, createdAt } = consumer;
-  return { id, name, definition, isPaused, round, createdAt };
+  const { positions: _, ...told } = consumer;
+  return told;
+}
+
+/** For the events that tell of a change. */
+function principalOf(by: string | undefined): { readonly principal?: string } {
+  return by === undefined ? {} : { principal: by };
 }
 
 /** @throws BusError `OPTION_INVALID`: a dead letter that is not stored would be lost */

@@ -95,9 +95,17 @@ export const LETTERS_PER_CALL = 64;
 export const LETTER_RETRY_MS = 250;
 export const LETTER_RETRY_MS_MAX = 30_000;
 
+/**
+ * The characters of the reasons that one shard keeps in memory for all consumers: why the last attempts of open events
+ * failed. Each counts for 100 besides.
+ */
+export const CONSUMER_FAILURES_LENGTH_MAX = 4 * MIB;
+
 /** How many open or dead events a page of them has: the default and the most. */
 export const CONSUMER_PAGE = 100;
 export const CONSUMER_PAGE_MAX = 1000;
+/** How many events of the log the preview of a `seek` looks at, in all shards together. */
+export const SEEK_PREVIEW_EVENTS_MAX = 200_000;
 /** How many dead events one call may name to redrive them. */
 export const REDRIVE_IDS_MAX = 10_000;
 /** How long metrics wait for the figures of the consumers. */

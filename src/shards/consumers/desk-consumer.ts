@@ -2,6 +2,7 @@
  * One durable consumer in a shard: its machine, and what stands around the machine: the filter, the lanes, the rows that
  * are stored, the events that died. Only the shard's loop touches this.
  */
+import type { FailureMemory } from '../../consumers/failures.js';
 import { ConsumerMachine } from '../../consumers/machine.js';
 import type { Before, Examined } from '../../consumers/machine-types.js';
 import type { ConsumerEntry } from '../../link/consumer-shapes.js';
@@ -23,6 +24,7 @@ export interface ConsumerHost {
   readonly store: ShardConsumers;
   readonly gates: SharedGates;
   readonly events: EventFinder;
+  readonly failures: FailureMemory;
   /** Whether the log has the event, and the filter, if it has changed, still matches it. */
   examine(consumer: DeskConsumer, sequence: number): Examined;
 }
@@ -113,6 +115,7 @@ export class DeskConsumer {
       lanes,
       before,
       now,
+      host.failures,
     );
     this.machine.pause(entry.isPaused);
     this.#gates = new ConsumerGates(entry, host.gates, this.machine.counts.leased);
@@ -156,6 +159,12 @@ export class DeskConsumer {
 
   laneOf(topic: string): number {
     return laneOf(this.entry.definition, topic);
+  }
+
+  /** Whether an event of the consumer is open, or comes when its lane is read on. */
+  isToDo(sequence: number, topic: string): boolean {
+    const { machine } = this;
+    return sequence > machine.lane(this.laneOf(topic)).position || machine.isOpen(sequence);
   }
 
   keyOf(view: EventRecordView): string | undefined {

@@ -4,6 +4,7 @@
  * transaction, and told only after the commit: so an attempt is counted before its event is handed out, and an ack that
  * is confirmed is stored. Only the shard's loop touches this.
  */
+import { FailureMemory } from '../../consumers/failures.js';
 import type { Before, Examined } from '../../consumers/machine-types.js';
 import { bellsOf, keyWordsOf } from '../../link/consumer-gates.js';
 import type { ConsumerEntry, ConsumerNews } from '../../link/consumer-shapes.js';
@@ -74,6 +75,7 @@ export class Desk implements DeskView {
   readonly entries: DeadEntries;
   readonly #options: DeskOptions;
   readonly #gates: SharedGates;
+  readonly #failures = new FailureMemory();
   readonly #news: NewsDesk;
   readonly #reader: LaneReader;
   readonly #view = new EventRecordView();
@@ -333,6 +335,7 @@ export class Desk implements DeskView {
       store: this.store,
       gates: this.#gates,
       events: this.events,
+      failures: this.#failures,
       examine: (of: DeskConsumer, sequence: number): Examined => this.#examine(of, sequence),
     };
     // After a loss of power the log may end before the position at which the consumer was made.

@@ -1,4 +1,5 @@
 /** What the reference keeps. */
+import type { Failure } from '../../../src/consumers/failures.js';
 import type { DeadCause } from '../../../src/protocol/consumers.js';
 
 export interface RefEvent {
@@ -16,6 +17,8 @@ export interface RefEvent {
   /** Until when it is set aside, because another shard has its key; 0: it is not. */
   asideUntil: number;
   lease: RefLease | undefined;
+  /** Why its last attempt failed; it does not outlive a thread. */
+  failure: Failure | undefined;
   /** As far as a thread knows: it does not outlive one, unless the event is leased. */
   wasLeased: boolean;
 }

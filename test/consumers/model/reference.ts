@@ -11,7 +11,7 @@ import type {
   SettlementKind,
   Verdict,
 } from '../../../src/consumers/machine-types.js';
-import type { DeadCause } from '../../../src/protocol/consumers.js';
+import type { DeadCause, FailureCause } from '../../../src/protocol/consumers.js';
 import { LOSSES_BEFORE_ALONE } from '../../../src/protocol/limits/consumers.js';
 import {
   cloneEvents,
@@ -59,6 +59,7 @@ export class Reference {
       event.asideUntil = 0;
       event.lostAt = Number.NEGATIVE_INFINITY;
       event.wasLeased = event.lease !== undefined;
+      event.failure = undefined;
       const { lease } = event;
       if (lease !== undefined) lease.isGone = false;
       if (lease === undefined) {
@@ -107,6 +108,17 @@ export class Reference {
     if (event.key !== undefined && this.#chains.get(event.key)![0] !== event) return 'held';
     if (event.asideUntil > 0) return 'held';
     return event.waitUntil > 0 ? 'waiting' : 'ready';
+  }
+
+  /** As `ConsumerMachine.heldKeys`. */
+  heldKeys(): { key: string; waiting: number; first: number }[] {
+    const held = [...this.#chains].flatMap(([key, [first, ...behind]]) => {
+      if (first === undefined) return [];
+      const isAside = first.lease === undefined && first.asideUntil > 0;
+      const waiting = behind.length + (isAside ? 1 : 0);
+      return waiting === 0 ? [] : [{ key, waiting, first: first.sequence }];
+    });
+    return held.sort((a, b) => a.first - b.first);
   }
 
   /** Another shard has its key. */
@@ -217,7 +229,7 @@ export class Reference {
     else if (kind === 'term') this.#die(event, 'term');
     else if (kind === 'hand-back') {
       event.attempts--;
-      this.#retry(event, 'nak', now, Math.max(0, delayMs));
+      this.#comeAgain(event, 'nak', now, Math.max(0, delayMs));
     } else {
       const { backoffMs } = this.definition;
       const backoff = backoffMs[Math.min(event.attempts, backoffMs.length) - 1]!;
@@ -380,6 +392,7 @@ export class Reference {
       asideUntil: 0,
       lease: undefined,
       wasLeased: false,
+      failure: undefined,
     };
     this.events.push(event);
     this.#setKey(event, key);
@@ -422,7 +435,12 @@ export class Reference {
     this.lost.push(`${lease.member}:${sequence}:${lease.number}`);
   }
 
-  #retry(event: RefEvent, cause: DeadCause, now: number, waitMs: number): void {
+  #retry(event: RefEvent, cause: FailureCause, now: number, waitMs: number): void {
+    event.failure = { cause, reason: '', at: now };
+    this.#comeAgain(event, cause, now, waitMs);
+  }
+
+  #comeAgain(event: RefEvent, cause: FailureCause, now: number, waitMs: number): void {
     if (event.attempts >= this.definition.maxAttempts) this.#die(event, cause);
     else event.waitUntil = waitMs === 0 ? 0 : now + waitMs;
   }

@@ -13,7 +13,9 @@ export function isSame(one: OpenSlot, other: OpenSlot | undefined): boolean {
     one.member === other.member &&
     one.lease === other.lease &&
     one.isBegun === other.isBegun &&
-    one.due === other.due
+    one.due === other.due &&
+    one.failure?.cause === other.failure?.cause &&
+    one.failure?.at === other.failure?.at
   );
 }
 
@@ -44,6 +46,7 @@ export function listOf(reference: Reference): OpenSlot[] {
       lease: lease?.number ?? 0,
       isBegun: lease?.isBegun ?? false,
       due: isDue ? (lease?.deadline ?? event.waitUntil) : 0,
+      failure: event.failure,
     };
   });
 }

@@ -474,6 +474,12 @@ export class ShardUnderTest {
     if (textOf(counts) !== textOf(this.reference.counts)) {
       this.#fault(`${when}: ${textOf(counts)}, and not ${textOf(this.reference.counts)}`);
     }
+    const keys = this.machine
+      .heldKeys(0, Number.POSITIVE_INFINITY)
+      .map(({ key, waiting, first }) => ({ key, waiting, first: first.sequence }));
+    if (textOf(keys) !== textOf(this.reference.heldKeys())) {
+      this.#fault(`${when}: held ${textOf(keys)}, and not ${textOf(this.reference.heldKeys())}`);
+    }
     const at = machine.findIndex((event, index) => !isSame(event, reference[index]));
     if (at < 0 && machine.length === reference.length) return;
     this.#fault(`${when}: ${textOf(machine[at])}, and not ${textOf(reference[at])}`);

@@ -81,6 +81,7 @@ const member = (endpoint: string, inFlight: number, more: Partial<ShardMember> =
   inFlight,
   concurrency: 4,
   isDetached: false,
+  since: 60_000,
   ...more,
 });
 const entry = (sequence: number): DeadEntry => ({
@@ -112,14 +113,16 @@ describe('info', () => {
       consumerState: (_, shard) => states[shard],
     });
     const shard = { position: 10, floor: 8, head: 10, lag: 0 };
+    const since = '1970-01-01T00:01:00.000Z';
+    const joined = { concurrency: 4, isDetached: false, since };
     expect(await control.info()).toEqual({
       name: 'mailer',
       definition,
       paused: false,
       createdAt: '1970-01-01T00:00:00.000Z',
       members: [
-        { name: 'one', endpoint: 'a', inFlight: 5, concurrency: 4, isDetached: false },
-        { endpoint: 'b', inFlight: 1, concurrency: 4, isDetached: false },
+        { name: 'one', endpoint: 'a', inFlight: 5, ...joined },
+        { endpoint: 'b', inFlight: 1, ...joined },
       ],
       pending: 26,
       inFlight: 3,
@@ -183,7 +186,7 @@ describe('pages', () => {
     },
   );
 
-  it('of open events say when a lease or a wait ends', async () => {
+  it('of open events say when a lease or a wait ends, and when an attempt failed', async () => {
     const open = { sequence: 7, state: 'leased', attempts: 1, losses: 0, member: 'one' };
     const { control } = rig({
       consumerOpen: (_, shard) => ({
@@ -191,7 +194,7 @@ describe('pages', () => {
           shard === 1
             ? [
                 { ...open, untilInMs: 5000 },
-                { ...open, state: 'ready' },
+                { ...open, state: 'ready', failure: { cause: 'nak', reason: 'no', agoMs: 7000 } },
               ]
             : [],
         next: null,
@@ -206,6 +209,10 @@ describe('pages', () => {
     ]);
     expect(Date.parse(events[0]!.until!) - before).toBeGreaterThanOrEqual(5000);
     expect(events[1]).not.toHaveProperty('until');
+    const { cause, reason, at } = events[1]!.lastFailure!;
+    expect({ cause, reason }).toEqual({ cause: 'nak', reason: 'no' });
+    expect(Date.parse(at) - before).toBeGreaterThanOrEqual(-7000);
+    expect(events[1]).not.toHaveProperty('failure');
   });
 
   it.each([
@@ -217,7 +224,7 @@ describe('pages', () => {
     [{ before: '' }, 'before'],
   ])('refuse %j', async (options, path) => {
     const { control, calls } = rig();
-    for (const call of ['open', 'dead'] as const) {
+    for (const call of ['open', 'heldKeys', 'dead'] as const) {
       await expect(control[call](options as never)).rejects.toMatchObject({
         code: 'OPTION_INVALID',
         details: { faults: [{ path }] },

@@ -73,7 +73,15 @@ describe('the state of a consumer in a shard', () => {
     const rig = working({}, 1);
     rig.link.call(
       'consumerJoin',
-      { member: 1, consumer: 'c1', concurrency: 1, isDetached: false, leases: [], name: 'ada' },
+      {
+        member: 1,
+        consumer: 'c1',
+        concurrency: 1,
+        isDetached: false,
+        since: 5,
+        leases: [],
+        name: 'ada',
+      },
       { id: 3 },
     );
     for (let n = 1; n <= 3; n++) publish(rig.link, n);

@@ -49,7 +49,7 @@ export class TestMember {
 
   join(consumer: string, concurrency = 16, leases: [number, number, number][] = []): void {
     const { member } = this;
-    const request = { member, consumer, concurrency, isDetached: false, leases };
+    const request = { member, consumer, concurrency, isDetached: false, since: 0, leases };
     this.link.call('consumerJoin', request, { id: 90 });
   }
 

@@ -7,8 +7,9 @@ import type { ShardEnd } from '../../shard-end.js';
 import { consumerUnknown, type Desk } from '../desk.js';
 import type { DeskConsumer } from '../desk-consumer.js';
 import { dueLetters, noteSent } from './letters.js';
-import { openPage, stateOf } from './questions.js';
+import { heldKeysPage, openPage, stateOf } from './questions.js';
 import { Redriving } from './redriving.js';
+import { seekPreview } from './seek-preview.js';
 import { WhenStored } from './when-stored.js';
 
 type ConsumerCall = Extract<keyof typeof CONSUMER_CALLS, NameOf<'shard'>>;
@@ -46,6 +47,8 @@ export class ConsumerCommands {
     consumerState: ({ consumer }) => this.#of(consumer, stateOf),
     consumerOpen: (request) =>
       this.#of(request.consumer, (desk, consumer) => openPage(desk, consumer, request)),
+    consumerHeldKeys: (request) =>
+      this.#of(request.consumer, (desk, consumer) => heldKeysPage(desk, consumer, request)),
     consumerDead: (request) =>
       this.#of(request.consumer, (desk, consumer) => desk.entries.page(consumer, request)),
     consumerFindDead: (request) =>
@@ -55,6 +58,8 @@ export class ConsumerCommands {
         const answer = new Redriving(store, events, entries).redrive(consumer, request);
         return request.isDry ? answer : new WhenStored(answer);
       }),
+    consumerSeekPreview: (request) =>
+      this.#of(request.consumer, (desk, consumer) => seekPreview(desk, consumer, request)),
     consumerSkip: ({ consumer: id, sequence }) =>
       this.#of(id, (_, { machine, dead }) => {
         const isFound = machine.skip(sequence);

@@ -1,16 +1,20 @@
 /** What a shard answers about a consumer. Only the shard's loop touches this. */
+import type { Failure } from '../../../consumers/failures.js';
 import type { OpenSlot } from '../../../consumers/machine-types.js';
 import type {
   ConsumerPageRequest,
   ConsumerShardState,
+  HeldKeyEntriesPage,
   OpenEntriesPage,
   OpenEntry,
   ShardBlocked,
 } from '../../../link/consumer-shapes.js';
+import { EventRecordView } from '../../../record/event-record.js';
 import type { ShardConsumers } from '../../../store/consumer-states.js';
 import type { ShardLog } from '../../../store/shard-log.js';
 import type { DeskConsumer } from '../desk-consumer.js';
 import type { DeskMembers } from '../members/desk-members.js';
+import type { EventFinder } from '../reading/event-finder.js';
 import { bounded } from './dead-entries.js';
 
 /** The desk's knowledge beyond a consumer. */
@@ -18,11 +22,14 @@ export interface DeskView {
   readonly log: ShardLog;
   readonly store: ShardConsumers;
   readonly members: DeskMembers;
+  readonly events: EventFinder;
   readonly now: () => number;
   readonly recordedAt: () => number;
   /** The disk had no room for what was decided. */
   readonly isFull: boolean;
 }
+
+type PageView = Pick<DeskView, 'members' | 'events' | 'now'>;
 
 export function stateOf(desk: DeskView, consumer: DeskConsumer): ConsumerShardState {
   const { machine, id } = consumer;
@@ -53,14 +60,27 @@ export function stateOf(desk: DeskView, consumer: DeskConsumer): ConsumerShardSt
 }
 
 export function openPage(
-  { members, now }: Pick<DeskView, 'members' | 'now'>,
-  { machine }: DeskConsumer,
+  desk: PageView,
+  consumer: DeskConsumer,
   { after, limit }: ConsumerPageRequest,
 ): OpenEntriesPage {
   const most = bounded(limit);
-  const slots = machine.list(after, most + 1);
-  const events = slots.slice(0, most).map((slot) => openEntry(slot, members, now()));
+  const slots = consumer.machine.list(after, most + 1);
+  const events = slots.slice(0, most).map((slot) => openEntry(slot, desk, consumer.id));
   return { events, next: slots.length > most ? events.at(-1)!.sequence : null };
+}
+
+export function heldKeysPage(
+  desk: PageView,
+  consumer: DeskConsumer,
+  { after, limit }: ConsumerPageRequest,
+): HeldKeyEntriesPage {
+  const most = bounded(limit);
+  const slots = consumer.machine.heldKeys(after, most + 1);
+  const events = slots.slice(0, most).map(({ key, waiting, first }) => {
+    return { key, waiting, first: openEntry(first, desk, consumer.id) };
+  });
+  return { events, next: slots.length > most ? events.at(-1)!.first.sequence : null };
 }
 
 /** Why the consumer does not go on although there are events for it; undefined if it does. */
@@ -94,9 +114,11 @@ function isFullAhead({ machine, entry, lanes }: DeskConsumer, head: number): boo
   return false;
 }
 
-function openEntry(slot: OpenSlot, members: DeskMembers, now: number): OpenEntry {
-  const { sequence, state, attempts, losses, key, due } = slot;
+function openEntry(slot: OpenSlot, { members, events, now }: PageView, id: string): OpenEntry {
+  const { sequence, state, attempts, losses, key, due, failure } = slot;
   const member = members.nameOf(slot.member);
+  const found = events.find(sequence, id);
+  const view = found && new EventRecordView().wrap(found.bytes, found.offset);
   return {
     sequence,
     state,
@@ -104,8 +126,17 @@ function openEntry(slot: OpenSlot, members: DeskMembers, now: number): OpenEntry
     losses,
     ...(key === undefined ? {} : { key }),
     ...(member === undefined ? {} : { member }),
-    ...(due === 0 ? {} : { untilInMs: Math.max(0, Math.round(due - now)) }),
+    ...(due === 0 ? {} : { untilInMs: Math.max(0, Math.round(due - now())) }),
+    ...(view === undefined ? {} : { id: view.id, topic: view.topic }),
+    ...(failure === undefined ? {} : { failure: failureEntry(failure, now()) }),
   };
+}
+
+function failureEntry(
+  { cause, reason, at }: Failure,
+  now: number,
+): NonNullable<OpenEntry['failure']> {
+  return { cause, reason, agoMs: Math.max(0, Math.round(now - at)) };
 }
 
 function oldestAgeMs({ log, recordedAt }: DeskView, oldest: OpenSlot | undefined): number | null {

@@ -98,10 +98,10 @@ export class DeskMembers {
     const all: ShardMember[] = [];
     for (const { id, consumer: its, link, joined } of this.#members.values()) {
       if (its !== consumer) continue;
-      const { member, concurrency, isDetached, name, principal, connection } = joined;
+      const { member, concurrency, isDetached, since, name, principal, connection } = joined;
       const inFlight = consumer.machine.inHand(id);
       const { endpoint } = link.end;
-      const one = { member, endpoint, inFlight, concurrency, isDetached };
+      const one = { member, endpoint, inFlight, concurrency, isDetached, since };
       all.push({
         ...one,
         ...(name === undefined ? {} : { name }),

@@ -43,7 +43,7 @@ export function listConsumer(
 /** Whether a shard knows the consumer: a member may join it. */
 export async function knows(bus: Bus, shard: number, consumer: string): Promise<boolean> {
   const member = 1_000_000 + Math.floor(Math.random() * 1_000_000);
-  const request = { member, consumer, concurrency: 1, isDetached: false, leases: [] };
+  const request = { member, consumer, concurrency: 1, isDetached: false, since: 0, leases: [] };
   try {
     await callShard(bus, shard, 'consumerJoin', request);
   } catch (error) {
