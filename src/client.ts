@@ -50,6 +50,7 @@ export type {
 export type {
   AckDurability,
   AckOptions,
+  AttemptFailure,
   Consumer,
   ConsumerBlocked,
   ConsumerDefinition,
@@ -64,6 +65,9 @@ export type {
   DeadPage,
   Delivery,
   DeliveryHandler,
+  FailureCause,
+  HeldKey,
+  HeldKeyPage,
   MemberInfo,
   NakOptions,
   OpenEvent,
@@ -75,6 +79,7 @@ export type {
   RedriveResult,
   Run,
   RunOptions,
+  SeekPreview,
 } from './protocol/consumers.js';
 export {
   defineTopic,

@@ -61,6 +61,7 @@ export type {
 export type {
   AckDurability,
   AckOptions,
+  AttemptFailure,
   Consumer,
   ConsumerBlocked,
   ConsumerDefinition,
@@ -74,6 +75,9 @@ export type {
   DeadPage,
   Delivery,
   DeliveryHandler,
+  FailureCause,
+  HeldKey,
+  HeldKeyPage,
   MemberInfo,
   NakOptions,
   OpenEvent,
@@ -85,6 +89,7 @@ export type {
   RedriveResult,
   Run,
   RunOptions,
+  SeekPreview,
 } from './protocol/consumers.js';
 export {
   defineTopic,

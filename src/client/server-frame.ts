@@ -121,6 +121,7 @@ const ONE_OBJECT = [
   'removedAlert',
   'consumer',
   'schedule',
+  'preview',
 ] as const;
 
 function scheduledFault(scheduled: unknown): string | undefined {
@@ -149,7 +150,12 @@ function resultFault(payload: Fields): string | undefined {
 
 function pageFault(page: unknown): string | undefined {
   if (!isObject(page) || (page.next !== undefined && !isText(page.next))) return 'page';
+  if (page.keys !== undefined) return listFault('page.keys', page.keys, isHeldKey);
   return listFault('page.events', page.events, isObject);
+}
+
+function isHeldKey(value: unknown): boolean {
+  return isObject(value) && isText(value.key) && isObject(value.first);
 }
 
 function limitsFault(limits: unknown): string | undefined {

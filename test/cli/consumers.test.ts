@@ -48,6 +48,14 @@ describe('the command consumers', () => {
     await consumers('resume', 'mailer');
     const open = objects((await consumers('open', 'mailer', '--json')).stdout);
     expect(open.map(({ state }) => state)).toEqual(['ready', 'held', 'ready', 'held']);
+    const held = objects((await consumers('held-keys', 'mailer', '--json')).stdout);
+    expect(held.map(({ key, waiting }) => [key, waiting])).toEqual([
+      ['orders.1', 1],
+      ['orders.2', 1],
+    ]);
+    expect(lines((await consumers('held-keys', 'mailer')).stdout)[1]).toMatch(/^orders\.1 +1 +0:/);
+    const dry = await consumers('seek', 'mailer', '--from', 'now', '--dry-run', '--json');
+    expect(objects(dry.stdout)).toEqual([{ again: 0, passed: 4, inFlight: 0, unseen: 0 }]);
     const { shard, sequence } = open[0];
     expect((await consumers('skip', 'mailer', `${shard}:${sequence}`)).code).toBe(0);
     const missed = await consumers('skip', 'mailer', `${shard}:${sequence}`);

@@ -240,6 +240,8 @@ describe('the grants of consumers over HTTP', () => {
       ['PUT', '/v1/consumers/worker', WORKER, worker],
       ['POST', '/v1/consumers/worker/pause', {}, worker],
       ['POST', '/v1/consumers/worker/seek', { from: 'now' }, worker],
+      ['POST', '/v1/consumers/worker/seek-preview', { from: 'now' }, worker],
+      ['GET', '/v1/consumers/worker/held-keys', undefined, reader],
       ['POST', '/v1/consumers/worker/redrive', {}, worker],
       ['DELETE', '/v1/consumers/worker', undefined, worker],
     ];
@@ -250,6 +252,18 @@ describe('the grants of consumers over HTTP', () => {
         body: { code: 'FORBIDDEN' },
       });
     }
+    const preview = await ask(
+      url,
+      'POST',
+      '/v1/consumers/worker/seek-preview',
+      { from: 'now' },
+      { key: boss },
+    );
+    expect(preview).toMatchObject({ status: 200, body: { again: 0, inFlight: 1, unseen: 0 } });
+    const keys = await ask(url, 'GET', '/v1/consumers/worker/held-keys', undefined, {
+      key: worker,
+    });
+    expect(keys).toMatchObject({ status: 200, body: { keys: [] } });
     // A lease names its consumer: under the name of another it is none.
     const other = await ask(url, 'POST', '/v1/consumers/other/ack', { lease }, { key: boss });
     expect(other).toMatchObject({ status: 409, body: { code: 'LEASE_LOST' } });

@@ -78,6 +78,16 @@ describe('a member over a WebSocket', () => {
       { code: 'LEASE_LOST' },
       { code: 'MESSAGE_INVALID' },
     ]);
+    const preview = await client.ask('seekPreview', { name: 'worker', from: 'earliest' });
+    expect(preview.payload.preview).toEqual({ again: 2, passed: 0, inFlight: 2, unseen: 0 });
+    const keys = await client.ask('consumerHeldKeys', { name: 'worker' });
+    expect(keys.payload.page).toEqual({ keys: [] });
+    await client.ask('alterConsumer', { name: 'worker', change: { kind: 'pause' } });
+    const paused = await client.ask('consumers', { names: ['worker'] });
+    expect(paused.payload.consumers).toMatchObject([
+      { paused: true, pausedBy: 'anonymous', pausedAt: expect.stringMatching(/Z$/) },
+    ]);
+    await client.ask('alterConsumer', { name: 'worker', change: { kind: 'resume' } });
     const dead = await client.ask('consumerDead', { name: 'worker' });
     expect(dead.payload.page.events).toMatchObject([{ cause: 'term', reason: 'broken' }]);
     const more = await settle(client, ...taken.map(({ lease }) => ({ lease, kind: 'ack' })));

@@ -4,6 +4,7 @@ import { act } from '../../act.js';
 import { addServerOptions } from '../../config.js';
 import { notify, usageFailure } from '../../failure.js';
 import { writeLine } from '../../output.js';
+import { formatNumber } from '../../table.js';
 import { type From, parseFrom } from '../../values.js';
 import type { ConsumerCommandOptions } from './options.js';
 
@@ -11,6 +12,7 @@ import type { ConsumerCommandOptions } from './options.js';
 
 interface SeekOptions extends ConsumerCommandOptions {
   from: From;
+  dryRun?: true;
 }
 
 export function addDirectingCommands(consumers: Command): void {
@@ -27,8 +29,10 @@ export function addDirectingCommands(consumers: Command): void {
       .argParser(parseFrom)
       .makeOptionMandatory(),
   );
+  seek.option('--dry-run', 'only say how many events would come again, or be passed over');
   seek.action((name: string) => {
-    const { from } = seek.opts<SeekOptions>();
+    const { from, dryRun } = seek.opts<SeekOptions>();
+    if (dryRun === true) return preview(seek, name, from);
     return alter(seek, name, { kind: 'seek', from }, 'moved');
   });
   const skip = command(consumers, 'skip', 'take one open event for done').argument(
@@ -62,6 +66,22 @@ function alter(
     await session.request('alterConsumer', { name, change });
     notify(`${done} ${name}`);
     if (json === true) writeLine(JSON.stringify({ name, change }));
+  });
+}
+
+function preview(command: Command, name: string, from: From): Promise<void> {
+  return act<ConsumerCommandOptions>(command, async (session, { json }) => {
+    const { preview: found } = await session.request('seekPreview', { name, from });
+    if (found === undefined) return;
+    if (json === true) {
+      writeLine(JSON.stringify(found));
+      return;
+    }
+    const { again, passed, inFlight, unseen } = found;
+    writeLine(`would come again  ${formatNumber(again)}`);
+    writeLine(`would be passed   ${formatNumber(passed)}`);
+    writeLine(`leases lost       ${formatNumber(inFlight)}`);
+    if (unseen > 0) notify(`${formatNumber(unseen)} events of the log were not looked at`);
   });
 }
 

@@ -100,6 +100,7 @@ function factsOf(info: ConsumerInfo): [string, string][] {
   return [
     ['name', info.name],
     ['state', stateOf(info)],
+    ...pauseFacts(info),
     ['created', info.createdAt],
     ['pending', formatNumber(info.pending)],
     ['in flight', formatNumber(info.inFlight)],
@@ -112,6 +113,11 @@ function factsOf(info: ConsumerInfo): [string, string][] {
     ['acknowledged', formatNumber(info.acked)],
     ['redelivered', formatNumber(info.redelivered)],
   ];
+}
+
+function pauseFacts({ pausedAt, pausedBy }: ConsumerInfo): [string, string][] {
+  if (pausedAt === undefined) return [];
+  return [['paused', pausedBy === undefined ? pausedAt : `${pausedAt} by ${pausedBy}`]];
 }
 
 function definitionFacts(definition: ConsumerDefinition): [string, string][] {
@@ -138,6 +144,7 @@ const MEMBER_COLUMNS = [
   'kind',
   'principal',
   'connection',
+  'since',
 ];
 
 function memberCells(member: MemberInfo): Cell[] {
@@ -149,6 +156,7 @@ function memberCells(member: MemberInfo): Cell[] {
     member.isDetached ? 'detached' : 'attached',
     member.principal ?? '-',
     member.connection ?? '-',
+    member.since,
   ];
 }
 

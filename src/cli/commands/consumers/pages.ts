@@ -1,5 +1,12 @@
 import { type Command, Option } from 'commander';
-import type { DeadEvent, DeadPage, OpenEvent, OpenPage } from '../../../protocol/consumers.js';
+import type {
+  DeadEvent,
+  DeadPage,
+  HeldKey,
+  HeldKeyPage,
+  OpenEvent,
+  OpenPage,
+} from '../../../protocol/consumers.js';
 import { CONSUMER_PAGE, CONSUMER_PAGE_MAX } from '../../../protocol/limits/consumers.js';
 import { act } from '../../act.js';
 import { addServerOptions } from '../../config.js';
@@ -10,7 +17,7 @@ import { type Cell, tableLines } from '../../table.js';
 import { integerFrom } from '../../values.js';
 import type { ConsumerCommandOptions } from './options.js';
 
-/** `millrace consumers open` and `dead`: the events that a consumer has open, and those that are dead. */
+/** `millrace consumers open`, `held-keys` and `dead`: what a consumer has open, what waits for a key, and what is dead. */
 
 interface PageOptions extends ConsumerCommandOptions {
   limit: number;
@@ -24,6 +31,17 @@ export function addPageCommands(consumers: Command): void {
         return (await session.request('consumerOpen', { name, ...page })).page as OpenPage;
       });
       await print(events, OPEN_COLUMNS, openCells, options);
+    }),
+  );
+  const keys = pageCommand(consumers, 'held-keys', 'list the keys of which events wait, and why');
+  keys.action((name: string) =>
+    act<PageOptions>(keys, async (session, options) => {
+      const held = await pages<HeldKey>(options.limit, async (page) => {
+        const answer = await session.request('consumerHeldKeys', { name, ...page });
+        const { keys: events, ...next } = answer.page as HeldKeyPage;
+        return { events, ...next };
+      });
+      await print(held, KEY_COLUMNS, keyCells, options);
     }),
   );
   const dead = pageCommand(consumers, 'dead', 'list the dead events, and why they died');
@@ -101,12 +119,37 @@ async function print<E>(
   if (hasMore) notify(`these are ${events.length}; there are more: --limit`);
 }
 
-const OPEN_COLUMNS = ['event', 'state', 'attempts', 'losses', 'until', 'member', 'key'];
+const OPEN_COLUMNS = [
+  'event',
+  'state',
+  'attempts',
+  'losses',
+  'until',
+  'member',
+  'key',
+  'topic',
+  'failed',
+];
 
 function openCells(event: OpenEvent): Cell[] {
-  const { shard, sequence, state, attempts, losses, until, member, key } = event;
+  const { shard, sequence, state, attempts, losses, until, member, key, topic } = event;
   const place = `${shard}:${sequence}`;
-  return [place, state, attempts, losses, until ?? '-', member ?? '-', key ?? '-'];
+  const facts = [until ?? '-', member ?? '-', key ?? '-', topic ?? '-', failureText(event)];
+  return [place, state, attempts, losses, ...facts];
+}
+
+const KEY_COLUMNS = ['key', 'waiting', 'behind', 'state', 'attempts', 'until', 'failed'];
+
+function keyCells({ key, waiting, first }: HeldKey): Cell[] {
+  const { shard, sequence, state, attempts, until } = first;
+  const place = `${shard}:${sequence}`;
+  return [key, waiting, place, state, attempts, until ?? '-', failureText(first)];
+}
+
+function failureText({ lastFailure }: OpenEvent): string {
+  if (lastFailure === undefined) return '-';
+  const { cause, reason } = lastFailure;
+  return reason === '' ? cause : `${cause}: ${reason}`;
 }
 
 const DEAD_COLUMNS = ['event', 'id', 'topic', 'died', 'attempts', 'cause', 'letter', 'reason'];
