@@ -53,7 +53,14 @@ describe('the state of a consumer in a shard', () => {
     expect(state).toMatchObject({ acked: 1, dead: 0, lost: 0, lettersDue: 0, waiting: 0, held: 0 });
     expect(state).toMatchObject({ blocked: { reason: 'maxInFlight', sequence: 2 } });
     expect(state.oldestAgeMs).toBeGreaterThanOrEqual(0);
-    const member = { member: 1, endpoint: 'test', inFlight: 2, since: 0, concurrency: 16, isDetached: false };
+    const member = {
+      member: 1,
+      endpoint: 'test',
+      inFlight: 2,
+      since: 0,
+      concurrency: 16,
+      isDetached: false,
+    };
     expect(state.members).toEqual([member]);
   });
 
