@@ -63,13 +63,15 @@ describeScreen('one consumer', ({ open, clientOf }) => {
     await dashboard.shows('No event is open', '.consumers');
     await expect(delivery!.ack()).rejects.toMatchObject({ code: 'LEASE_LOST' });
     await dashboard.press('Pause');
-    await dashboard.shows('It is paused', '.troubles');
+    await dashboard.shows('It is paused by anonymous since', '.troubles');
     expect((await mail.info()).paused).toBe(true);
     await dashboard.press('Resume');
     await until('it is resumed', async () => !(await mail.info()).paused);
     await dashboard.page.select('#seek-kind', 'earliest');
     await dashboard.press('Seek …');
     await dashboard.shows('the beginning of the log', 'dialog');
+    await dashboard.shows('1 event that is done or dead would come again', 'dialog');
+    await dashboard.picture('consumer-seek');
     expect(await dashboard.barriers()).toEqual([]);
     await dashboard.press('Move the consumer');
     await until('the event is there again', async () => (await mail.info()).pending === 1);
@@ -84,6 +86,40 @@ describeScreen('one consumer', ({ open, clientOf }) => {
     expect(await client.consumers()).toEqual([]);
     await dashboard.goTo(PAGE);
     await dashboard.shows('CONSUMER_UNKNOWN', '.consumers');
+    await dashboard.close();
+  });
+
+  it('lists the keys that are held up, with what they wait for, and the members', async () => {
+    const server = await startServer();
+    const client = clientOf(server);
+    const mail = await client.consumer('mail', {
+      filter: 'orders.*',
+      order: 'topic',
+      backoffMs: [3_600_000],
+    });
+    await client.publishMany([ORDER, ORDER, ORDER]);
+    const run = mail.run(
+      () => {
+        throw new Error('the mail server is away');
+      },
+      { name: 'ada' },
+    );
+    const dashboard = await open(server, PAGE);
+    await dashboard.shows('the mail server is away', '[aria-labelledby="keys-title"]');
+    const keys = await dashboard.text('[aria-labelledby="keys-title"]');
+    expect(keys).toMatch(/orders\.new\s+2 events\s+\d+:1\s+comes again/);
+    const open_ = await dashboard.text('[aria-labelledby="open-title"]');
+    expect(open_).toContain('refused at');
+    expect(await dashboard.text('[aria-labelledby="members-title"]')).toMatch(
+      /ada\s+anonymous, connection .*\d\d:\d\d/s,
+    );
+    expect(await dashboard.barriers()).toEqual([]);
+    await dashboard.page.evaluate(
+      'document.getElementById("members-title").scrollIntoView({ block: "start" })',
+    );
+    await dashboard.picture('consumer-keys');
+    await run.stop();
+    expect(dashboard.faults).toEqual([]);
     await dashboard.close();
   });
 

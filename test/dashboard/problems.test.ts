@@ -79,6 +79,7 @@ function problems(given: Partial<Situation> = {}): Problem[] {
     stats: stats([shard()]),
     figures: { everyMs: 2000, samples: [sampleAt(NOW, { shards: [shardFigures()] })] },
     subscribers: [],
+    consumers: [],
     alerts: [],
     dedupeWindowMs: 120_000,
     ...given,

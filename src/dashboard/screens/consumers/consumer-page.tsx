@@ -10,6 +10,7 @@ import { stateOf, troublesOf } from './consumer-words.js';
 import { DeadEvents } from './dead-events.js';
 import { Definition, Figures } from './definition.js';
 import { DeleteDialog } from './delete-dialog.js';
+import { HeldKeys } from './held-keys.js';
 import { mayManage } from './may-manage.js';
 import { Members } from './members.js';
 import { OpenEvents } from './open-events.js';
@@ -63,6 +64,7 @@ function Shown({ info }: { readonly info: ConsumerInfo }) {
       <Definition info={info} />
       <Members members={members} />
       <DeadEvents name={name} mayChange={mayChange} />
+      {definition.order !== 'none' && <HeldKeys name={name} />}
       <OpenEvents name={name} mayChange={mayChange} />
       {mayChange && <SeekForm name={name} />}
     </>

@@ -1,5 +1,5 @@
 import type { ConsumerBlocked, ConsumerDefinition, ConsumerInfo } from 'millrace/client';
-import { counted, whole } from '../../text/format.js';
+import { counted, dateAndClock, whole } from '../../text/format.js';
 
 /** What the page says of a consumer, in words. Pure. */
 
@@ -15,6 +15,8 @@ export function stateOf({ paused, blocked, members, pending }: ConsumerInfo): Co
 export interface Trouble {
   readonly kind: 'bad' | 'warning';
   readonly text: string;
+  /** It is usual under load, and passes by itself. */
+  readonly passes?: true;
 }
 
 /** What is wrong with a consumer, a sentence each, what needs a person first. */
@@ -24,14 +26,14 @@ export function troublesOf(info: ConsumerInfo): readonly Trouble[] {
     when(dead > 0, 'bad', `${are(dead, 'event')} dead: no further attempt is made.`),
     when(lost > 0, 'bad', `${were(lost, 'event')} pruned before the consumer had done them.`),
     blockedTrouble(info),
-    when(info.paused, 'warning', 'It is paused: it hands out nothing until somebody resumes it.'),
+    when(info.paused, 'warning', pausedText(info)),
     when(
       info.members.length === 0 && info.pending > 0,
       'warning',
       `It has no member, and about ${whole(info.pending)} of the log's events are to be done.`,
     ),
     when(lettersDue > 0, 'warning', `${are(lettersDue, 'dead letter')} not published yet.`),
-    when(held > 0, 'warning', `${counted(held, 'event')} ${heldText(held)}`),
+    usual(when(held > 0, 'warning', `${counted(held, 'event')} ${heldText(held)}`)),
   ];
   return one.filter((trouble) => trouble !== undefined);
 }
@@ -40,13 +42,24 @@ function when(isTrue: boolean, kind: Trouble['kind'], text: string): Trouble | u
   return isTrue ? { kind, text } : undefined;
 }
 
+function usual(trouble: Trouble | undefined): Trouble | undefined {
+  return trouble && { ...trouble, passes: true };
+}
+
+function pausedText({ pausedAt, pausedBy }: ConsumerInfo): string {
+  const by = pausedBy === undefined ? '' : ` by ${pausedBy}`;
+  const at = pausedAt === undefined ? '' : ` since ${dateAndClock(pausedAt)}`;
+  return `It is paused${by}${at}: it hands out nothing until somebody resumes it.`;
+}
+
 function blockedTrouble({ blocked, definition }: ConsumerInfo): Trouble | undefined {
   if (blocked === undefined || blocked.reason === 'paused') return undefined;
   if (blocked.reason === 'full') {
     const text = `The disk has no room for its state in shard ${blocked.shard}.`;
     return { kind: 'bad', text };
   }
-  return { kind: 'warning', text: boundText(blocked, definition) };
+  const bound: Trouble = { kind: 'warning', text: boundText(blocked, definition) };
+  return blocked.reason === 'maxInFlight' ? usual(bound) : bound;
 }
 
 function boundText(

@@ -1,5 +1,5 @@
 import type { MemberInfo } from 'millrace/client';
-import { counted, whole } from '../../text/format.js';
+import { counted, dateAndClock, whole } from '../../text/format.js';
 import { Scrolled } from './scrolled.js';
 
 /** The members of a consumer, with what each has in hand. */
@@ -21,6 +21,7 @@ export function Members({ members }: { readonly members: readonly MemberInfo[] }
                 <th>Where</th>
                 <th class="number">At once</th>
                 <th class="number">In flight</th>
+                <th>Since</th>
               </tr>
             </thead>
             <tbody>
@@ -37,7 +38,8 @@ export function Members({ members }: { readonly members: readonly MemberInfo[] }
 }
 
 function MemberRow({ member }: { readonly member: MemberInfo }) {
-  const { name, endpoint, principal, connection, concurrency, inFlight, isDetached } = member;
+  const { name, endpoint, principal, connection, concurrency, inFlight, isDetached, since } =
+    member;
   const where = [principal, connection && `connection ${connection}`, endpoint];
   return (
     <tr>
@@ -48,6 +50,7 @@ function MemberRow({ member }: { readonly member: MemberInfo }) {
       </td>
       <td class="number">{whole(concurrency)}</td>
       <td class="number">{whole(inFlight)}</td>
+      <td>{dateAndClock(since)}</td>
     </tr>
   );
 }

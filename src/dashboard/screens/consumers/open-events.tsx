@@ -1,8 +1,11 @@
 import { useSignal } from '@preact/signals';
 import type { OpenEvent } from 'millrace/client';
+import { showEventOf } from '../../event/shown-event.js';
 import { Confirm } from '../../parts/confirm.js';
+import { access } from '../../state/access.js';
 import { client } from '../../state/session.js';
 import { dateAndClock, whole } from '../../text/format.js';
+import { failureText, placeOf } from './open-words.js';
 import { PageButtons } from './page-buttons.js';
 import { Scrolled } from './scrolled.js';
 import { useConsumerPage } from './use-page.js';
@@ -65,10 +68,12 @@ function Table({ events, onSkip }: TableProps) {
           <tr>
             <th>Event</th>
             <th>State</th>
+            <th>Topic</th>
             <th>Key</th>
             <th class="number">Attempts</th>
             <th>Member</th>
             <th>Until</th>
+            <th>Last failure</th>
             {onSkip !== undefined && (
               <th>
                 <span class="hidden">Skip</span>
@@ -92,20 +97,28 @@ interface RowProps {
 }
 
 function Row({ event, onSkip }: RowProps) {
-  const { state, key = '–', attempts, member = '–', until } = event;
+  const { id, topic, state, key = '–', attempts, member = '–', until } = event;
   const place = placeOf(event);
   return (
     <tr>
       <th scope="row" class="mono">
-        {place}
+        {id !== undefined && topic !== undefined && access.value.mayRead ? (
+          <button type="button" class="quiet" onClick={() => showEventOf({ topic, id })}>
+            {place}
+          </button>
+        ) : (
+          place
+        )}
       </th>
       <td>
         <span class={`tag ${state === 'leased' ? 'is-good' : ''}`}>{state}</span>
       </td>
+      <td class="mono">{topic ?? '–'}</td>
       <td class="mono">{key}</td>
       <td class="number">{whole(attempts)}</td>
       <td>{member}</td>
       <td>{until === undefined ? '–' : dateAndClock(until)}</td>
+      <td class="reason">{failureText(event)}</td>
       {onSkip !== undefined && (
         <td>
           <button
@@ -120,11 +133,6 @@ function Row({ event, onSkip }: RowProps) {
       )}
     </tr>
   );
-}
-
-/** Shard and sequence, as `millrace consumers` prints them. */
-function placeOf({ shard, sequence }: OpenEvent): string {
-  return `${shard}:${sequence}`;
 }
 
 interface SkipDialogProps {

@@ -1,10 +1,8 @@
 import { useSignal } from '@preact/signals';
 import type { SubscribeFrom } from 'millrace/client';
-import { Confirm } from '../../parts/confirm.js';
 import { TextField } from '../../parts/text-field.js';
-import { client } from '../../state/session.js';
-import { dateAndClock } from '../../text/format.js';
 import { isoTime } from '../../text/local-time.js';
+import { SeekDialog } from './seek-dialog.js';
 
 /** Moves a consumer to another place in history, after a question. */
 
@@ -20,7 +18,7 @@ type Kind = keyof typeof KINDS;
 export function SeekForm({ name }: { readonly name: string }) {
   const kind = useSignal<Kind>('now');
   const text = useSignal('');
-  const isAsked = useSignal(false);
+  const asked = useSignal<SubscribeFrom | undefined>(undefined);
   const from = fromOf(kind.value, text.value);
   return (
     <section class="card" aria-labelledby="seek-title">
@@ -31,7 +29,7 @@ export function SeekForm({ name }: { readonly name: string }) {
         class="body row seek"
         onSubmit={(event) => {
           event.preventDefault();
-          isAsked.value = from !== undefined;
+          asked.value = from;
         }}
       >
         <div class="field">
@@ -56,19 +54,14 @@ export function SeekForm({ name }: { readonly name: string }) {
           Seek …
         </button>
       </form>
-      {isAsked.value && from !== undefined && (
-        <Confirm
-          title="Move this consumer?"
-          action="Move the consumer"
+      {asked.value !== undefined && (
+        <SeekDialog
+          name={name}
+          from={asked.value}
           onClose={() => {
-            isAsked.value = false;
+            asked.value = undefined;
           }}
-          onConfirm={async () => (await client().consumer(name)).seek(from)}
-        >
-          <b>{name}</b> goes on from {placeText(from)}. Its members lose their leases, and attempts
-          are forgotten. Events before that place are not handed out any more; those behind it come,
-          also where they were acknowledged. Dead events stay dead.
-        </Confirm>
+        />
       )}
     </section>
   );
@@ -111,10 +104,4 @@ function fromOf(kind: Kind, text: string): SubscribeFrom | undefined {
   const value = kind === 'since' ? isoTime(text) : text.trim();
   if (value === '') return undefined;
   return kind === 'since' ? { since: value } : { after: value };
-}
-
-function placeText(from: SubscribeFrom): string {
-  if (typeof from === 'string') return from === 'now' ? 'now' : 'the beginning of the log';
-  if ('since' in from) return `what was recorded at or after ${dateAndClock(String(from.since))}`;
-  return 'after' in from ? `behind the cursor ${from.after}` : '';
 }

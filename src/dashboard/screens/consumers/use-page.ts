@@ -22,7 +22,7 @@ const POLL_MS = 2000;
 
 export function useConsumerPage<T extends Page>(
   name: string,
-  parameter: 'deadAfter' | 'openAfter',
+  parameter: 'deadAfter' | 'keysAfter' | 'openAfter',
   ask: (consumer: Consumer, page: { limit: number; after?: string }) => Promise<T>,
 ): ShownPage<T> {
   const after = place.value.parameters.get(parameter) ?? '';

@@ -1,4 +1,4 @@
-import type { BusStats, SubscriberInfo } from 'millrace/client';
+import { BusError, type BusStats, type ConsumerInfo, type SubscriberInfo } from 'millrace/client';
 import { lazy, Suspense } from 'preact/compat';
 import { useEffect } from 'preact/hooks';
 import { Notice } from '../../parts/notice.js';
@@ -25,6 +25,7 @@ interface Look {
   readonly stats: BusStats;
   readonly figures: FigureBook;
   readonly subscribers: readonly SubscriberInfo[];
+  readonly consumers: readonly ConsumerInfo[];
 }
 
 export default function Overview() {
@@ -81,12 +82,23 @@ function NoCharts(_: { readonly figures: FigureBook }) {
 
 async function ask(held: Look | undefined): Promise<Look> {
   const after = newestAt(held?.figures);
-  const [stats, answer, subscribers] = await Promise.all([
+  const [stats, answer, subscribers, consumers] = await Promise.all([
     client().stats(),
     client().figures(after === undefined ? {} : { after }),
     client().subscribers(),
+    askConsumers(),
   ]);
-  return { stats, figures: added(held?.figures, answer), subscribers };
+  return { stats, figures: added(held?.figures, answer), subscribers, consumers };
+}
+
+/** None where the server's store keeps none. */
+async function askConsumers(): Promise<readonly ConsumerInfo[]> {
+  try {
+    return await client().consumers();
+  } catch (error) {
+    if (error instanceof BusError && error.code === 'OPTION_INVALID') return [];
+    throw error;
+  }
 }
 
 /** Why nobody can say whether an alert fires. */

@@ -1,5 +1,12 @@
-import type { AlertInfo, BusStats, ShardStats, SubscriberInfo } from 'millrace/client';
+import type {
+  AlertInfo,
+  BusStats,
+  ConsumerInfo,
+  ShardStats,
+  SubscriberInfo,
+} from 'millrace/client';
 import { bytes, clock, compact, counted, duration } from '../../text/format.js';
+import { consumerProblems } from './consumer-problems.js';
 import { type FigureBook, lately, mean } from './figure-book.js';
 
 /** The faults of the bus in words, each with the place that shows more of it. Pure. */
@@ -11,7 +18,7 @@ export interface Problem {
   readonly text: string;
   /** A place in the dashboard. */
   readonly link: {
-    readonly screen: 'overview' | 'subscribers' | 'alerts';
+    readonly screen: 'overview' | 'subscribers' | 'consumers' | 'alerts';
     readonly parameters: Readonly<Record<string, string>>;
   };
 }
@@ -30,6 +37,7 @@ export interface Situation {
   readonly stats: BusStats | undefined;
   readonly figures: FigureBook;
   readonly subscribers: readonly Reader[];
+  readonly consumers: readonly ConsumerInfo[];
   readonly alerts: readonly FiringAlert[];
   /** Why the alerts are not known, or do not watch; `undefined` where they do. */
   readonly alertsFault?: string | undefined;
@@ -65,6 +73,7 @@ export function problemsOf(situation: Situation): Problem[] {
     ...storeProblems(situation),
     ...ringProblems(situation),
     ...subscriptionProblems(situation),
+    ...consumerProblems(situation.consumers),
     ...timeProblems(situation),
   ];
   return found.sort((a, b) => RANKS.indexOf(a.severity) - RANKS.indexOf(b.severity));

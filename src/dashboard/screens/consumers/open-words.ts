@@ -1,0 +1,23 @@
+import type { OpenEvent } from 'millrace/client';
+import { dateAndClock } from '../../text/format.js';
+
+/** What the page says of an open event, in words. Pure. */
+
+/** Shard and sequence, as `millrace consumers` prints them. */
+export function placeOf({ shard, sequence }: Pick<OpenEvent, 'shard' | 'sequence'>): string {
+  return `${shard}:${sequence}`;
+}
+
+const FAILURES = {
+  nak: 'refused',
+  expired: 'lease ran out',
+  lost: 'member died',
+} as const satisfies Record<NonNullable<OpenEvent['lastFailure']>['cause'], string>;
+
+/** `refused at 14:03:12.345: no such address` */
+export function failureText({ lastFailure }: Pick<OpenEvent, 'lastFailure'>): string {
+  if (lastFailure === undefined) return '–';
+  const { cause, reason, at } = lastFailure;
+  const said = reason === '' ? '' : `: ${reason}`;
+  return `${FAILURES[cause]} at ${dateAndClock(at)}${said}`;
+}
