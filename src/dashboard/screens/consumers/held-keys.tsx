@@ -1,4 +1,5 @@
 import type { HeldKey, OpenEvent } from 'millrace/client';
+import { now } from '../../state/now.js';
 import { counted, dateAndClock } from '../../text/format.js';
 import { failureText, placeOf } from './open-words.js';
 import { PageButtons } from './page-buttons.js';
@@ -50,7 +51,7 @@ function Table({ keys }: { readonly keys: readonly HeldKey[] }) {
               <td>{counted(held.waiting, 'event')}</td>
               <td class="mono">{placeOf(held.first)}</td>
               <td>{whyText(held.first)}</td>
-              <td class="reason">{failureText(held.first)}</td>
+              <td class="reason">{failureText(held.first, now.value)}</td>
             </tr>
           ))}
         </tbody>

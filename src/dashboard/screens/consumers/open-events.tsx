@@ -3,6 +3,7 @@ import type { OpenEvent } from 'millrace/client';
 import { showEventOf } from '../../event/shown-event.js';
 import { Confirm } from '../../parts/confirm.js';
 import { access } from '../../state/access.js';
+import { now } from '../../state/now.js';
 import { client } from '../../state/session.js';
 import { dateAndClock, whole } from '../../text/format.js';
 import { failureText, placeOf } from './open-words.js';
@@ -118,7 +119,7 @@ function Row({ event, onSkip }: RowProps) {
       <td class="number">{whole(attempts)}</td>
       <td>{member}</td>
       <td>{until === undefined ? '–' : dateAndClock(until)}</td>
-      <td class="reason">{failureText(event)}</td>
+      <td class="reason">{failureText(event, now.value)}</td>
       {onSkip !== undefined && (
         <td>
           <button

@@ -1,5 +1,5 @@
 import type { OpenEvent } from 'millrace/client';
-import { dateAndClock } from '../../text/format.js';
+import { ago } from '../../text/format.js';
 
 /** What the page says of an open event, in words. Pure. */
 
@@ -14,10 +14,10 @@ const FAILURES = {
   lost: 'member died',
 } as const satisfies Record<NonNullable<OpenEvent['lastFailure']>['cause'], string>;
 
-/** `refused at 14:03:12.345: no such address` */
-export function failureText({ lastFailure }: Pick<OpenEvent, 'lastFailure'>): string {
+/** `refused 3 min ago: no such address` */
+export function failureText({ lastFailure }: Pick<OpenEvent, 'lastFailure'>, now: number): string {
   if (lastFailure === undefined) return '–';
   const { cause, reason, at } = lastFailure;
   const said = reason === '' ? '' : `: ${reason}`;
-  return `${FAILURES[cause]} at ${dateAndClock(at)}${said}`;
+  return `${FAILURES[cause]} ${ago(at, now)}${said}`;
 }
