@@ -123,6 +123,37 @@ describeScreen('one consumer', ({ open, clientOf }) => {
     await dashboard.close();
   });
 
+  it('goes through lists of more than 50 rows, and keeps the place in the address', async () => {
+    const server = await startServer(undefined, ['--shards', '1']);
+    const client = clientOf(server);
+    const mail = await client.consumer('mail', { filter: 'orders.*' });
+    await client.publishMany(Array.from({ length: 60 }, () => ORDER));
+    const rows = '[aria-labelledby="open-title"] tbody tr';
+    const dashboard = await open(server, PAGE);
+    const has = (count: number): Promise<void> =>
+      until(`${count} rows`, async () => (await dashboard.page.$$(rows)).length === count);
+    await has(50);
+    await dashboard.press('Next page');
+    await has(10);
+    expect(await dashboard.page.evaluate('location.hash')).toContain('openAfter=');
+    await dashboard.press('First page');
+    await has(50);
+    await dashboard.page.select('#seek-kind', 'now');
+    await dashboard.press('Seek …');
+    await dashboard.shows('60 events that are to be done would be passed over', 'dialog');
+    await dashboard.press('Move the consumer');
+    await dashboard.shows('No event is open here', '.consumers');
+    await dashboard.page.select('#seek-kind', 'after');
+    expect(await dashboard.page.$('.seek button[type="submit"]:disabled')).not.toBeNull();
+    await dashboard.fill('Cursor', 'no cursor');
+    await dashboard.press('Seek …');
+    await dashboard.shows('CURSOR_INVALID', 'dialog');
+    await dashboard.press('Cancel');
+    expect((await mail.info()).pending).toBe(0);
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
   it('offers no change where the dashboard is read-only', async () => {
     const server = await startServer(undefined, ['--dashboard-read-only']);
     const client = clientOf(server);

@@ -119,6 +119,37 @@ describe.runIf(chromium !== undefined)('the dashboard with limited grants', () =
     await dashboard.close();
   });
 
+  it('shows one consumer to those who may take from it, and offers changes to those who may direct it', async () => {
+    const { server, keys } = await serve();
+    const owner = await keys.make('owner', '--admin', '*');
+    await using client = connect(server.url, { getToken: async () => owner.key });
+    const mail = await client.consumer('mail', { filter: 'orders.*', deadLetter: 'dead.mail' });
+    await client.publish({ topic: 'orders.new', type: 'order', payload: 1 });
+    await (await mail.pull({ waitMs: 10_000 }))[0]!.term('no address');
+    const acts = '.consumers button:not(.quiet), .consumers form, .consumers input';
+    const mayDirect: readonly (readonly [boolean, readonly string[]])[] = [
+      [false, ['--consume', 'mail']],
+      [false, ['--consume', 'mail', '--subscribe', 'orders.*']],
+      [false, ['--consume', 'mail', '--subscribe', 'orders.new', '--publish', 'dead.*']],
+      [true, ['--consume', 'mail', '--subscribe', 'orders.*', '--publish', 'dead.*']],
+      [true, ['--admin', '*']],
+    ];
+    for (const [at, [may, rights]] of mayDirect.entries()) {
+      const { key } = await keys.make(`worker-${at}`, ...rights);
+      const dashboard = await openDashboard(browser, server.url, 'consumers?consumer=mail');
+      await signIn(dashboard, key);
+      await dashboard.shows('no address', '.consumers');
+      await dashboard.shows('No event is open here', '.consumers');
+      expect((await dashboard.page.$$(acts)).length > 0, rights.join(' ')).toBe(may);
+      const opens = await dashboard.page.$$('.consumers button.quiet');
+      expect(opens.length > 0, rights.join(' ')).toBe(at > 0 && at < 4);
+      expect(await dashboard.text('body')).not.toContain('FORBIDDEN');
+      expect(dashboard.faults).toEqual([]);
+      await dashboard.page.evaluate('sessionStorage.clear()');
+      await dashboard.close();
+    }
+  });
+
   it('begins with the form where a token may only publish, and says where it may open nothing', async () => {
     const { server, keys } = await serve();
     const publisher = await keys.make('publisher', '--publish', 'orders.*');
