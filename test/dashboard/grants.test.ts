@@ -121,7 +121,7 @@ describe.runIf(chromium !== undefined)('the dashboard with limited grants', () =
 
   it('shows one consumer to those who may take from it, and offers changes to those who may direct it', async () => {
     const { server, keys } = await serve();
-    const owner = await keys.make('owner', '--admin', '*');
+    const owner = await keys.make('owner', '--admin', '*', '--publish', '*');
     await using client = connect(server.url, { getToken: async () => owner.key });
     const mail = await client.consumer('mail', { filter: 'orders.*', deadLetter: 'dead.mail' });
     await client.publish({ topic: 'orders.new', type: 'order', payload: 1 });
