@@ -1,15 +1,24 @@
 import type { ConsumerInfo } from 'millrace/client';
 import { counted } from '../../text/format.js';
-import { troublesOf } from '../consumers/consumer-words.js';
-import type { Problem } from './problems.js';
+import { type Trouble, troublesOf } from '../consumers/consumer-words.js';
 
 /** The consumers that need a person, each with the first of its troubles. Pure. */
+
+/** One of the problems of the bus. */
+export interface ConsumerProblem {
+  readonly severity: Trouble['kind'];
+  readonly text: string;
+  readonly link: {
+    readonly screen: 'consumers';
+    readonly parameters: Readonly<Record<string, string>>;
+  };
+}
 
 /** How many consumers are named. */
 const NAMED_MAX = 3;
 
-export function consumerProblems(consumers: readonly ConsumerInfo[]): readonly Problem[] {
-  const found = consumers.flatMap((info): Problem[] => {
+export function consumerProblems(consumers: readonly ConsumerInfo[]): readonly ConsumerProblem[] {
+  const found = consumers.flatMap((info): ConsumerProblem[] => {
     const [first, ...others] = troublesOf(info).filter(({ passes }) => passes !== true);
     if (first === undefined) return [];
     const more = others.length === 0 ? '' : ` (and ${counted(others.length, 'other trouble')})`;
@@ -26,6 +35,6 @@ export function consumerProblems(consumers: readonly ConsumerInfo[]): readonly P
   return [...sorted.slice(0, NAMED_MAX), { severity, text, link }];
 }
 
-function rank({ severity }: Problem): number {
+function rank({ severity }: ConsumerProblem): number {
   return severity === 'bad' ? 0 : 1;
 }
