@@ -25,6 +25,8 @@ import { plantInto, plants } from './plants.js';
  * `--plant` builds a fault into the server (`plants.js`), which the judge has to find. Exits 0 if all was right, 1 if
  * not, 2 for wrong usage. The folder of a game that failed is kept.
  */
+const SHOWN_OF_A_RULE = 5;
+
 const options = readOptions();
 const seed = options.seed ?? Math.floor(Math.random() * 0x7fffffff);
 const { minutes, jobs, killMs, plant } = options;
@@ -53,7 +55,14 @@ console.log(
   `fuzz: ${Math.round((performance.now() - began) / 1000)} s, kills ${JSON.stringify(game.kills)}`,
 );
 console.log(`fuzz: ${JSON.stringify(figures)}`);
-for (const problem of problems.slice(0, 20)) console.error(`fuzz: ${problem}`);
+// Some of each rule, as a single cause may break one of them a thousand times.
+const counts = new Map();
+for (const problem of problems) {
+  const rule = problem.slice(0, problem.indexOf(':'));
+  const count = (counts.get(rule) ?? 0) + 1;
+  counts.set(rule, count);
+  if (count <= SHOWN_OF_A_RULE) console.error(`fuzz: ${problem}`);
+}
 console.log(`fuzz: ${problems.length} problems`);
 if (problems.length === 0) {
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
