@@ -11,6 +11,8 @@ export interface RetentionRule {
    * Default: size removes nothing.
    */
   readonly maxBytes?: number | undefined;
+  /** Of each topic by itself, at most this many events stay: the newest. Default: number removes nothing. */
+  readonly keepPerTopic?: number | undefined;
   /**
    * Only events go that every one of these consumers is past, as the shard says with `KeptFrom`: beyond the limits above
    * or, if the rule has none, at once. Default: the rule waits for nobody.

@@ -99,7 +99,8 @@ export class SqliteShardLog implements ShardLog, ShardPages {
     try {
       const rulesOf = (topic: string): readonly number[] =>
         retention.flatMap(({ pattern = '*' }, rule) => (matches(pattern, topic) ? [rule] : []));
-      this.#topics = new TopicTable(database, retention.length, rulesOf);
+      const keep = retention.map(({ keepPerTopic }) => keepPerTopic);
+      this.#topics = new TopicTable(database, retention.length, rulesOf, keep);
       const nameReader = new NameReader(database, 'names');
       const topicName = (id: number): string => this.#topics.byId(id).name;
       const decoder = new RowDecoder(database, shard, nameReader, topicName);
@@ -113,14 +114,15 @@ export class SqliteShardLog implements ShardLog, ShardPages {
       });
       const { claimed: payloads } = this.#payloads;
       const kept = { topics: this.#topics, dead: this.#dead, payloads };
-      this.#retention = new Retention(database, kept, retention, dedupeWindowMs);
+      const index = new TopicIndexWriter(database, readMeta(database, INDEX_BLOCKS));
+      const rules = { rules: retention, dedupeWindowMs };
+      this.#retention = new Retention(database, kept, index, rules);
       this.#dedupe = new DedupeWindow({
         windowMs: dedupeWindowMs,
         idsMax: dedupeIdsMax,
         elapsed: options.elapsed ?? (() => performance.now()),
       });
       this.ringPositions = new RingPositionTable(database, this.#health, this.#dedupe);
-      const index = new TopicIndexWriter(database, readMeta(database, INDEX_BLOCKS));
       this.#index = new IndexKeeper(database, index, this.#topics, options.recentValues);
       const catchUp = new FieldCatchUp(database, this.#index.fields, decoder, nameReader);
       const upkept = {

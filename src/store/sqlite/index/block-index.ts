@@ -11,7 +11,14 @@ import {
   MetaTable,
 } from '../tables/meta-table.js';
 import { blockOf, INDEX_BLOCK_EVENTS } from '../tables/tables.js';
-import { BLOCK_TOPICS, decodeTopics, type IndexRow, isSound, SUPPLIED_IDS } from './index-rows.js';
+import {
+  BLOCK_TOPICS,
+  decodeTopics,
+  type IndexRow,
+  isSound,
+  listsTopic,
+  SUPPLIED_IDS,
+} from './index-rows.js';
 import { goneThroughSql } from './topic-rows.js';
 
 /** With more topics than this, all index rows of a block are read in one query. */
@@ -152,9 +159,8 @@ export class BlockIndex {
     const listed = this.#ofTopic.get(block, BLOCK_TOPICS);
     if (listed === undefined) return this.#isGone(block);
     if (!isSound(listed)) return false;
-    const topics = decodeTopics(listed.sequences);
     for (const topic of missing) {
-      if (!topics.has(topic)) continue;
+      if (!listsTopic(listed.sequences, topic)) continue;
       const through = this.#goneOf.get(topic);
       // A topic without a row was forgotten, since all of it was pruned.
       if (through !== undefined && blockOf(through) <= block) return false;

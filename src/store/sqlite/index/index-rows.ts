@@ -47,3 +47,15 @@ export function decodeTopics(bytes: Buffer): Set<number> {
   for (let at = 0; at < bytes.length; at += 4) topics.add(bytes.readUInt32LE(at));
   return topics;
 }
+
+/** Whether the topic is among those of `encodeTopics`, which took them in ascending order. */
+export function listsTopic(bytes: Buffer, topic: number): boolean {
+  let low = 0;
+  let high = bytes.length / 4;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (bytes.readUInt32LE(4 * middle) < topic) low = middle + 1;
+    else high = middle;
+  }
+  return 4 * low < bytes.length && bytes.readUInt32LE(4 * low) === topic;
+}

@@ -31,6 +31,8 @@ export interface Uncounted {
   readonly bytes: number;
   /** No older event of the topic is left. */
   readonly isOldest: boolean;
+  /** With `isOldest`: the topic's oldest event afterwards, where that is known. */
+  readonly next?: At | undefined;
 }
 
 export interface At {

@@ -133,6 +133,15 @@ export class TopicIndexWriter {
     this.#discard();
   }
 
+  /** Visits the events that are not on disk yet, ascending. Those that are gone are not left out. */
+  visit(head: number, visit: (topic: number, sequence: number) => void): void {
+    const topics = this.#topics;
+    const first = Math.max(this.#writtenBlocks * INDEX_BLOCK_EVENTS, 1);
+    for (let sequence = first; sequence <= head; sequence++) {
+      visit(topics[sequence & SLOT_MASK]!, sequence);
+    }
+  }
+
   /** Appends the topic's sequences in a block that is not on disk yet. */
   read(block: number, topic: number, head: number, into: number[]): void {
     const topics = this.#topics;

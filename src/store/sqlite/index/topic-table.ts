@@ -3,6 +3,7 @@ import { EMPTIED_TOPICS_KEPT } from '../../../protocol/limits/store.js';
 import type { Database, Statement } from '../driver/driver.js';
 import { MetaTable, TOPICS_COUNT } from '../tables/meta-table.js';
 import { blockOf } from '../tables/tables.js';
+import { CrowdedTopics } from './crowded-topics.js';
 import {
   type At,
   checksumOfEntry,
@@ -41,6 +42,7 @@ export class TopicTable {
   /** Per retention rule, the events and bytes of the topics that it matches. */
   readonly ruleEvents: Float64Array;
   readonly ruleBytes: Float64Array;
+  readonly crowded: CrowdedTopics;
   #batch = 1;
   #touched: TopicEntry[] = [];
   #added: TopicEntry[] = [];
@@ -52,8 +54,18 @@ export class TopicTable {
   readonly #deleteRow: Statement<[number]>;
   #forgottenThrough: number;
 
-  /** @param rules the number of retention rules @param rulesOf the indexes of the rules that match a topic */
-  constructor(database: Database, rules = 0, rulesOf?: (topic: string) => readonly number[]) {
+  /**
+   * @param rules the number of retention rules
+   * @param rulesOf the indexes of the rules that match a topic
+   * @param keep by rule, how many events of each topic it keeps
+   */
+  constructor(
+    database: Database,
+    rules = 0,
+    rulesOf?: (topic: string) => readonly number[],
+    keep: readonly (number | undefined)[] = [],
+  ) {
+    this.crowded = new CrowdedTopics(keep);
     this.ruleEvents = new Float64Array(rules);
     this.ruleBytes = new Float64Array(rules);
     this.#database = database;
@@ -218,13 +230,14 @@ export class TopicTable {
    * Subtracts an event that is being removed, the oldest one or any. The topic counts as gone up to it only if no older
    * event is left, and as gone altogether once it has no event. With `isLoss` readers are told of that as a gap.
    */
-  uncount(entry: TopicEntry, { sequence, bytes, isOldest }: Uncounted, isLoss: boolean): void {
+  uncount(entry: TopicEntry, event: Uncounted, isLoss: boolean): void {
+    const { sequence, bytes, isOldest, next } = event;
     if (entry.batch !== this.#batch) this.#touch(entry);
     entry.events--;
     entry.bytes -= bytes;
     if (isOldest || sequence === entry.firstSequence) {
-      entry.firstSequence = 0;
-      entry.firstAt = 0;
+      entry.firstSequence = next?.sequence ?? 0;
+      entry.firstAt = next?.recordedAt ?? 0;
     }
     let gone = isOldest ? sequence : 0;
     if (entry.events === 0) {
@@ -287,7 +300,9 @@ export class TopicTable {
     this.#touched.push(entry);
   }
 
+  /** Call it when the topic's numbers have changed by so much. */
   #countRules(entry: TopicEntry, events: number, bytes: number): void {
+    this.crowded.note(entry, entry.events - events);
     for (const rule of entry.rules) {
       this.ruleEvents[rule]! += events;
       this.ruleBytes[rule]! += bytes;

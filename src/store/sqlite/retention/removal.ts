@@ -30,6 +30,8 @@ export interface DoomedRow {
    * behind it. False where that is not known: older events may be left then.
    */
   readonly isOldest: boolean;
+  /** With `isOldest`: the topic's oldest event afterwards, where that is known. */
+  readonly next?: { readonly sequence: number; readonly recordedAt: number } | undefined;
 }
 
 export interface RemovalOptions {

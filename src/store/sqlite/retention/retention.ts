@@ -8,18 +8,26 @@ import type {
   RetentionRule,
 } from '../../pruning.js';
 import type { Database } from '../driver/driver.js';
+import type { TopicIndexWriter } from '../index/topic-index.js';
 import type { TopicTable } from '../index/topic-table.js';
 import { MetaTable } from '../tables/meta-table.js';
+import { type Freedom, KeepPerTopic } from './keep-per-topic.js';
+import { OldestEvents } from './oldest-events.js';
 import { type DoomedRow, type Kept, Removal } from './removal.js';
 import { ROWS_PER_STEP, RowLook } from './row-look.js';
 
 /** Topics forgotten in one step. */
 const TOPICS_PER_STEP = 1024;
 
+export interface RetentionOptions {
+  readonly rules: readonly RetentionRule[];
+  readonly dedupeWindowMs: number;
+}
+
 /**
  * Removes the oldest events that a rule says are too old, too many or too large, and events on request, a bounded
- * number of rows at a time. A rule counts the events of all the topics that it matches in this shard together. An event
- * goes when any one rule says so. A rule may wait for consumers: it then keeps the events that one of them still needs.
+ * number of rows at a time. A rule counts the events of all the topics that it matches in this shard together, and those
+ * of each topic by itself for `keepPerTopic`. An event goes when any one rule says so. A rule may wait for consumers: it then keeps the events that one of them still needs.
  */
 export class Retention {
   readonly #database: Database;
@@ -30,13 +38,19 @@ export class Retention {
   readonly #meta: MetaTable;
   readonly #look: RowLook;
   readonly #removal: Removal;
+  /** By rule; `undefined` for one without `keepPerTopic`. */
+  readonly #keepers: readonly (KeepPerTopic | undefined)[];
+  /** The rule that begins the next step, times two; and one more if it begins with its `keepPerTopic`. */
+  #turn = 0;
+  /** The damage that the step has come to. */
+  #damage: BusError | undefined;
 
   /** Ids are remembered for `dedupeWindowMs`, even those of pruned events. */
   constructor(
     database: Database,
     kept: Kept,
-    rules: readonly RetentionRule[],
-    dedupeWindowMs: number,
+    index: TopicIndexWriter,
+    { rules, dedupeWindowMs }: RetentionOptions,
   ) {
     this.#database = database;
     this.#topics = kept.topics;
@@ -44,6 +58,16 @@ export class Retention {
     this.#meta = new MetaTable(database);
     this.#look = new RowLook(database);
     this.#removal = new Removal(database, kept, dedupeWindowMs);
+    const parts = {
+      file: database.name,
+      oldest: new OldestEvents(database, index),
+      look: this.#look,
+      removal: this.#removal,
+    };
+    const { crowded } = this.#topics;
+    this.#keepers = rules.map(({ keepPerTopic: keep }, rule) =>
+      keep === undefined ? undefined : new KeepPerTopic(parts, keep, crowded.of(rule)),
+    );
     const numbers = this.#meta.all();
     this.#positions = rules.map((rule) => numbers[positionKey(rule)] ?? 0);
   }
@@ -58,33 +82,53 @@ export class Retention {
   }
 
   /**
-   * Does one step, in a transaction of its own; returns true if there is more to do.
+   * Does one step, in a transaction of its own; returns true if there is more to do. The rules take turns.
    * @throws BusError `STORE_CORRUPT` if no rule has more to do and one has come to a damaged row
    */
   step(now: number, head: number, keptFrom: KeptFrom, gate?: ArchiveGate): boolean {
-    let found: BusError | undefined;
-    for (let rule = 0; rule < this.#rules.length; rule++) {
+    this.#damage = undefined;
+    const turns = 2 * this.#rules.length;
+    for (let tried = 0; tried < turns; tried++) {
+      const turn = (this.#turn + tried) % turns;
+      const rule = turn >> 1;
       const kept = this.#waits(rule) ? keptFrom(rule) : Number.POSITIVE_INFINITY;
-      if (!this.#mayHaveWork(rule, kept)) continue;
-      const { rows, damage } = this.#look.after(this.#positions[rule]!);
-      if (rows.length === 0) {
-        found ??= damage;
-        continue;
-      }
-      const doomed = this.#doomed(rule, rows, now, kept, gate);
-      const before = this.#positions[rule]!;
-      this.#positions[rule] = rows[doomed.looked - 1]?.sequence ?? before;
-      try {
-        this.#remove(doomed.rows, head);
-      } catch (error) {
-        this.#positions[rule] = before;
-        throw error;
-      }
-      const isEnd = damage === undefined && rows.length < ROWS_PER_STEP;
-      if (doomed.looked === rows.length && !isEnd) return true;
+      const free = { head, kept, gate };
+      const more = (turn & 1) === 0 ? this.#oldest(rule, now, free) : this.#ofTopics(rule, free);
+      if (!more) continue;
+      this.#turn = (turn + 1) % turns;
+      return true;
     }
-    if (found !== undefined) throw found;
+    if (this.#damage !== undefined) throw this.#damage;
     return false;
+  }
+
+  /** Removes the oldest events of all the topics of a rule; true if there is more to do. */
+  #oldest(rule: number, now: number, { head, kept, gate }: Freedom): boolean {
+    if (!this.#mayHaveWork(rule, kept)) return false;
+    const before = this.#positions[rule]!;
+    const { rows, damage } = this.#look.after(before);
+    if (rows.length === 0) {
+      this.#damage ??= damage;
+      return false;
+    }
+    const doomed = this.#doomed(rule, rows, now, kept, gate);
+    this.#positions[rule] = rows[doomed.looked - 1]?.sequence ?? before;
+    try {
+      this.#remove(doomed.rows, head);
+    } catch (error) {
+      this.#positions[rule] = before;
+      throw error;
+    }
+    const isEnd = damage === undefined && rows.length < ROWS_PER_STEP;
+    return doomed.looked === rows.length && !isEnd;
+  }
+
+  /** Removes what each topic of a rule has too much of; true if there is more to do. */
+  #ofTopics(rule: number, free: Freedom): boolean {
+    const keeper = this.#keepers[rule];
+    const more = keeper?.step(free) ?? false;
+    this.#damage ??= keeper?.damage;
+    return more;
   }
 
   /**
@@ -177,8 +221,9 @@ export class Retention {
 
   /** Whether the rule removes every event that it may: it waits for consumers and has no limit besides. */
   #isUnlimited(rule: number): boolean {
-    const { maxAgeMs, maxEvents, maxBytes } = this.#rules[rule]!;
-    return this.#waits(rule) && (maxAgeMs ?? maxEvents ?? maxBytes) === undefined;
+    const { maxAgeMs, maxEvents, maxBytes, keepPerTopic } = this.#rules[rule]!;
+    const limit = maxAgeMs ?? maxEvents ?? maxBytes ?? keepPerTopic;
+    return this.#waits(rule) && limit === undefined;
   }
 
   #mayHaveWork(rule: number, kept: number): boolean {

@@ -1,6 +1,7 @@
 import type { BusError } from '../../../protocol/errors.js';
 import type { Database, Statement } from '../driver/driver.js';
 import { storeError } from '../driver/store-errors.js';
+import type { TopicEntry } from '../index/topic-entry.js';
 import { HEAD_IS_WRONG_SQL } from '../rows/checksums.js';
 import { damagedEvent } from '../rows/damaged-event.js';
 import { ROW_BYTES_SQL } from '../rows/row-size.js';
@@ -23,16 +24,17 @@ export interface Look {
 export class RowLook {
   readonly #file: string;
   readonly #select: Statement<[number, number], Row>;
+  readonly #one: Statement<[number], Row>;
 
   constructor(database: Database) {
     this.#file = database.name;
+    const rows = `SELECT sequence, recorded_at, topic, ${ROW_BYTES_SQL},
+        sequence >= ${readMeta(database, CHECKED_FROM)} AND ${HEAD_IS_WRONG_SQL}
+      FROM events WHERE sequence`;
     this.#select = database
-      .prepare<[number, number], Row>(
-        `SELECT sequence, recorded_at, topic, ${ROW_BYTES_SQL},
-           sequence >= ${readMeta(database, CHECKED_FROM)} AND ${HEAD_IS_WRONG_SQL}
-         FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?`,
-      )
+      .prepare<[number, number], Row>(`${rows} > ? ORDER BY sequence LIMIT ?`)
       .raw();
+    this.#one = database.prepare<[number], Row>(`${rows} = ?`).raw();
   }
 
   /**
@@ -59,5 +61,20 @@ export class RowLook {
       if (damage.code !== 'STORE_CORRUPT') throw error;
       return { rows, damage };
     }
+  }
+
+  /**
+   * The row of the oldest event of a topic, or of the oldest one that the caller does not remove before it.
+   * @throws BusError `STORE_CORRUPT` if it is damaged, missing or on another topic: nothing from there on may go
+   */
+  one(sequence: number, entry: TopicEntry): DoomedRow {
+    const row = this.#one.get(sequence);
+    const isSound = row !== undefined && row[0] === sequence && row[2] === entry.id && row[4] === 0;
+    if (!isSound) {
+      const more = `: nothing of topic ${entry.name} from there on is compacted`;
+      throw damagedEvent(this.#file, sequence, more);
+    }
+    const [, recordedAt, topic, bytes] = row;
+    return { sequence, recordedAt, topic, bytes, isOldest: true };
   }
 }

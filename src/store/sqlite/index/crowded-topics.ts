@@ -1,0 +1,34 @@
+import type { TopicEntry } from './topic-entry.js';
+
+/**
+ * For each retention rule that keeps a number of events per topic: the topics that have come to hold more. A topic is
+ * entered when its number of events rises above the rule's, and leaves when it falls to it; the rule takes out those
+ * that have to wait. So a look at what is to be done costs what is to be done, however many topics there are.
+ */
+export class CrowdedTopics {
+  /** By rule; infinite for a rule that has no such number. */
+  readonly #keep: readonly number[];
+  readonly #crowded: readonly Set<TopicEntry>[];
+
+  /** @param keep by rule, how many events of each topic it keeps; `undefined`: any number */
+  constructor(keep: readonly (number | undefined)[]) {
+    this.#keep = keep.map((events) => events ?? Number.POSITIVE_INFINITY);
+    this.#crowded = keep.map(() => new Set());
+  }
+
+  /** The rule's topics, to be looked at and taken out. */
+  of(rule: number): Set<TopicEntry> {
+    return this.#crowded[rule]!;
+  }
+
+  /** The topic had `before` events, and now has another number. */
+  note(entry: TopicEntry, before: number): void {
+    const { events } = entry;
+    for (const rule of entry.rules) {
+      const keep = this.#keep[rule] ?? Number.POSITIVE_INFINITY;
+      if (events > keep === before > keep) continue;
+      if (events > keep) this.#crowded[rule]!.add(entry);
+      else this.#crowded[rule]!.delete(entry);
+    }
+  }
+}

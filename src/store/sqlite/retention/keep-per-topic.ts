@@ -1,0 +1,175 @@
+import type { BusError } from '../../../protocol/errors.js';
+import type { ArchiveGate } from '../../pruning.js';
+import { storeError } from '../driver/store-errors.js';
+import type { TopicEntry } from '../index/topic-entry.js';
+import { blockOf } from '../tables/tables.js';
+import { HeldTopics } from './held-topics.js';
+import type { OldestEvents, Sought } from './oldest-events.js';
+import type { DoomedRow, Removal } from './removal.js';
+import type { RowLook } from './row-look.js';
+
+/** Events that one step removes at most. They may lie anywhere, so each may cost a page of the file. */
+const EVENTS_PER_STEP = 256;
+/** Blocks that one step removes events from, at most: each has a map of its pruned sequences. */
+const BLOCKS_PER_STEP = 64;
+/** Held topics that one step takes back, at most. */
+const TAKEN_BACK_PER_STEP = 4096;
+
+/** The parts of the log that it works with; rules share them. */
+export interface KeeperParts {
+  readonly file: string;
+  readonly oldest: OldestEvents;
+  readonly look: RowLook;
+  readonly removal: Removal;
+}
+
+/** Which events may go now. */
+export interface Freedom {
+  /** The last committed sequence. */
+  readonly head: number;
+  /** Nothing goes from this sequence on: consumers need it. */
+  readonly kept: number;
+  readonly gate: ArchiveGate | undefined;
+}
+
+/**
+ * One rule with `keepPerTopic`: of each of its topics it removes the oldest events beyond that number, in bounded steps.
+ * It looks at the topics that have too many, and at no others. A topic whose oldest event may not go yet, because a
+ * consumer needs it or the archive lacks it, is held back alone. So is a topic with a damaged row: what lies behind the
+ * row stays.
+ */
+export class KeepPerTopic {
+  readonly #parts: KeeperParts;
+  readonly #keep: number;
+  readonly #crowded: Set<TopicEntry>;
+  readonly #held = new HeldTopics();
+  /** The last event for which a held topic waits for the archive. */
+  #wanted = 0;
+  #damage: BusError | undefined;
+
+  /** `crowded`: the topics that have more than `keep` events; those that wait are taken out. */
+  constructor(parts: KeeperParts, keep: number, crowded: Set<TopicEntry>) {
+    this.#parts = parts;
+    this.#keep = keep;
+    this.#crowded = crowded;
+  }
+
+  /** The first damage that has held a topic back, if any. */
+  get damage(): BusError | undefined {
+    return this.#damage;
+  }
+
+  /** Does one step, in a transaction of its own; true if there is more to do. */
+  step(free: Freedom): boolean {
+    this.#takeBack(free);
+    if (this.#crowded.size > 0) {
+      const rows = this.#rowsOf(this.#seek(free.head), free);
+      rows.sort((a, b) => a.sequence - b.sequence);
+      this.#parts.removal.remove(rows, { head: free.head, isLoss: false });
+    }
+    const { gate } = free;
+    if (gate !== undefined && this.#wanted > gate.through) gate.want(this.#wanted);
+    return this.#crowded.size > 0;
+  }
+
+  /** Takes back topics whose oldest events may go now. */
+  #takeBack({ kept, gate }: Freedom): void {
+    const through = Math.min(kept - 1, gate?.through ?? Number.POSITIVE_INFINITY);
+    for (let taken = 0; taken < TAKEN_BACK_PER_STEP; taken++) {
+      const entry = this.#held.takeThrough(through);
+      if (entry === undefined) break;
+      if (entry.events > this.#keep) this.#crowded.add(entry);
+    }
+    if (this.#held.size === 0) this.#wanted = 0;
+  }
+
+  /** The oldest events of some of the topics: those that are too many. */
+  #seek(head: number): Sought[] {
+    const { oldest } = this.#parts;
+    const found: Sought[] = [];
+    let room = EVENTS_PER_STEP;
+    oldest.begin();
+    for (const entry of this.#crowded) {
+      if (room === 0 || oldest.isSpent) break;
+      const count = Math.min(room, entry.events - this.#keep);
+      const sought = this.#orHoldBack(entry, () => oldest.seek(entry, count));
+      if (sought === undefined) continue;
+      found.push(sought);
+      room -= count;
+    }
+    const wrong = oldest.end(head);
+    for (const [entry, damage] of wrong) this.#holdBack(entry, damage);
+    return found.filter(({ entry }) => !wrong.has(entry));
+  }
+
+  /** The rows of those events that may go, from a bounded number of blocks. */
+  #rowsOf(sought: readonly Sought[], free: Freedom): DoomedRow[] {
+    const blocks = new Set<number>();
+    return sought.flatMap((one) => this.#rowsOfTopic(one, free, blocks));
+  }
+
+  #rowsOfTopic(
+    { entry, count, sequences }: Sought,
+    { kept, gate }: Freedom,
+    blocks: Set<number>,
+  ): DoomedRow[] {
+    const rows: DoomedRow[] = [];
+    for (const sequence of sequences.slice(0, count)) {
+      const isArchived = gate === undefined || sequence <= gate.through;
+      if (sequence >= kept || !isArchived) {
+        if (rows.length === 0) this.#hold(entry, sequence, sequence >= kept ? 0 : sequence);
+        break;
+      }
+      if (!blocks.has(blockOf(sequence)) && blocks.size >= BLOCKS_PER_STEP) break;
+      blocks.add(blockOf(sequence));
+      const row = this.#orHoldBack(entry, () => this.#parts.look.one(sequence, entry));
+      if (row === undefined) break;
+      rows.push(row);
+    }
+    const next = rows.length === 0 ? undefined : this.#next(entry, sequences[rows.length]);
+    if (next !== undefined) rows.push({ ...rows.pop()!, next });
+    return rows;
+  }
+
+  /** The event with which the topic begins afterwards, so that it need not be sought again. */
+  #next(entry: TopicEntry, sequence: number | undefined): DoomedRow['next'] {
+    if (sequence === undefined) return undefined;
+    if (sequence === entry.lastSequence) return { sequence, recordedAt: entry.lastAt };
+    try {
+      return this.#parts.look.one(sequence, entry);
+    } catch (error) {
+      // It stays. Whoever comes to it is told.
+      this.#damageOf(error);
+      return undefined;
+    }
+  }
+
+  /** The topic waits until its oldest event may go; `wanted`: for the archive to have that event, or 0. */
+  #hold(entry: TopicEntry, sequence: number, wanted: number): void {
+    this.#crowded.delete(entry);
+    this.#held.add(entry, sequence);
+    this.#wanted = Math.max(this.#wanted, wanted);
+  }
+
+  /** Runs a look at a topic. Damage that it comes to holds the topic back. */
+  #orHoldBack<T>(entry: TopicEntry, look: () => T): T | undefined {
+    try {
+      return look();
+    } catch (error) {
+      this.#holdBack(entry, this.#damageOf(error));
+      return undefined;
+    }
+  }
+
+  /** Nothing of the topic goes any more, unless it becomes small and large again. */
+  #holdBack(entry: TopicEntry, damage: BusError): void {
+    this.#crowded.delete(entry);
+    this.#damage ??= damage;
+  }
+
+  #damageOf(error: unknown): BusError {
+    const damage = storeError(error, this.#parts.file, 'compacting');
+    if (damage.code !== 'STORE_CORRUPT') throw error;
+    return damage;
+  }
+}
