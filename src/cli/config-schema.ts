@@ -11,7 +11,11 @@ import {
 import { RETENTION_CONSUMERS_MAX } from '../protocol/limits/consumers.js';
 import { PAYLOAD_BYTES_MAX, TOPIC_SEGMENTS_MAX } from '../protocol/limits/events.js';
 import { SHARDS_MAX } from '../protocol/limits/shards.js';
-import { CLAIM_CHECK_BYTES_MIN, CLAIMED_PAYLOAD_BYTES_MAX } from '../protocol/limits/store.js';
+import {
+  CLAIM_CHECK_BYTES_MIN,
+  CLAIMED_PAYLOAD_BYTES_MAX,
+  KEEP_PER_TOPIC_MAX,
+} from '../protocol/limits/store.js';
 import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 import { objectOf as anyObjectOf } from '../protocol/object-schema.js';
 import { quote } from '../protocol/quote.js';
@@ -86,12 +90,13 @@ const retentionRule = v.pipe(
     maxAgeMs: v.exactOptional(wholeNumber(1)),
     maxEvents: v.exactOptional(wholeNumber(1)),
     maxBytes: v.exactOptional(wholeNumber(1)),
+    keepPerTopic: v.exactOptional(wholeNumber(1, KEEP_PER_TOPIC_MAX)),
     untilConsumedBy: v.exactOptional(consumers),
   }),
   v.check(
-    ({ maxAgeMs, maxEvents, maxBytes, untilConsumedBy }) =>
-      (maxAgeMs ?? maxEvents ?? maxBytes ?? untilConsumedBy) !== undefined,
-    'a rule with maxAgeMs, maxEvents, maxBytes or untilConsumedBy',
+    ({ maxAgeMs, maxEvents, maxBytes, keepPerTopic, untilConsumedBy }) =>
+      (maxAgeMs ?? maxEvents ?? maxBytes ?? keepPerTopic ?? untilConsumedBy) !== undefined,
+    'a rule with maxAgeMs, maxEvents, maxBytes, keepPerTopic or untilConsumedBy',
   ),
 );
 

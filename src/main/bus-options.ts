@@ -27,6 +27,7 @@ import {
   CLAIMED_PAYLOAD_BYTES_MAX,
   DEDUPE_IDS_MAX,
   DEDUPE_WINDOW_MS,
+  KEEP_PER_TOPIC_MAX,
 } from '../protocol/limits/store.js';
 import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 import { objectOf } from '../protocol/object-schema.js';
@@ -56,12 +57,13 @@ const retentionRule = v.pipe(
     maxAgeMs: v.optional(wholeFrom(1, Number.MAX_SAFE_INTEGER)),
     maxEvents: v.optional(wholeFrom(1, Number.MAX_SAFE_INTEGER)),
     maxBytes: v.optional(wholeFrom(1, Number.MAX_SAFE_INTEGER)),
+    keepPerTopic: v.optional(wholeFrom(1, KEEP_PER_TOPIC_MAX)),
     untilConsumedBy: v.optional(consumerNames),
   }),
   v.check(
-    ({ maxAgeMs, maxEvents, maxBytes, untilConsumedBy }) =>
-      (maxAgeMs ?? maxEvents ?? maxBytes ?? untilConsumedBy) !== undefined,
-    'needs maxAgeMs, maxEvents, maxBytes or untilConsumedBy',
+    ({ maxAgeMs, maxEvents, maxBytes, keepPerTopic, untilConsumedBy }) =>
+      (maxAgeMs ?? maxEvents ?? maxBytes ?? keepPerTopic ?? untilConsumedBy) !== undefined,
+    'needs maxAgeMs, maxEvents, maxBytes, keepPerTopic or untilConsumedBy',
   ),
 );
 

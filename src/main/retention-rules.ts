@@ -10,12 +10,14 @@ export function ruleOf(rule: Rule): RetentionRule {
 
 /** A shard's share of a retention rule, whose limits are for the whole bus. */
 export function shareOf(rule: Rule, shards: number): RetentionRule {
-  const { pattern, maxAgeMs, maxEvents, maxBytes, untilConsumedBy } = rule;
+  const { pattern, maxAgeMs, maxEvents, maxBytes, keepPerTopic, untilConsumedBy } = rule;
   return {
     pattern,
     ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
     ...(maxEvents === undefined ? {} : { maxEvents: Math.ceil(maxEvents / shards) }),
     ...(maxBytes === undefined ? {} : { maxBytes: Math.ceil(maxBytes / shards) }),
+    // A topic is in one shard.
+    ...(keepPerTopic === undefined ? {} : { keepPerTopic }),
     ...(untilConsumedBy === undefined ? {} : { untilConsumedBy: [...untilConsumedBy] }),
   };
 }

@@ -176,6 +176,11 @@ export type RetentionRule = {
   /** Keeps at most this many bytes of events, in all shards together. Default: no limit. */
   maxBytes?: number;
   /**
+   * Keeps at most this many events of each topic: the newest, 1 to 1,000,000. The others are replaced, not lost: readers
+   * pass over them, and are told of no gap. Default: no limit.
+   */
+  keepPerTopic?: number;
+  /**
    * Removes only events that each of these consumers has done or let die: those beyond the limits above, or, without any
    * limit, at once. 1 to 100 names. Nothing is removed while one of the consumers does not exist. Default: the rule
    * waits for nobody.

@@ -76,6 +76,23 @@ function addPruningChecks(checks: Checks): void {
     { retention: [{ pattern: '*', untilConsumedBy: ['worker'] }] },
   );
 
+  checks.onNode(
+    'keeps the newest events of each topic of a rule, and tells of no gap',
+    async (node) => {
+      await node.commit(range(1, 30).map((n) => ({ topic: n % 3 === 0 ? 'facts' : `t.${n % 3}` })));
+      while (node.log.pruning!.pruneStep(Date.now()));
+      const kept = (await node.stored()).filter(({ topic }) => topic !== 'facts');
+      deepStrictEqual(
+        kept.map(({ sequence }) => sequence),
+        [25, 26, 28, 29],
+      );
+      const { log } = node;
+      deepStrictEqual([log.topic('t.1')?.events, log.topic('facts')?.events], [2, 10]);
+      deepStrictEqual([log.topic('t.1')?.firstSequence, log.topic('t.1')?.prunedThrough], [25, 0]);
+    },
+    { retention: [{ pattern: 't.*', keepPerTopic: 2 }] },
+  );
+
   checks.onNode('removes the events that it is asked to, and returns how many', async (node) => {
     await node.commit(range(1, 10).map((n) => ({ topic: n > 3 ? 'kept' : 'gone' })));
     const { pruning } = node.log;

@@ -21,6 +21,7 @@ describe('a config file', () => {
         { pattern: 'a.*', maxAgeMs: 1 },
         { maxBytes: 10 },
         { untilConsumedBy: ['mailer'] },
+        { pattern: 'state.*', keepPerTopic: 1 },
       ],
       alerts: [
         { name: 'quiet', when: 'no event on a.* for 5 min', severity: 'info' },
@@ -91,7 +92,7 @@ describe('a config file', () => {
       'timeout: is "soon", and should be a duration from 1ms to 24d, such as "10s", or milliseconds',
       'shards: is 0, and should be a whole number from 1 to 16',
       'noPersistTopics.0: is "a..b", and should be a pattern such as "orders.*"',
-      'retention.1: is an object, and should be a rule with maxAgeMs, maxEvents, maxBytes or untilConsumedBy',
+      'retention.1: is an object, and should be a rule with maxAgeMs, maxEvents, maxBytes, keepPerTopic or untilConsumedBy',
       'retention.2.maxAge: is unknown (did you mean maxAgeMs?)',
       'retention.3.untilConsumedBy: is an array, and should be a list of 1 to 100 names of consumers',
       'port: is "x", and should be a whole number from 0 to 65535',

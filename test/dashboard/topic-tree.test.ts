@@ -162,5 +162,11 @@ it('names the rules of retention that hold for a topic', () => {
   expect(retentionText(rules.slice(3), 'jobs.a')).toBe(
     'until consumed by mailer and audit (jobs.*)',
   );
+  expect(retentionText([{ pattern: 'state.*', keepPerTopic: 1 }], 'state.a')).toBe(
+    'the newest event of each topic (state.*)',
+  );
+  expect(retentionText([{ keepPerTopic: 1000, maxEvents: 5 }], 'a')).toBe(
+    '5 events, the newest 1,000 events of each topic (*)',
+  );
   expect(retentionText(rules, '$sys.a')).toBe('for ever');
 });

@@ -21,7 +21,11 @@ describe('faulty options', () => {
     ],
     [
       { retention: [{}] },
-      'openBus: retention.0: needs maxAgeMs, maxEvents, maxBytes or untilConsumedBy',
+      'openBus: retention.0: needs maxAgeMs, maxEvents, maxBytes, keepPerTopic or untilConsumedBy',
+    ],
+    [
+      { retention: [{ keepPerTopic: 0 }, { keepPerTopic: 1.5 }, { keepPerTopic: 1_000_001 }] },
+      'openBus: retention.0.keepPerTopic: has to be a whole number from 1 to 1000000, not 0; retention.1.keepPerTopic: has to be a whole number from 1 to 1000000, not 1.5; retention.2.keepPerTopic: has to be a whole number from 1 to 1000000, not 1000001',
     ],
     [
       { retention: [{ untilConsumedBy: 'mailer' }] },

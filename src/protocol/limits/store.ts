@@ -18,6 +18,8 @@ export const SHARED_DEDUPE_MARGIN_MS = 5000;
 
 /** How many topics without events a shard still knows by name, to tell which topics' events may be missing in a gap. */
 export const EMPTIED_TOPICS_KEPT = 10_000;
+/** The most events of each topic that a rule of retention may keep; for more, one keeps by time or by number. */
+export const KEEP_PER_TOPIC_MAX = 1_000_000;
 /** The most room on the disk that each shard reserves for removals: a checkpoint's worth of its log and a batch. */
 export const RESERVE_BYTES_MAX = 8 * MIB;
 /** How many pages of 16 KiB a backup copies before it checks whether it was aborted. */

@@ -8,14 +8,21 @@ export function retentionText(rules: readonly RetentionRule[], topic: string): s
 }
 
 function ruleText(rule: RetentionRule): string {
-  const { pattern = '*', maxAgeMs, maxEvents, maxBytes, untilConsumedBy } = rule;
+  const { pattern = '*', maxAgeMs, maxEvents, maxBytes, keepPerTopic, untilConsumedBy } = rule;
   const limits = [
     ...(maxAgeMs === undefined ? [] : [exactDuration(maxAgeMs)]),
     ...(maxEvents === undefined ? [] : [`${whole(maxEvents)} events`]),
     ...(maxBytes === undefined ? [] : [bytes(maxBytes)]),
+    ...(keepPerTopic === undefined ? [] : [keptText(keepPerTopic)]),
     ...(untilConsumedBy === undefined
       ? []
       : [`until consumed by ${untilConsumedBy.join(' and ')}`]),
   ];
   return `${limits.join(', ')} (${pattern})`;
+}
+
+function keptText(events: number): string {
+  return events === 1
+    ? 'the newest event of each topic'
+    : `the newest ${whole(events)} events of each topic`;
 }
