@@ -21,6 +21,9 @@ import {
 } from './index-rows.js';
 import { goneThroughSql } from './topic-rows.js';
 
+/** Lists of a block's topics that are kept at hand: of whoever looks for one topic in many blocks, again and again. */
+const LISTS_CACHED = 64;
+const DAMAGED = Symbol('damaged');
 /** With more topics than this, all index rows of a block are read in one query. */
 const TOPICS_SOUGHT_MAX = 64;
 
@@ -45,6 +48,8 @@ export class BlockIndex {
   readonly #ofRows: Statement<[number, string, number, number], Found>;
   readonly #suppliedOfRows: Statement<[number, number], number>;
   readonly #goneOf: Statement<[number], number>;
+  /** Lists of topics that were read, by block; at most 64 KiB each. */
+  readonly #listed = new Map<number, Buffer>();
   #writtenBlocks = 0;
   #checkedBlocks = 0;
 
@@ -156,16 +161,28 @@ export class BlockIndex {
    * Whether the block rightly has no rows of these topics: it never had any, or lost them when the topics were pruned.
    */
   #hasNone(block: number, missing: ReadonlySet<number>): boolean {
-    const listed = this.#ofTopic.get(block, BLOCK_TOPICS);
+    const listed = this.#listedOf(block);
     if (listed === undefined) return this.#isGone(block);
-    if (!isSound(listed)) return false;
+    if (listed === DAMAGED) return false;
     for (const topic of missing) {
-      if (!listsTopic(listed.sequences, topic)) continue;
+      if (!listsTopic(listed, topic)) continue;
       const through = this.#goneOf.get(topic);
       // A topic without a row was forgotten, since all of it was pruned.
       if (through !== undefined && blockOf(through) <= block) return false;
     }
     return true;
+  }
+
+  /** The list of a block's topics, which never changes once it is written. */
+  #listedOf(block: number): Buffer | typeof DAMAGED | undefined {
+    const known = this.#listed.get(block);
+    if (known !== undefined) return known;
+    const row = this.#ofTopic.get(block, BLOCK_TOPICS);
+    if (row === undefined) return undefined;
+    if (!isSound(row)) return DAMAGED;
+    if (this.#listed.size >= LISTS_CACHED) this.#listed.clear();
+    this.#listed.set(block, row.sequences);
+    return row.sequences;
   }
 
   #ofEvents(after: number, until: number, topics: ReadonlySet<number>): number[] {
