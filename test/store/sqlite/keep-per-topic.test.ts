@@ -196,7 +196,8 @@ function play(rounds: readonly Round[]): void {
       }
       // What the old rules were about to remove counts no more.
       const rows = rowsOf(dir);
-      for (const { sequence } of left(kept, rules, now, world)) expect(rows).toContain(sequence);
+      const wanted = left(kept, rules, now, world);
+      expect(wanted.filter(({ sequence }) => !rows.has(sequence))).toEqual([]);
       kept = kept.filter(({ sequence }) => rows.has(sequence));
       rules = RULES[round.rules]!;
       log = open(dir, rules);
@@ -318,7 +319,7 @@ describe('a rule that keeps events per topic', () => {
       rules: fc.nat(RULES.length - 1),
     });
     const rounds = fc.array(round, { minLength: 1, maxLength: 6 });
-    fc.assert(fc.property(rounds, play), { numRuns: 12 });
+    fc.assert(fc.property(rounds, play), { numRuns: 8 });
   }, 240_000);
 
   it('leaves a topic alone from a damaged event on, and no other', () => {
