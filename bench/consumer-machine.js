@@ -52,6 +52,7 @@ function play({ turn, keys, held, nakEvery = 0 }) {
     {
       examine: () => 'there',
       dead: () => check(false, 'an event died'),
+      expired: () => check(false, 'an event has expired'),
       gone: () => check(false, 'an event is gone'),
       keyKept: () => {},
       keyFreed: () => {},

@@ -21,6 +21,7 @@ export interface PublishStreamOptions {
   /** RFC 3339. */
   deliverAt?: string;
   delayMs?: number;
+  ttlMs?: number;
   onAcks?: (acks: readonly PublishAck[]) => void;
 }
 
@@ -63,8 +64,8 @@ export class PublishStream {
     this.#session = session;
     this.#options = options;
     this.#head = `${JSON.stringify(fields).slice(0, -1)},"payload":`;
-    const { durability, persist, atomic, expect, deliverAt, delayMs } = options;
-    const terms = { durability, persist, atomic, expect, deliverAt, delayMs };
+    const { durability, persist, atomic, expect, deliverAt, delayMs, ttlMs } = options;
+    const terms = { durability, persist, atomic, expect, deliverAt, delayMs, ttlMs };
     this.#tail = `,${JSON.stringify(terms).slice(1)}`.replace(/,}$/, '}');
   }
 

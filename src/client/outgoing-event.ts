@@ -35,11 +35,11 @@ export function outgoingEvent(
 ): OutgoingEvent {
   checkEventInput(input);
   definitions.validate(input.topic, input.payload);
-  const { payload: _, timestamp, ...fields } = input;
+  const { payload: _, timestamp, expiresAt, ...fields } = input;
   const payloadJson = inputPayloadText(input, limits.payloadBytes);
   const id = input.id ?? ulid();
-  const when = typeof timestamp === 'object' ? timestamp.toISOString() : timestamp;
-  const head = JSON.stringify({ source, ...fields, id, timestamp: when });
+  const times = { timestamp: timeText(timestamp), expiresAt: timeText(expiresAt) };
+  const head = JSON.stringify({ source, ...fields, id, ...times });
   const text = `${head.slice(0, -1)},"payload":${payloadJson}}`;
   const bytes = utf8Length(text);
   if (bytes + FRAME_ENVELOPE_BYTES > limits.frameBytes) {
@@ -52,8 +52,8 @@ export function outgoingEvent(
 
 /** The JSON text that follows the event or events in the payload of `publish`. */
 export function publishOptionsText(options: PublishManyOptions): string {
-  const { durability, persist, idScope, atomic, expect, deliverAt, delayMs } = options;
-  const terms = { durability, persist, idScope, atomic, expect, deliverAt, delayMs };
+  const { durability, persist, idScope, atomic, expect, deliverAt, delayMs, ttlMs } = options;
+  const terms = { durability, persist, idScope, atomic, expect, deliverAt, delayMs, ttlMs };
   const text = JSON.stringify(terms);
   return text === '{}' ? '' : `,${text.slice(1, -1)}`;
 }
@@ -64,4 +64,8 @@ export function aborted(signal: AbortSignal, isSent: boolean): BusError {
     ? 'the publish was aborted; the server may store it all the same'
     : 'the publish was aborted before it was sent';
   return new BusError('ABORTED', message, { cause: signal.reason, details: { isSent } });
+}
+
+function timeText(time: string | Date | undefined): string | undefined {
+  return typeof time === 'object' ? time.toISOString() : time;
 }

@@ -3,7 +3,7 @@ import { backoffAfter } from './backoff.js';
 import type { Failure } from './failures.js';
 import type { Ledger } from './ledger.js';
 import type { Decisions, MachineDefinition, MemberEnd, SettlementKind } from './machine-types.js';
-import { BEGUN, DETACHED, GONE, TOLD } from './open-events.js';
+import { BEGUN, DETACHED, TOLD } from './open-events.js';
 
 /**
  * What becomes of an event whose lease ends: it is done, comes again, waits, or is dead. Part of the machine.
@@ -111,10 +111,7 @@ export class Endings {
 
   #die(slot: number, cause: DeadCause, reason: string): void {
     const { open } = this.#ledger;
-    if (open.has(slot, GONE)) {
-      this.#ledger.putBack(slot);
-      return;
-    }
+    if (this.#ledger.removeOver(slot)) return;
     const lane = open.lane[slot]!;
     this.#decisions.dead(lane, open.sequence[slot]!, open.attempts[slot]!, cause, reason);
     this.#ledger.remove(slot);

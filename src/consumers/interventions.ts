@@ -1,5 +1,5 @@
 import type { Ledger } from './ledger.js';
-import { GONE, LEASED, LISTED } from './open-events.js';
+import { EXPIRED, GONE, LEASED, LISTED } from './open-events.js';
 import { slotsOf } from './restore.js';
 
 /** What comes from neither a member nor the time: operators, retention, a log that refuses a batch. */
@@ -41,6 +41,18 @@ export function prune(ledger: Ledger, from: number, through: number): void {
 function pruneSlot(ledger: Ledger, slot: number): void {
   if (ledger.open.state[slot] === LEASED) ledger.open.set(slot, GONE);
   else ledger.removeGone(slot);
+}
+
+/** The event's time is over; returns whether that has changed anything. */
+export function expire(ledger: Ledger, sequence: number): boolean {
+  const { open } = ledger;
+  const slot = open.find(sequence);
+  if (slot < 0 || open.has(slot, EXPIRED)) return false;
+  if (open.state[slot] === LEASED) {
+    open.set(slot, EXPIRED);
+    open.dirty[open.lane[slot]!] = 1;
+  } else ledger.removeExpired(slot);
+  return true;
 }
 
 /** Takes an open event for done; returns whether it was open. */

@@ -4,6 +4,7 @@ import {
   BEGUN,
   DETACHED,
   ENDING,
+  EXPIRED,
   KEY_TAKEN,
   LEASED,
   type OpenEvents,
@@ -16,6 +17,7 @@ import {
   STORED_ALONE,
   STORED_BEGUN,
   STORED_DETACHED,
+  STORED_EXPIRED,
 } from './open-list.js';
 import { SlotList } from './slot-list.js';
 
@@ -35,6 +37,8 @@ export class Lane {
   storedAcked = 0;
   redelivered = 0;
   lost = 0;
+  /** Events whose time was over before they were done, since the machine began. */
+  expired = 0;
   /** Both in the order of sequences. */
   readonly read: SlotList;
   readonly redriven: SlotList;
@@ -235,6 +239,7 @@ function storedFlags(flags: number): number {
   return (
     ((flags & BEGUN) === 0 ? 0 : STORED_BEGUN) |
     ((flags & ALONE) === 0 ? 0 : STORED_ALONE) |
-    ((flags & DETACHED) === 0 ? 0 : STORED_DETACHED)
+    ((flags & DETACHED) === 0 ? 0 : STORED_DETACHED) |
+    ((flags & EXPIRED) === 0 ? 0 : STORED_EXPIRED)
   );
 }

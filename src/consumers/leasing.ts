@@ -72,6 +72,7 @@ export class Leasing {
     if (examined === 'taken') this.#ledger.setAside(slot, now + GATE_WAIT_MS);
     else if (examined === 'there') this.#give(slot, member, alone, leaseMs);
     else if (examined === 'gone') this.#ledger.removeGone(slot);
+    else if (examined === 'expired') this.#ledger.removeExpired(slot);
     else this.#ledger.remove(slot);
     return true;
   }

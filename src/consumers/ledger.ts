@@ -8,6 +8,7 @@ import {
   ALONE,
   BEGUN,
   DETACHED,
+  EXPIRED,
   GONE,
   HELD,
   KEY_OUT,
@@ -24,6 +25,8 @@ import {
 
 const LOSSES_MAX = 255;
 const OF_A_LEASE = BEGUN | ALONE | DETACHED | TOLD | UNCLAIMED;
+
+type LedgerDecisions = Pick<Decisions, 'gone' | 'expired' | 'keyKept' | 'keyFreed'>;
 
 /** A lease that was told and has ended without a settlement. */
 interface LostLease {
@@ -52,13 +55,9 @@ export class Ledger {
   readonly untold: number[] = [];
   /** Leases that ended since they were told, in their order. */
   readonly lostLeases: LostLease[] = [];
-  readonly #decisions: Pick<Decisions, 'gone' | 'keyKept' | 'keyFreed'>;
+  readonly #decisions: LedgerDecisions;
 
-  constructor(
-    lanes: number,
-    decisions: Pick<Decisions, 'gone' | 'keyKept' | 'keyFreed'>,
-    failures: Failures,
-  ) {
+  constructor(lanes: number, decisions: LedgerDecisions, failures: Failures) {
     this.#decisions = decisions;
     this.failures = failures;
     this.lanes = this.#makeLanes(lanes);
@@ -79,7 +78,8 @@ export class Ledger {
       this.open.dirty[lane.index] = 1;
     }
     const [first] = this.lanes;
-    for (const { acked, redelivered, lost } of before) {
+    for (const { acked, redelivered, lost, expired } of before) {
+      first!.expired += expired;
       first!.acked += acked;
       first!.redelivered += redelivered;
       first!.lost += lost;
@@ -177,6 +177,23 @@ export class Ledger {
     this.remove(slot);
   }
 
+  /** The event's time was over before it was done. */
+  removeExpired(slot: number): void {
+    const lane = this.laneOf(slot);
+    const sequence = this.open.sequence[slot]!;
+    lane.expired++;
+    this.#decisions.expired(lane.index, sequence);
+    this.remove(slot);
+  }
+
+  /** Removes an event that does not come again, as it is gone or its time is over; false if it may. */
+  removeOver(slot: number): boolean {
+    if (this.open.has(slot, EXPIRED)) this.removeExpired(slot);
+    else if (this.open.has(slot, GONE)) this.removeGone(slot);
+    else return false;
+    return true;
+  }
+
   /**
    * Ends a lease: the event is in no list of leases any more, and in no other either. A token whose lease was never told
    * lies in the shard again.
@@ -204,15 +221,14 @@ export class Ledger {
     this.lostLeases.push({ member: member.id, sequence: sequence[slot]!, lease: lease[slot]! });
   }
 
-  /** After the end of its lease: ready again, unless the log has lost it meanwhile. */
+  /** After the end of its lease: ready again, unless the log has lost it meanwhile, or its time is over. */
   putBack(slot: number): void {
-    if (this.open.has(slot, GONE)) this.removeGone(slot);
-    else this.makeReady(slot);
+    if (!this.removeOver(slot)) this.makeReady(slot);
   }
 
   putBackLater(slot: number, due: number): void {
-    if (this.open.has(slot, GONE)) this.removeGone(slot);
-    else if (due <= this.now) this.makeReady(slot);
+    if (this.removeOver(slot)) return;
+    if (due <= this.now) this.makeReady(slot);
     else this.makeWait(slot, due);
   }
 

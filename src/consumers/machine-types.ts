@@ -52,9 +52,9 @@ export type Verdict = 'done' | 'lost';
 /**
  * `gone`: the log does not have the event any more. `unmatched`: a changed filter does not match it. `later`: enough was
  * examined for this turn; nothing further is leased in it. `taken`: another shard has a member out with its key; it is
- * examined again soon.
+ * examined again soon. `expired`: its time is over.
  */
-export type Examined = 'there' | 'gone' | 'unmatched' | 'later' | 'taken';
+export type Examined = 'there' | 'gone' | 'unmatched' | 'later' | 'taken' | 'expired';
 
 export type Redriven = 'redriven' | 'open' | 'full' | 'unread';
 
@@ -104,6 +104,8 @@ export interface Decisions {
   keyFreed(key: string): void;
   /** The event is dead from the commit of this turn on. */
   dead(lane: number, sequence: number, attempts: number, cause: DeadCause, reason: string): void;
+  /** The event's time was over before it was done. */
+  expired(lane: number, sequence: number): void;
   /** The log has lost the event before it was done. */
   gone(lane: number, sequence: number): void;
 }

@@ -1,7 +1,7 @@
 import { CONSUMER_PASSED_MAX } from '../protocol/limits/consumers.js';
 import { Endings } from './endings.js';
 import { FailureMemory, Failures } from './failures.js';
-import { prune, redrive, seek, skip, undoAfter } from './interventions.js';
+import { expire, prune, redrive, seek, skip, undoAfter } from './interventions.js';
 import type { Lane } from './lane.js';
 import { Leasing } from './leasing.js';
 import { Ledger } from './ledger.js';
@@ -396,6 +396,18 @@ export class ConsumerMachine {
   /** The log has lost these events, all of them. One that is leased may still be acknowledged. */
   pruned(from: number, through: number): void {
     prune(this.#ledger, from, through);
+  }
+
+  /**
+   * The event's time is over. One that is leased may still be acknowledged. Returns whether it has changed anything.
+   */
+  expired(sequence: number): boolean {
+    return expire(this.#ledger, sequence);
+  }
+
+  /** An event of the lane beyond its position is over before it was read. */
+  passExpired(lane: number): void {
+    this.#ledger.lanes[lane]!.expired++;
   }
 
   /** Takes an open event for done; returns whether it was open. */

@@ -41,6 +41,9 @@ export const KEY_OUT = 512;
 /** It is acknowledged by the open batch, and leased again if the batch is refused. */
 export const ENDING = 1024;
 
+/** Its time was over while it is leased. */
+export const EXPIRED = 2048;
+
 /** One for each pattern of `priority`, and one for the rest. */
 export const LANES_MAX = 9;
 const CAPACITY_MIN = 64;

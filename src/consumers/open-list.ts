@@ -16,7 +16,7 @@ import { grown } from './slot-list.js';
  *   kind 0   never leased
  *   kind 1   leased before              attempts · losses · time until it is due, ms (0: at once)
  *   kind 2   leased                     attempts · losses · next lease number - its own
- *                                       · BEGUN 1 | ALONE 2 | DETACHED 4 · if detached: time until it runs out, ms
+ *                                       · BEGUN 1 | ALONE 2 | DETACHED 4 | EXPIRED 8 · if detached: time until it runs out, ms
  *   kind 3   never leased, and so many  count
  *            of the sequences behind it neither
  * ```
@@ -40,7 +40,8 @@ const LOSSES_MAX = 255;
 export const STORED_BEGUN = 1;
 export const STORED_ALONE = 2;
 export const STORED_DETACHED = 4;
-const STORED_FLAGS = STORED_BEGUN | STORED_ALONE | STORED_DETACHED;
+export const STORED_EXPIRED = 8;
+const STORED_FLAGS = STORED_BEGUN | STORED_ALONE | STORED_DETACHED | STORED_EXPIRED;
 
 /** Writes one list after the other into the same memory. */
 export class OpenListWriter {

@@ -2,8 +2,24 @@ import { BusError } from '../protocol/errors.js';
 import type { Lane } from './lane.js';
 import type { Ledger } from './ledger.js';
 import type { Before, MachineDefinition, RestoredLane } from './machine-types.js';
-import { ALONE, BEGUN, DETACHED, LEASED, LISTED, TOLD, UNCLAIMED, UNREAD } from './open-events.js';
-import { type OpenListReader, STORED_ALONE, STORED_BEGUN, STORED_DETACHED } from './open-list.js';
+import {
+  ALONE,
+  BEGUN,
+  DETACHED,
+  EXPIRED,
+  LEASED,
+  LISTED,
+  TOLD,
+  UNCLAIMED,
+  UNREAD,
+} from './open-events.js';
+import {
+  type OpenListReader,
+  STORED_ALONE,
+  STORED_BEGUN,
+  STORED_DETACHED,
+  STORED_EXPIRED,
+} from './open-list.js';
 
 /**
  * Makes a ledger of what was stored. Leases of members in other threads stay until their endpoints have claimed them,
@@ -30,14 +46,17 @@ export function restore(
     lane.lost = row.lost;
     ledger.leaseNext = Math.max(ledger.leaseNext, row.leaseNext);
     let isChanged = false;
+    const expired: number[] = [];
     lane.load(row.open, LISTED, (slot, list) => {
       if (definition.hasKeys) open.set(slot, UNREAD);
       if (!list.isLeased) restoreUnleased(ledger, slot, list, row);
       else if (restoreLease(ledger, slot, list, row, before)) isChanged = true;
       else return;
-      if (list.isLeased && (list.flags & STORED_BEGUN) !== 0) lost.push(slot);
+      if (list.isLeased && (list.flags & STORED_EXPIRED) !== 0) expired.push(slot);
+      else if (list.isLeased && (list.flags & STORED_BEGUN) !== 0) lost.push(slot);
       else if (list.isLeased) ledger.makeReady(slot);
     });
+    for (const slot of expired) ledger.removeExpired(slot);
     if (definition.hasKeys) lane.readAgain();
     open.touch(lane.index, row.position);
     open.dirty[lane.index] = isChanged ? 1 : 0;
@@ -74,6 +93,7 @@ function restoreLease(
   if (!isDetached && before === 'opened') return true;
   if ((list.flags & STORED_BEGUN) !== 0) open.set(slot, BEGUN);
   if ((list.flags & STORED_ALONE) !== 0) open.set(slot, ALONE);
+  if ((list.flags & STORED_EXPIRED) !== 0) open.set(slot, EXPIRED);
   open.moveTo(slot, LEASED);
   if (isDetached) {
     open.set(slot, DETACHED | TOLD);

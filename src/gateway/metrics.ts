@@ -330,6 +330,12 @@ export class GatewayMetrics {
       'Events pruned before they were done.',
       (one) => one.lost,
     );
+    this.#perConsumer(
+      'counter',
+      'consumer_expired_total',
+      'Events that expired before they were done.',
+      (one) => one.expired,
+    );
   }
 
   #perConsumer(

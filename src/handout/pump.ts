@@ -95,6 +95,8 @@ export class Pump<T> implements Dispatched {
       return Promise.resolve({ done: false, value: this.#take() });
     }
     if (this.#isFinished) return this.#end();
+    // `advance` may have passed over values that nobody is to get any more.
+    this.#waiters.wake();
     return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
   }
 

@@ -119,6 +119,7 @@ export interface ConsumerShardState {
   readonly dead: number;
   readonly lettersDue: number;
   readonly lost: number;
+  readonly expired: number;
   readonly redelivered: number;
   readonly acked: number;
   readonly oldestAgeMs: number | null;

@@ -80,9 +80,11 @@ export const ShardCounter = {
   archiveLeftThrough: 34,
   payloadFiles: 35,
   payloadFileBytes: 36,
+  /** Events removed because they had expired. */
+  expired: 37,
 } as const;
 
-const COMMIT_BUCKETS = 37;
+const COMMIT_BUCKETS = 38;
 const COUNTERS = 64;
 if (COMMIT_BUCKETS + HISTOGRAM_BUCKETS > COUNTERS) throw new Error('the counters overlap');
 
@@ -135,6 +137,11 @@ export class ShardControl {
   /** A subscription before this sequence reads history itself, which goes on in the archive; 0 without an archive. */
   get archiveLeftThrough(): number {
     return this.counters[ShardCounter.archiveLeftThrough]!;
+  }
+
+  /** The shard's time by which events expire, ms since 1970; within a moment after a step of the clock, an older one. */
+  get expiryNow(): number {
+    return Date.now() + Math.min(0, this.counters[ShardCounter.clockAheadMs]!);
   }
 
   /** The head alone, as live memory, for a thread that gets nothing else of the shard. */

@@ -24,6 +24,7 @@ export const CLOUD_EVENT_TAKEN = new Set([
   'causationid',
   'sequence',
   'sequencetype',
+  'expirytime',
   CLOUD_EVENT_NAMES,
 ]);
 
@@ -51,6 +52,7 @@ function contextOf(event: Event): Readonly<Record<string, unknown>> {
   if (event.causationId !== undefined) made.causationid = event.causationId;
   // The sequence becomes text, because it can exceed the 32 bits of a CloudEvents integer.
   if (event.sequence !== undefined) made.sequence = String(event.sequence);
+  if (event.expiresAt !== undefined) made.expirytime = event.expiresAt;
   addExtensions(made, others);
   return made;
 }

@@ -223,6 +223,8 @@ export interface ConsumerInfo {
   readonly lettersDue: number;
   /** How many events were pruned before they were done. */
   readonly lost: number;
+  /** How many events expired (`ttlMs`) before they were done, since the shards' threads began. */
+  readonly expired: number;
   /** The age of the oldest open event, ms; `null`: none is open. */
   readonly oldestAgeMs: number | null;
   /** How many leases were not the first of their event, and how many events were acknowledged, since its creation. */

@@ -32,6 +32,7 @@ const FIELDS: readonly EventField[] = [
   'attributes',
   'id',
   'timestamp',
+  'expiresAt',
 ];
 
 /**
@@ -45,6 +46,7 @@ export function checkEventInput(input: unknown): asserts input is EventInput {
   const event = input as Record<EventField, unknown>;
   checkFieldNames(event);
   const { topic, type, source, correlationId, causationId, attributes, id, timestamp } = event;
+  const { expiresAt } = event;
   const topicFault = publishTopicFault(topic);
   if (topicFault !== undefined) {
     throw new BusError('TOPIC_INVALID', topicFault, { details: { topic: quote(topic) } });
@@ -60,6 +62,7 @@ export function checkEventInput(input: unknown): asserts input is EventInput {
   if (attributes !== undefined) checkAttributes(attributes);
   if (id !== undefined) checked('id', idFault('id', id));
   if (timestamp !== undefined) checked('timestamp', timestampFault(timestamp));
+  if (expiresAt !== undefined) checked('expiresAt', timestampFault(expiresAt, 'expiresAt'));
 }
 
 function shapeFault(input: unknown): string {
@@ -79,6 +82,7 @@ function checkFieldNames(event: object): void {
       case 'attributes':
       case 'id':
       case 'timestamp':
+      case 'expiresAt':
         continue;
       default:
         throw invalid(

@@ -25,6 +25,8 @@ export interface Event<P = unknown> {
   readonly causationId?: string;
   /** At most 16 flat pairs to filter on: `agentId`, `taskId`, `worldId` … */
   readonly attributes?: Readonly<Record<string, string>>;
+  /** Nobody gets or reads it from this time on, RFC 3339, UTC, milliseconds. Absent: it does not expire. */
+  readonly expiresAt?: string;
   readonly shard: number;
   /** The position in the shard's log: 1, 2, 3 … Absent on ephemeral events. */
   readonly sequence?: number;
@@ -59,6 +61,11 @@ export interface EventInput<P = unknown> {
   id?: string;
   /** RFC 3339, UTC, or a `Date`. Default: the time at which the bus records the event. */
   timestamp?: string | Date;
+  /**
+   * Nobody gets or reads the event from this time on: RFC 3339, UTC, or a `Date`. A time that has passed is no error: the
+   * event is stored and acknowledged. It counts before `ttlMs`. Default: it does not expire.
+   */
+  expiresAt?: string | Date;
 }
 
 export type IdScope = 'topic' | 'source';
@@ -93,6 +100,11 @@ export interface PublishOptions {
   deliverAt?: Date | string;
   /** As `deliverAt`, so many ms from now. Default: none. */
   delayMs?: number;
+  /**
+   * How long the event lives, ms: 1 to a hundred years, from the time at which the shard records it or, with `deliverAt`,
+   * delivers it. After that nobody gets or reads it, and the log soon removes it. Default: it does not expire.
+   */
+  ttlMs?: number;
   /** Gives up waiting, with `ABORTED`. What a shard has already taken is not taken back. Default: none. */
   signal?: AbortSignal;
 }

@@ -2,6 +2,7 @@ import { DELIVERY_TIME_CHECKS, delayFault } from './deliver-at.js';
 import { BusError } from './errors.js';
 import type { PublishManyOptions, PublishOptions } from './event.js';
 import { expectationFault, expectationsFault } from './expectation.js';
+import { ttlMsFault } from './expiry.js';
 import {
   SUBSCRIBE_LAST_MAX,
   SUBSCRIBER_BUFFER_EVENTS_MAX,
@@ -153,6 +154,7 @@ const publishChecks: [string, OptionCheck][] = [
   ['idScope', oneOf(['topic', 'source'])],
   ['signal', anAbortSignal],
   ...DELIVERY_TIME_CHECKS,
+  ['ttlMs', ttlMsFault],
 ];
 export const PUBLISH_CHECKS: OptionChecks = new Map([
   ...publishChecks,

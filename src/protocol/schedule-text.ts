@@ -1,5 +1,6 @@
 import { BusError } from './errors.js';
 import { checkEventInput } from './event-input.js';
+import { ttlMsFault } from './expiry.js';
 import { ATTRIBUTES_MAX } from './limits/events.js';
 import {
   SCHEDULE_BYTES_MAX,
@@ -25,6 +26,8 @@ export interface KeptSchedule {
   /** ms since 1970. */
   readonly anchor?: number;
   readonly missed: MissedDueTimes;
+  /** Absent: the events do not expire. */
+  readonly ttlMs?: number;
   readonly event: ScheduledEvent & { readonly source: string };
 }
 
@@ -51,6 +54,7 @@ const CHECKS = new Map<string, OptionCheck>([
   ['everyMs', wholeNumber(SCHEDULE_EVERY_MS_MIN, SCHEDULE_EVERY_MS_MAX)],
   ['anchor', timestampFault],
   ['missed', oneOf(['all', 'last', 'none'])],
+  ['ttlMs', ttlMsFault],
   ['event', anEvent],
 ]);
 
@@ -75,7 +79,7 @@ export function keptSchedule(
 ): KeptSchedule {
   checkScheduleName(name);
   checkOptions('schedules.set', options, CHECKS);
-  const { cron, timeZone, everyMs, anchor, missed = 'all' } = options;
+  const { cron, timeZone, everyMs, anchor, missed = 'all', ttlMs } = options;
   if ((cron === undefined) === (everyMs === undefined)) {
     throw optionInvalid('schedules.set', 'cron', 'one of cron and everyMs has to be there');
   }
@@ -86,9 +90,10 @@ export function keptSchedule(
     throw optionInvalid('schedules.set', 'anchor', 'goes with everyMs');
   }
   const event = eventOf(options.event, source, maxPayloadBytes);
-  if (cron !== undefined) return { cron, timeZone: timeZone ?? 'UTC', missed, event };
+  const rest = { missed, ...(ttlMs === undefined ? {} : { ttlMs }), event };
+  if (cron !== undefined) return { cron, timeZone: timeZone ?? 'UTC', ...rest };
   const from = anchor === undefined ? 0 : timestampMs(anchor);
-  return { everyMs: everyMs!, anchor: from, missed, event };
+  return { everyMs: everyMs!, anchor: from, ...rest };
 }
 
 /** @throws BusError `LIMIT_EXCEEDED` */
@@ -105,9 +110,9 @@ function eventOf(
   busSource: string,
   maxPayloadBytes: number,
 ): KeptSchedule['event'] {
-  const given = input as { readonly id?: unknown; readonly timestamp?: unknown; topic?: unknown };
+  const given = input as { readonly [field in 'id' | 'timestamp' | 'expiresAt']?: unknown };
   checkEventInput(input);
-  for (const field of ['id', 'timestamp'] as const) {
+  for (const field of ['id', 'timestamp', 'expiresAt'] as const) {
     if (given[field] === undefined) continue;
     throw optionInvalid('schedules.set', `event.${field}`, 'is made for each due time');
   }

@@ -2,8 +2,8 @@ import type { EventInput } from './event.js';
 
 /** Schedules: what a bus publishes again and again, by a cron expression or at an interval. Types only. */
 
-/** The event that a schedule publishes; its id and its timestamp are made for each due time. */
-export type ScheduledEvent<P = unknown> = Omit<EventInput<P>, 'id' | 'timestamp'>;
+/** The event that a schedule publishes; its id and its times are made for each due time. */
+export type ScheduledEvent<P = unknown> = Omit<EventInput<P>, 'id' | 'timestamp' | 'expiresAt'>;
 
 /** The event of a schedule, as it is shown. */
 export type ShownEvent = Omit<ScheduledEvent, 'payload'> & { readonly payload?: unknown };
@@ -31,6 +31,8 @@ export interface ScheduleOptions<P = unknown> {
   event: ScheduledEvent<P>;
   /** Default `all`. */
   missed?: MissedDueTimes;
+  /** How long each event lives, ms, as of a publish. Default: it does not expire. */
+  ttlMs?: number;
 }
 
 export interface ScheduleInfo {
@@ -44,6 +46,7 @@ export interface ScheduleInfo {
   /** A client that may not read the topic gets it without payload, attributes and `causationId`. */
   readonly event: ShownEvent;
   readonly missed: MissedDueTimes;
+  readonly ttlMs?: number;
   readonly isPaused: boolean;
   readonly shard: number;
   /** How many events it has become. */

@@ -30,9 +30,9 @@ export function parseTimestamp(value: unknown): number {
   return ms;
 }
 
-/** Says why the value is not a timestamp, or `undefined` if it is one. */
-export function timestampFault(value: unknown): string | undefined {
-  return Number.isNaN(timestampMs(value)) ? faultText(value) : undefined;
+/** Says why the value of a field is not a timestamp, or `undefined` if it is one. */
+export function timestampFault(value: unknown, field = 'timestamp'): string | undefined {
+  return Number.isNaN(timestampMs(value)) ? faultText(value, field) : undefined;
 }
 
 /** Milliseconds since 1970, or NaN if the value is not a timestamp. */
@@ -89,7 +89,7 @@ function daysInMonth(year: number, month: number): number {
   return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
 }
 
-function faultText(value: unknown): string {
+function faultText(value: unknown, field = 'timestamp'): string {
   const example = '2026-01-31T23:59:59.000Z';
-  return `timestamp ${quote(value)} is neither a valid Date nor RFC 3339 in UTC (${example})`;
+  return `${field} ${quote(value)} is neither a valid Date nor RFC 3339 in UTC (${example})`;
 }

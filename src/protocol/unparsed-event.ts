@@ -18,6 +18,7 @@ export class UnparsedEvent implements Event {
   declare readonly correlationId?: string;
   declare readonly causationId?: string;
   declare readonly attributes?: Readonly<Record<string, string>>;
+  declare readonly expiresAt?: string;
   readonly shard: number;
   declare readonly sequence?: number;
   readonly #payloadText: string;
@@ -34,6 +35,7 @@ export class UnparsedEvent implements Event {
     if (fields.correlationId !== undefined) this.correlationId = fields.correlationId;
     if (fields.causationId !== undefined) this.causationId = fields.causationId;
     if (fields.attributes !== undefined) this.attributes = fields.attributes;
+    if (fields.expiresAt !== undefined) this.expiresAt = fields.expiresAt;
     this.shard = fields.shard;
     if (fields.sequence !== undefined) this.sequence = fields.sequence;
     this.#payloadText = payloadText;
@@ -51,12 +53,13 @@ export class UnparsedEvent implements Event {
 
   /** The event as JSON. */
   get text(): string {
-    const { correlationId, causationId, attributes, sequence } = this;
+    const { correlationId, causationId, attributes, expiresAt, sequence } = this;
     let text = `{"id":${quoted(this.id)},"topic":${quoted(this.topic)},"type":${quoted(this.type)}`;
     text += `,"source":${quoted(this.source)},"timestamp":"${this.timestamp}"`;
     if (correlationId !== undefined) text += `,"correlationId":${quoted(correlationId)}`;
     if (causationId !== undefined) text += `,"causationId":${quoted(causationId)}`;
     if (attributes !== undefined) text += `,"attributes":${JSON.stringify(attributes)}`;
+    if (expiresAt !== undefined) text += `,"expiresAt":"${expiresAt}"`;
     text += `,"shard":${this.shard}`;
     if (sequence !== undefined) text += `,"sequence":${sequence}`;
     return `${text},"payload":${this.#payloadText}}`;

@@ -18,6 +18,7 @@ export const eventInput = v.strictObject({
   attributes: v.exactOptional(valueByKey),
   id: v.exactOptional(v.string()),
   timestamp: v.exactOptional(v.string()),
+  expiresAt: v.exactOptional(v.string()),
 });
 
 const publishOptions = {
@@ -25,6 +26,7 @@ const publishOptions = {
   persist: v.exactOptional(v.boolean()),
   idScope: v.exactOptional(v.picklist(['topic', 'source'])),
   ...DELIVERY_TIME_FIELDS,
+  ttlMs: v.exactOptional(v.number()),
 };
 const expectation = v.custom<Expectation>(
   (input) => expectationFault(input) === undefined,

@@ -12,7 +12,7 @@
  *  8|            timestamp (float64, ms since 1970; 0 until         |
  * 12|            the shard records it, unless supplied)             |
  *   +---------------+---------------+---------------+---------------+
- * 16| sourceLength  | correlationLen| causationLen  |       0       |
+ * 16| sourceLength  | correlationLen| causationLen  | expiryLength  |
  *   +---------------+---------------+---------------+---------------+
  * 20|                 attributesLength (JSON text)                  |
  *   +---------------------------------------------------------------+
@@ -21,8 +21,11 @@
  * 28|                               0                               |
  *   +---------------------------------------------------------------+
  * 32| topic, type, source, id, correlationId, causationId,          |
- *   | attributes, payload; no padding between them                  |
+ *   | attributes, expiry, payload; no padding between them          |
  * ```
+ *
+ * The expiry is there if `expiryLength` is 8, and not if it is 0: a float64, ms since 1970. Until the shard stamps it, it
+ * may be negative: minus the time that the event has to live, ms.
  *
  * The log's checksum is the CRC-32 of the bytes from `CHECKED_FROM` to the end. It covers everything that was
  * published, but not the flags, which only control the publish. It is seeded with a number derived from the row: see
@@ -48,11 +51,13 @@ const TIMESTAMP = TYPE_LENGTH + 1;
 export const SOURCE_LENGTH = TIMESTAMP + 8;
 const CORRELATION_ID_LENGTH = SOURCE_LENGTH + 1;
 const CAUSATION_ID_LENGTH = CORRELATION_ID_LENGTH + 1;
-const ATTRIBUTES_LENGTH = SOURCE_LENGTH + 4;
+const EXPIRY_LENGTH = CAUSATION_ID_LENGTH + 1;
+const ATTRIBUTES_LENGTH = EXPIRY_LENGTH + 1;
 const PAYLOAD_LENGTH = ATTRIBUTES_LENGTH + 4;
 const RESERVED = PAYLOAD_LENGTH + 4;
 export const EVENT_HEADER_LENGTH = RESERVED + 4;
 const CHECKED_FROM = TIMESTAMP;
+const EXPIRY_BYTES = 8;
 
 if (EVENT_HEADER_LENGTH !== 32 || TIMESTAMP % 8 !== 0) {
   throw new Error(`event record header is ${EVENT_HEADER_LENGTH} bytes, not 32`);
@@ -82,6 +87,8 @@ export class EventRecordEncoder {
   causationId = '';
   /** JSON text of the attributes, or `''`. */
   attributes = '';
+  /** When the event expires, ms since 1970; negative: so many ms after it is recorded; 0: never. */
+  expiry = 0;
   /** JSON text of the payload. */
   payload = '';
   /** Bytes of a payload that the caller puts at the end of the record itself; -1: `payload` is written. */
@@ -133,6 +140,7 @@ export class EventRecordEncoder {
       this.#correlationIdLength +
       this.causationId.length +
       this.#attributesLength +
+      (this.expiry === 0 ? 0 : EXPIRY_BYTES) +
       this.#payloadLength
     );
   }
@@ -149,7 +157,7 @@ export class EventRecordEncoder {
     raw[offset + SOURCE_LENGTH] = this.#sourceLength;
     raw[offset + CORRELATION_ID_LENGTH] = this.#correlationIdLength;
     raw[offset + CAUSATION_ID_LENGTH] = this.causationId.length;
-    raw[offset + CAUSATION_ID_LENGTH + 1] = 0;
+    raw[offset + EXPIRY_LENGTH] = this.expiry === 0 ? 0 : EXPIRY_BYTES;
     raw.writeUInt32LE(this.#attributesLength, offset + ATTRIBUTES_LENGTH);
     raw.writeUInt32LE(this.#payloadLength, offset + PAYLOAD_LENGTH);
     raw.writeUInt32LE(0, offset + RESERVED);
@@ -159,6 +167,7 @@ export class EventRecordEncoder {
     at += raw.latin1Write(this.id, at, this.id.length);
     const optional = this.correlationId + this.causationId + this.attributes;
     if (optional !== '') at += raw.utf8Write(optional, at, raw.length - at);
+    if (this.expiry !== 0) at = raw.writeDoubleLE(this.expiry, at);
     if (this.payloadAside < 0) at += raw.utf8Write(this.payload, at, this.#payloadLength);
     else at += this.payloadAside;
     const length = at - offset;
@@ -277,11 +286,35 @@ export class EventRecordView {
     return text(this.bytes, end - length, end);
   }
 
-  /** Whether there is a correlation id, a causation id or an attribute. */
+  /** Whether there is a correlation id, a causation id, an attribute or an expiry. */
   get hasOptionalFields(): boolean {
     const { bytes, offset } = this;
-    const names = bytes[offset + CORRELATION_ID_LENGTH]! | bytes[offset + CAUSATION_ID_LENGTH]!;
-    return names !== 0 || bytes.readUInt32LE(offset + ATTRIBUTES_LENGTH) !== 0;
+    const lengths =
+      bytes[offset + CORRELATION_ID_LENGTH]! |
+      bytes[offset + CAUSATION_ID_LENGTH]! |
+      bytes[offset + EXPIRY_LENGTH]!;
+    return lengths !== 0 || bytes.readUInt32LE(offset + ATTRIBUTES_LENGTH) !== 0;
+  }
+
+  get hasExpiry(): boolean {
+    return this.bytes[this.offset + EXPIRY_LENGTH] === EXPIRY_BYTES;
+  }
+
+  /** As `EventRecordEncoder.expiry`. */
+  get expiry(): number {
+    return this.hasExpiry ? this.bytes.readDoubleLE(this.payloadStart - EXPIRY_BYTES) : 0;
+  }
+
+  /** Set by the shard, of a record that has one: when the event expires, ms since 1970. */
+  set expiry(milliseconds: number) {
+    this.bytes.writeDoubleLE(milliseconds, this.payloadStart - EXPIRY_BYTES);
+  }
+
+  /** Whether the event has expired at a time, ms since 1970. */
+  isExpired(now: number): boolean {
+    if (!this.hasExpiry) return false;
+    const { expiry } = this;
+    return expiry > 0 && expiry <= now;
   }
 
   /** JSON text, or `undefined` where the event has no attributes. */

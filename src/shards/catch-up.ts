@@ -30,6 +30,7 @@ export class CatchUp {
   readonly #log: ShardLog;
   readonly #routes: Routes;
   readonly #leftThrough: () => number;
+  readonly #now: () => number;
   readonly #view = new EventRecordView();
   readonly #one: ShardSubscription[] = [];
   #subscription!: LinkSubscription;
@@ -37,11 +38,20 @@ export class CatchUp {
   /** The page ended early: no credit, no room, or a hole in history comes next. */
   #stopped = false;
 
-  /** `leftThrough`: up to where events may have left the log for an archive; 0 without one. */
-  constructor(log: ShardLog, routes: Routes, leftThrough: () => number = () => 0) {
+  /**
+   * @param leftThrough up to where events may have left the log for an archive; 0 without one
+   * @param now ms since 1970, for events that expire
+   */
+  constructor(
+    log: ShardLog,
+    routes: Routes,
+    leftThrough: () => number = () => 0,
+    now: () => number = Date.now,
+  ) {
     this.#log = log;
     this.#routes = routes;
     this.#leftThrough = leftThrough;
+    this.#now = now;
   }
 
   /**
@@ -154,7 +164,8 @@ export class CatchUp {
     const view = this.#view.wrap(bytes, offset);
     const wanted =
       this.#routes.of(view.topic).subscriptions.has(subscription) &&
-      (subscription.predicate === undefined || subscription.predicate(view));
+      (subscription.predicate === undefined || subscription.predicate(view)) &&
+      !(view.hasExpiry && view.isExpired(this.#now()));
     if (wanted) {
       this.#stopped =
         !subscription.hasCredit ||

@@ -18,15 +18,18 @@ export class Delivery {
   readonly #routes: Routes;
   readonly #host: DeliveryHost;
   readonly #tallies: Tallies;
+  readonly #now: () => number;
   readonly #view = new EventRecordView();
   readonly #scratch: LinkSubscription[] = [];
   /** The sequence of the last event dealt with, also within a batch. */
   #passed = 0;
 
-  constructor(routes: Routes, host: DeliveryHost, tallies: Tallies) {
+  /** `now`: ms since 1970, for events that expire. */
+  constructor(routes: Routes, host: DeliveryHost, tallies: Tallies, now: () => number) {
     this.#routes = routes;
     this.#host = host;
     this.#tallies = tallies;
+    this.#now = now;
   }
 
   /** Returns the number of events sent; `before` is the last sequence that was dealt with before the batch. */
@@ -67,6 +70,7 @@ export class Delivery {
     let delivered = 0;
     const before = this.#passed;
     if (sequence !== 0) this.#passed = sequence;
+    if (view.hasExpiry && view.isExpired(this.#now())) return 0;
     for (const { link, subscriptions } of route.legs) {
       let count = 0;
       for (const subscription of subscriptions) {
@@ -104,8 +108,8 @@ export class Delivery {
 }
 
 function copyOf(view: EventRecordView, topic: string, sequence: number): QueuedEvent {
-  const { bytes, offset, length } = view;
+  const { bytes, offset, length, expiry } = view;
   const record = Buffer.allocUnsafeSlow(length);
   bytes.copy(record, 0, offset, offset + length);
-  return { topic, sequence, record, queuedAt: Date.now() };
+  return { topic, sequence, record, expiry, queuedAt: Date.now() };
 }

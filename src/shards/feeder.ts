@@ -17,9 +17,12 @@ export class Feeder {
   /** Subscriptions whose position, taken from another node, lies behind the last sequence that this node delivered. */
   readonly #ahead = new Set<LinkSubscription>();
   readonly #ended: LinkSubscription[] = [];
+  readonly #now: () => number;
 
-  constructor(log: ShardLog, routes: Routes, leftThrough: () => number = () => 0) {
-    this.#catchUp = new CatchUp(log, routes, leftThrough);
+  /** `leftThrough` and `now` as of `CatchUp`. */
+  constructor(log: ShardLog, routes: Routes, leftThrough: () => number, now: () => number) {
+    this.#catchUp = new CatchUp(log, routes, leftThrough, now);
+    this.#now = now;
   }
 
   get hasWork(): boolean {
@@ -71,8 +74,8 @@ export class Feeder {
       this.#ready.delete(subscription);
       if (subscription.ended) continue;
       if (subscription.mode === QUEUED) {
-        const sent = feedQueued(subscription, budget, head);
-        budget -= sent;
+        const { taken, sent } = feedQueued(subscription, budget, head, this.#now);
+        budget -= taken;
         fed += sent;
       } else if (subscription.mode === CATCHING_UP) {
         if (subscription.position > head) {
@@ -101,17 +104,28 @@ export class Feeder {
   }
 }
 
-function feedQueued(subscription: LinkSubscription, budget: number, head: number): number {
+/** Takes events out of the queue, and sends those that have not expired. */
+function feedQueued(
+  subscription: LinkSubscription,
+  budget: number,
+  head: number,
+  now: () => number,
+): { taken: number; sent: number } {
+  let taken = 0;
   let sent = 0;
   const one = [subscription];
-  while (sent < budget && subscription.hasCredit) {
+  while (taken < budget && subscription.hasCredit) {
     const event = subscription.peek();
     if (event === undefined) break;
-    const { sequence, record } = event;
-    if (!subscription.link.sendEvent(sequence, record, 0, record.length, one, 1)) break;
+    const { sequence, record, expiry } = event;
+    const isExpired = expiry > 0 && expiry <= now();
+    if (!isExpired) {
+      if (!subscription.link.sendEvent(sequence, record, 0, record.length, one, 1)) break;
+      sent++;
+    }
     subscription.shift();
-    sent++;
+    taken++;
   }
   if (subscription.queued === 0) subscription.goLive(head);
-  return sent;
+  return { taken, sent };
 }

@@ -11,6 +11,7 @@ import {
 } from '../record/event-record.js';
 import type { CommittedBatch, ShardLog } from '../store/shard-log.js';
 import { BatchContents } from './batch-contents.js';
+import { stampExpiry } from './expiry-stamp.js';
 import type { GroupSettling } from './group-settling.js';
 import type { Refusing } from './overdue-rule.js';
 import { PublishIntake } from './publish-intake.js';
@@ -57,6 +58,7 @@ export class PublishBatch extends BatchContents {
     const { flags } = view;
     const recordedAt = Math.max(this.#clock.nowForNext(), this.#log.lastRecordedAt);
     if ((flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) === 0) view.timestamp = recordedAt;
+    stampExpiry(view, this.#clock);
     const index = this.#log.append(bytes, 0, recordedAt);
     if ((flags & EVENT_FLAG_SYNCED) !== 0) this.synced = true;
     this.appended++;

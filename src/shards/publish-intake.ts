@@ -15,6 +15,7 @@ import {
 import { NameCache, recordNames } from '../record/name-cache.js';
 import type { ShardLog } from '../store/shard-log.js';
 import type { BatchContents } from './batch-contents.js';
+import { stampExpiry } from './expiry-stamp.js';
 import type { GroupSettling } from './group-settling.js';
 import { LaterPublishes } from './later/later-publishes.js';
 import { WaitingPublishes } from './later/waiting-publishes.js';
@@ -43,6 +44,7 @@ export class PublishIntake {
   readonly #overdue: OverdueRule;
   readonly #acks: LinkAcks;
   readonly #time: RecordedTime;
+  readonly #clock: RecordingClock;
   readonly #view = new EventRecordView();
   readonly #terms = new TermsView();
   readonly #group = new GroupView();
@@ -55,6 +57,7 @@ export class PublishIntake {
     this.#log = log;
     this.#acks = new LinkAcks(batch, log);
     this.#time = new RecordedTime(log, clock);
+    this.#clock = clock;
     this.#later = new LaterPublishes(log, clock);
     this.#waiting = new WaitingPublishes(this.#later, this.#acks);
     this.#judge = new PublishJudge(log, batch, this.#later);
@@ -208,6 +211,7 @@ export class PublishIntake {
       if (((link.publishRing.position - skipEphemeralUntil) | 0) < 0) return;
       link.skipEphemeralUntil = undefined;
     }
+    stampExpiry(view, this.#clock);
     this.#batch.push(view, topic, 0);
   }
 
@@ -244,6 +248,7 @@ export class PublishIntake {
   #append(view: EventRecordView, flags: number, isAgain: boolean, recordedAt: number): void {
     this.#acks.hasPersisted = true;
     const log = this.#log;
+    stampExpiry(view, this.#clock);
     const index = log.append(view.bytes, view.offset, recordedAt);
     const isOwnRepeat = isAgain && (flags & EVENT_FLAG_SUPPLIED_ID) === 0;
     this.#acks.appended(index, (flags & EVENT_FLAG_SYNCED) !== 0, isOwnRepeat);

@@ -126,6 +126,14 @@ export class RecordingClock {
     return Math.min(this.now(), Math.floor(this.#wall));
   }
 
+  /**
+   * The time by which what has expired is removed: `dueNow`, but for a while after a step forward without that step. So a
+   * clock that is put right in time has removed nothing.
+   */
+  get removalNow(): number {
+    return Math.min(this.nowWithCaution(), Math.floor(this.#wall));
+  }
+
   /** The recorded time minus the wall clock, ms; 0 except for a while after a step. */
   get aheadMs(): number {
     const aheadMs = this.now() - this.#sources.wall();

@@ -31,6 +31,8 @@ export interface QueuedEvent {
   /** 0 for an ephemeral event. */
   readonly sequence: number;
   readonly record: Buffer;
+  /** When it expires, ms since 1970; 0: never. */
+  readonly expiry: number;
   /** ms since 1970. */
   readonly queuedAt: number;
 }

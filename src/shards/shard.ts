@@ -9,6 +9,7 @@
 import { ArchiveWords } from '../link/archive-words.js';
 import type { ConsumerEntry } from '../link/consumer-shapes.js';
 import { type ShardControl, ShardCounter, TURNS } from '../link/shard-control.js';
+import type { ShardExpiry } from '../store/expiry.js';
 import type { ShardScheduled } from '../store/scheduled.js';
 import type { ShardLog } from '../store/shard-log.js';
 import { elapsedMs } from '../threads/elapsed.js';
@@ -18,6 +19,7 @@ import { BlockWatch } from './block-watch.js';
 import type { Desk } from './consumers/desk.js';
 import { ShardDesk, type ShardDeskOptions } from './consumers/shard-desk.js';
 import { Delivery } from './delivery.js';
+import { Expirer } from './expirer.js';
 import { Feeder } from './feeder.js';
 import { Gauges } from './gauges.js';
 import { DueEvents } from './later/due-events.js';
@@ -69,6 +71,8 @@ export class Shard {
   readonly #consumers: ShardDesk;
   /** Publishes that wait for their time, and schedules, if the log keeps any. */
   readonly due: DueEvents | undefined;
+  /** Removes what has expired, if the log can. */
+  readonly #expirer: Expirer | undefined;
   #firstLink = 0;
   /** What the shard and the archiver tell each other; undefined without an archive. */
   readonly archive: ArchiveLink | undefined;
@@ -90,9 +94,11 @@ export class Shard {
     });
     this.#batch = new PublishBatch(log, this.#clock);
     this.#blocking = new BlockWatch(options.shard, routes, options.publishWaitMs);
-    this.#feeder = new Feeder(log, routes, () => this.#leftThrough);
+    const now = (): number => this.#clock.dueNow;
+    this.#feeder = new Feeder(log, routes, () => this.#leftThrough, now);
     this.#subscriptions = new Subscriptions(routes, this.#blocking, this.#feeder, control);
-    this.#delivery = new Delivery(routes, this, this.tallies);
+    this.#delivery = new Delivery(routes, this, this.tallies, now);
+    this.#expirer = log.expiry && this.#expirerOf(log.expiry);
     this.due = log.scheduled && this.#dueEvents(log.scheduled);
     this.#commit = new BatchCommit(log, this.#batch, control, {
       onFull: () => {
@@ -157,6 +163,18 @@ export class Shard {
     });
   }
 
+  #expirerOf(expiry: ShardExpiry): Expirer {
+    return new Expirer(expiry, {
+      shard: this.#options.shard,
+      clock: this.#clock,
+      elapsed: elapsedMs,
+      onDamage: (error) => this.#options.onDamage?.(error),
+      onRemoved: (events) => {
+        this.#control.counters[ShardCounter.expired]! += events;
+      },
+    });
+  }
+
   /** The consumers' part of the turn; true if anything was committed for them. */
   #decide(desk: Desk): boolean {
     const batch = this.#batch;
@@ -187,7 +205,8 @@ export class Shard {
 
   /** How long the thread may park, ms. */
   idleMs(longest: number): number {
-    const idle = this.due?.idleMs(longest) ?? longest;
+    const due = this.due?.idleMs(longest) ?? longest;
+    const idle = this.#expirer?.idleMs(due) ?? due;
     const { desk } = this;
     if (desk === undefined) return idle;
     return Math.max(0, Math.min(idle, desk.nextDue - elapsedMs()));
@@ -224,6 +243,7 @@ export class Shard {
     if (this.#tail?.hasWork(this.delivered) === true) return true;
     const takesPublishes = this.#batch.handled === 0 && this.#drainLimit() > 0;
     if (takesPublishes && this.due?.hasWork === true) return true;
+    if (!this.isStopping && this.#expirer?.hasWork(this.desk) === true) return true;
     for (const link of this.links) {
       if ((link.isBlocked || link.waiting.size > 0) && link.mayHaveRoom) return true;
       if (!link.controls.consumer.isEmpty() && !link.controls.isStalled) return true;
@@ -380,9 +400,10 @@ export class Shard {
   #maintain(): boolean {
     const now = performance.now();
     const worked = this.#upkeep.step(now);
+    const hasExpired = !this.isStopping && this.#expirer?.step(this.desk) === true;
     this.#gauges.step(now);
     this.#dropLeavers();
-    return worked;
+    return worked || hasExpired;
   }
 
   #dropLeavers(): void {

@@ -1,5 +1,6 @@
 import type { BusError } from '../protocol/errors.js';
 import type { ShardConsumers } from './consumer-states.js';
+import type { ShardExpiry } from './expiry.js';
 import type { Page, PageRequest } from './page.js';
 import type {
   ArchiveGate,
@@ -163,6 +164,11 @@ export interface ShardLog {
    * delay are refused.
    */
   readonly scheduled?: ShardScheduled;
+  /**
+   * Capability: the log finds the events that have expired, and removes them. Without it they are hidden from readers all the
+   * same, and stay until something else removes them.
+   */
+  readonly expiry?: ShardExpiry;
   /**
    * Capability: pages of the log, which the shard's thread makes at once. A log has it whose `OpenStore` has no
    * `history`. A shared log that has to fetch events cannot have it, so its store has `history`.

@@ -20,6 +20,8 @@ export interface CheckedEvent {
   /** ms since 1970. */
   readonly timestamp?: number;
   readonly flags?: number;
+  /** As in an event's record: ms since 1970, or minus a time to live. */
+  readonly expiry?: number;
 }
 
 export const BY_BUS = EVENT_FLAG_PERSIST;
@@ -37,6 +39,7 @@ let ids = 0;
 export function recordOf(event: CheckedEvent, padding = PADDING): Buffer {
   encoder.flags = event.flags ?? BY_BUS;
   encoder.timestamp = event.timestamp ?? RECORDED_AT;
+  encoder.expiry = event.expiry ?? 0;
   encoder.topic = event.topic ?? 'checked.topic';
   encoder.type = event.type ?? 'checked';
   encoder.source = event.source ?? 'checker';

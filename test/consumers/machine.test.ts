@@ -44,6 +44,7 @@ class Desk {
     const rows = Array.from({ length: complete.lanes }, (_, lane) => stored[lane] ?? EMPTY);
     const decisions = {
       gone: () => {},
+      expired: () => {},
       keyKept: () => {},
       keyFreed: () => {},
       examine: () => this.examined,

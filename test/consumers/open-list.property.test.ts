@@ -134,7 +134,7 @@ describe('the stored list of open events', () => {
       ['no such sequence', () => writer.addNeverLeased(0)],
       ['so many attempts', () => writer.addLeasedBefore(1, 1001, 0, 0)],
       ['so many losses', () => writer.addLeasedBefore(1, 0, 256, 0)],
-      ['a flag', () => writer.addLeased(1, 0, 0, 1, 8, 0)],
+      ['a flag', () => writer.addLeased(1, 0, 0, 1, 16, 0)],
     ];
     for (const [message, write] of wrong) {
       writer.begin(0);

@@ -37,6 +37,7 @@ const WELL = {
   dead: 0,
   lettersDue: 0,
   lost: 0,
+  expired: 0,
   oldestAgeMs: 5,
   redelivered: 0,
   acked: 0,

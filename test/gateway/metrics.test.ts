@@ -85,6 +85,7 @@ const consumer = (name: string, more: Partial<ConsumerInfo> = {}): ConsumerInfo 
   dead: 3,
   lettersDue: 1,
   lost: 4,
+  expired: 3,
   oldestAgeMs: 1500,
   redelivered: 5,
   acked: 6,

@@ -37,6 +37,7 @@ interface PubOptions extends ServerSettings {
   expect?: Expectation;
   deliverAt?: string;
   delay?: number;
+  ttl?: number;
   durability?: 'synced' | 'written';
   persist: boolean;
   text?: true;
@@ -92,6 +93,12 @@ export function addPubCommand(program: Command): void {
       new Option('--delay <duration>', 'publish it so much later: 10s, 5m, 1h').argParser(
         parseDuration,
       ),
+    )
+    .addOption(
+      new Option(
+        '--ttl <duration>',
+        'nobody gets or reads it any more after 10s, 5m, 1h',
+      ).argParser(parseDuration),
     )
     .addOption(
       new Option('--durability <level>', 'durability that the answer waits for').choices([
@@ -212,5 +219,6 @@ function streamOptions(options: PubOptions): PublishStreamOptions {
   if (options.expect !== undefined) result.expect = options.expect;
   if (options.deliverAt !== undefined) result.deliverAt = options.deliverAt;
   if (options.delay !== undefined) result.delayMs = options.delay;
+  if (options.ttl !== undefined) result.ttlMs = options.ttl;
   return result;
 }

@@ -29,6 +29,7 @@ interface SetOptions extends SchedulesOptions {
   every?: number;
   anchor?: string;
   missed?: NonNullable<ScheduleOptions['missed']>;
+  ttl?: number;
   type: string;
   source?: string;
   attribute?: Attributes;
@@ -82,6 +83,11 @@ function addSet(command: Command): void {
         'last',
         'none',
       ]),
+    )
+    .addOption(
+      new Option('--ttl <duration>', 'how long each event lives: 10s, 5m, 1d').argParser(
+        parseDuration,
+      ),
     )
     .option('--type <type>', 'the event type, without spaces', 'schedule_due')
     .option('--source <source>', 'source of the events; default: that of the server')
@@ -144,7 +150,7 @@ async function setSchedule(
   { name, topic, body }: { name: string; topic: string; body: string | undefined },
   options: SetOptions,
 ): Promise<void> {
-  const { cron, timeZone, every, anchor, missed, type, source, attribute, json } = options;
+  const { cron, timeZone, every, anchor, missed, ttl, type, source, attribute, json } = options;
   if ((cron === undefined) === (every === undefined)) {
     throw usageFailure('one of --cron and --every has to be there');
   }
@@ -154,6 +160,7 @@ async function setSchedule(
     ...(every === undefined ? {} : { everyMs: every }),
     ...(anchor === undefined ? {} : { anchor }),
     ...(missed === undefined ? {} : { missed }),
+    ...(ttl === undefined ? {} : { ttlMs: ttl }),
     event: {
       topic,
       type,

@@ -37,6 +37,7 @@ export function consumerInfo(
     lettersDue: total(({ lettersDue }) => lettersDue),
     lost: total(({ lost }) => lost),
     oldestAgeMs: oldest(states),
+    expired: total(({ expired }) => expired),
     redelivered: total(({ redelivered }) => redelivered),
     acked: total(({ acked }) => acked),
     ...(blocked === undefined ? {} : { blocked }),

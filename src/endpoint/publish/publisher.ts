@@ -15,6 +15,7 @@ import type {
 } from '../../protocol/event.js';
 import { checkEventInput } from '../../protocol/event-input.js';
 import { expectedSequence } from '../../protocol/expectation.js';
+import { expiryOf } from '../../protocol/expiry.js';
 import { PUBLISH_MANY_MAX } from '../../protocol/limits/bus-api.js';
 import { TOPIC_ROUTES_CACHED_MAX } from '../../protocol/limits/endpoint.js';
 import { checkPublishManyOptions, checkPublishOptions } from '../../protocol/options.js';
@@ -348,6 +349,7 @@ export class Publisher {
     encoder.correlationId = input.correlationId ?? '';
     encoder.causationId = input.causationId ?? '';
     encoder.attributes = attributes === undefined ? '' : attributesText(attributes);
+    encoder.expiry = expiryOf(input, options.ttlMs);
     encoder.payload = payload;
     return route;
   }

@@ -1,13 +1,15 @@
 /**
  * The source of an endpoint's history: reader threads, or the shards themselves if only they can read their logs. No
  * event beyond a shard's published head is returned: a batch is committed before it is flushed, so a file may hold
- * events that are not to be seen until they are flushed.
+ * events that are not to be seen until they are flushed. Nor is an event that has expired, which a log or an archive may
+ * still have.
  */
 import type { Caller } from '../../link/port-calls.js';
 import { decodeCursor } from '../../protocol/cursor.js';
 import type { ResolvedCursor } from '../../store/cursor-positions.js';
 import type { Page, PageRequest } from '../../store/page.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
+import { withoutExpired } from './expired-records.js';
 import type { LastsShard } from './last-sequences.js';
 
 export class HistorySource {
@@ -51,12 +53,19 @@ export class HistorySource {
   }
 
   /** The next page of a shard's history. */
-  page(shard: number, request: PageRequest): Promise<Page> {
-    const { head } = this.#ends[shard]!.control;
+  async page(shard: number, request: PageRequest): Promise<Page> {
+    const { control } = this.#ends[shard]!;
+    const { head } = control;
     const until = Math.min(request.until ?? head, head);
     const call = { shard, request: { ...request, until, headLeast: head } };
-    if (this.#readers !== undefined) return this.#readers.call('page', call);
-    return this.#ends[shard]!.call('page', () => call);
+    const page = await (this.#readers?.call('page', call) ??
+      this.#ends[shard]!.call('page', () => call));
+    return withoutExpired(page, control.expiryNow);
+  }
+
+  /** The time by which a shard's events expire, ms since 1970. */
+  expiryNow(shard: number): number {
+    return this.#ends[shard]!.control.expiryNow;
   }
 
   /** The last sequence that was recorded before a time, in ms since 1970. */

@@ -1,6 +1,7 @@
 /** Runs queries: reads each shard's history in pages and merges the events by the time at which they were recorded. */
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
+import { isExpired } from '../../protocol/expiry.js';
 import { shardsOf } from '../../protocol/filter-shards.js';
 import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits/endpoint.js';
 import { PagePosition } from '../../protocol/page-position.js';
@@ -82,9 +83,15 @@ export class QueryRunner {
     });
     let left = query.limit ?? Number.POSITIVE_INFINITY;
     for await (const { event } of merge(sources, query.reverse)) {
+      if (event.expiresAt !== undefined && this.#isExpired(event)) continue;
       yield position?.mark(event) ?? event;
       if (--left === 0) return;
     }
+  }
+
+  /** An event may expire between its page's arrival and its turn. */
+  #isExpired(event: Event): boolean {
+    return isExpired(event, this.#source.expiryNow(event.shard));
   }
 
   async *#readShard(

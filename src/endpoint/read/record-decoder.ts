@@ -58,5 +58,6 @@ function withOptional<F extends Fields>(fields: F, view: EventRecordView, sequen
   if (correlationId !== undefined) fields.correlationId = correlationId;
   if (causationId !== undefined) fields.causationId = causationId;
   if (attributes !== undefined) fields.attributes = attributes;
+  if (view.hasExpiry) fields.expiresAt = new Date(view.expiry).toISOString();
   return fields;
 }

@@ -5,6 +5,7 @@
 import { Queue } from '../../collections/queue.js';
 import type { Supply } from '../../handout/pump.js';
 import type { Event } from '../../protocol/event.js';
+import { isExpired } from '../../protocol/expiry.js';
 import type { Asker } from '../asker.js';
 import type { ShardProgress } from './shard-progress.js';
 
@@ -13,6 +14,7 @@ export class EventQueue<P> implements Supply<Event<P>> {
   readonly #window: number;
   readonly #asker: Asker;
   readonly #onCreditDue: (progress: ShardProgress) => void;
+  readonly #expiryNow: (shard: number) => number;
   readonly #events = new Queue<Event<P>>();
   /** Parallel to `#events`: the bytes of credit that an event holds; negative for history, which holds none. */
   readonly #sizes = new Queue<number>();
@@ -24,18 +26,20 @@ export class EventQueue<P> implements Supply<Event<P>> {
 
   /**
    * `window`: how many events a shard may have sent and not seen consumed. `onCreditDue` is called when enough credit
-   * has gathered to give it back to the shard.
+   * has gathered to give it back to the shard. `expiryNow`: the time by which a shard's events expire, ms since 1970.
    */
   constructor(
     progress: readonly ShardProgress[],
     window: number,
     asker: Asker,
     onCreditDue: (progress: ShardProgress) => void,
+    expiryNow: (shard: number) => number = Date.now,
   ) {
     this.#progress = progress;
     this.#window = window;
     this.#asker = asker;
     this.#onCreditDue = onCreditDue;
+    this.#expiryNow = expiryNow;
   }
 
   /** How many events wait, without the one that was handed out. */
@@ -47,9 +51,17 @@ export class EventQueue<P> implements Supply<Event<P>> {
     return this.#events.length === 0;
   }
 
-  /** True if an event waits; here only events are queued. */
+  /** True if an event waits. Passes over those that have expired while they waited. */
   advance(): boolean {
-    return this.#events.length > 0;
+    for (let next = this.#events.peek(); next !== undefined; next = this.#events.peek()) {
+      if (next.expiresAt === undefined || !isExpired(next, this.#expiryNow(next.shard)))
+        return true;
+      // The event before it has to be consumed first.
+      if (this.#current !== undefined) return true;
+      this.take();
+      this.settle();
+    }
+    return false;
   }
 
   /** How many events were ever put in. */

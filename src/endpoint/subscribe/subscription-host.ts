@@ -10,6 +10,8 @@ export interface SubscriptionHost<Subscription> {
   readonly turns: Turns;
   head(shard: number): number;
   watermark(shard: number): number;
+  /** The time by which a shard's events expire, ms since 1970. */
+  expiryNow(shard: number): number;
   /** True if the shard was given up, so that it sends nothing more. */
   isGone(shard: number): boolean;
   cursor(positions: readonly number[]): string;

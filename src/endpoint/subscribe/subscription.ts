@@ -63,9 +63,12 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     this.window = options.window;
     this.#host = host;
     this.progress = Array.from({ length: shards }, (_, shard) => newProgress(shard));
-    this.#queue = new EventQueue(this.progress, options.window, asker, (progress) => {
+    const payCredit = (progress: ShardProgress): void => {
       if (!this.ended) this.payCredit(progress);
-    });
+    };
+    this.#queue = new EventQueue(this.progress, options.window, asker, payCredit, (shard) =>
+      host.expiryNow(shard),
+    );
     const turns = asker.takesTurns ? host.turns : undefined;
     this.#pump = new Pump(this.#queue, handler, turns, (error) => this.fail(error));
     this.dispatched = this.#pump;

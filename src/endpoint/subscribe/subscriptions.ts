@@ -171,6 +171,10 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     return this.#ends[shard]!.control.head;
   }
 
+  expiryNow(shard: number): number {
+    return this.#ends[shard]!.control.expiryNow;
+  }
+
   watermark(shard: number): number {
     return this.#ends[shard]!.watermark;
   }

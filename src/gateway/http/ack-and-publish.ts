@@ -11,7 +11,16 @@ import { CURSOR_HEADER, type Exchange, sendJson } from './exchange.js';
 
 /** `POST /v1/consumers/NAME/ack` with `publish`: the ack of a lease and events that follow, in one commit. */
 
-const FIELDS = ['lease', 'publish', 'durability', 'expect', 'idScope', 'deliverAt', 'delayMs'];
+const FIELDS = [
+  'lease',
+  'publish',
+  'durability',
+  'expect',
+  'idScope',
+  'deliverAt',
+  'delayMs',
+  'ttlMs',
+];
 
 /** @param text the body as it came, of which payloads keep their texts */
 export async function ackAndPublish(

@@ -89,6 +89,7 @@ function fromContext(
   fallbackTopic: string | undefined,
 ): EventInput {
   const { specversion, id, source, type, time, subject, correlationid, causationid } = context;
+  const { expirytime } = context;
   if (specversion !== SPEC_VERSION) {
     throw fault(path, 'specversion', `specversion ${quote(specversion)} is not "${SPEC_VERSION}"`);
   }
@@ -110,6 +111,9 @@ function fromContext(
   };
   if (data.text !== undefined) input[PAYLOAD_TEXT] = data.text;
   if (time !== undefined && time !== null) input.timestamp = inUtc(time) as string;
+  if (expirytime !== undefined && expirytime !== null) {
+    input.expiresAt = inUtc(expirytime) as string;
+  }
   if (correlationid !== undefined) {
     input.correlationId = plainText('correlationid', correlationid, path);
   }

@@ -52,9 +52,15 @@ export function publishOptions({ request, parameters }: Exchange): PublishManyOp
     headerOf(request, 'millrace-delay-ms'),
     parameters.one('delayMs'),
   );
-  if (delayMs !== undefined)
-    options.delayMs = /^\d{1,16}$/.test(delayMs) ? Number(delayMs) : Number.NaN;
+  if (delayMs !== undefined) options.delayMs = wholeOf(delayMs);
+  const ttlMs = agreed('ttlMs', headerOf(request, 'millrace-ttl-ms'), parameters.one('ttlMs'));
+  if (ttlMs !== undefined) options.ttlMs = wholeOf(ttlMs);
   return options;
+}
+
+/** NaN, which the bus refuses, for a text that is no whole number. */
+function wholeOf(text: string): number {
+  return /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
 }
 
 function headerList(request: Exchange['request']): readonly string[] | undefined {

@@ -37,7 +37,16 @@ import { publishOptions } from './publish-options.js';
  * `POST /v1/events`, in all its forms. A body that is one event or an array is published as a whole or not at all;
  * NDJSON lines are published as they arrive.
  */
-const KNOWN = ['durability', 'persist', 'topic', 'atomic', 'expect', 'deliverAt', 'delayMs'];
+const KNOWN = [
+  'durability',
+  'persist',
+  'topic',
+  'atomic',
+  'expect',
+  'deliverAt',
+  'delayMs',
+  'ttlMs',
+];
 const IDENTITY = 'identity';
 
 export async function publish(exchange: Exchange, context: HttpContext): Promise<void> {

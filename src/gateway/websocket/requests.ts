@@ -397,8 +397,8 @@ function feedRequestOf(payload: RequestPayload<'subscribe'>): FeedRequest {
 function publishOptions(
   payload: RequestPayload<'publish'>,
 ): Omit<PublishOptions, 'expect'> | undefined {
-  const { durability, persist, idScope, deliverAt, delayMs } = payload;
-  const first = durability ?? persist ?? idScope ?? deliverAt ?? delayMs;
+  const { durability, persist, idScope, deliverAt, delayMs, ttlMs } = payload;
+  const first = durability ?? persist ?? idScope ?? deliverAt ?? delayMs ?? ttlMs;
   if (first === undefined) return undefined;
   const options: Omit<PublishOptions, 'expect'> = {};
   if (durability !== undefined) options.durability = durability;
@@ -406,5 +406,6 @@ function publishOptions(
   if (idScope !== undefined) options.idScope = idScope;
   if (deliverAt !== undefined) options.deliverAt = deliverAt;
   if (delayMs !== undefined) options.delayMs = delayMs;
+  if (ttlMs !== undefined) options.ttlMs = ttlMs;
   return options;
 }

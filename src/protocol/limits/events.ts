@@ -12,6 +12,8 @@ export const ATTRIBUTE_KEY_BYTES_MAX = 64;
 export const ATTRIBUTE_VALUE_BYTES_MAX = 1024;
 export const PAYLOAD_BYTES_MAX = 1 * MIB;
 export const JSON_DEPTH_MAX = 64;
+/** How long an event may live that expires: a hundred years, ms. */
+export const EVENT_TTL_MS_MAX = 36_525 * 86_400_000;
 
 export const PATTERNS_PER_FILTER_MAX = 1024;
 export const FILTER_VALUES_MAX = 1024;

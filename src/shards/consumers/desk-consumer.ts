@@ -104,6 +104,7 @@ export class DeskConsumer {
       ) => {
         this.dead.died({ sequence, attempts, cause, reason });
       },
+      expired: (_lane: number, sequence: number) => this.dead.over(sequence),
       gone: (_lane: number, sequence: number) => {
         this.dead.over(sequence);
         this.tidings.gap(sequence, sequence);

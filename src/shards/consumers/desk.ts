@@ -51,6 +51,8 @@ export interface DeskOptions {
   /** Monotonic ms that all threads share, and recorded time. */
   readonly now: () => number;
   readonly recordedAt: () => number;
+  /** The time by which events expire, ms since 1970. */
+  readonly expiryNow: () => number;
   readonly onDamage: (error: BusError) => void;
   readonly onNews: (news: readonly ConsumerNews[]) => void;
   /** It knows which leases of before go on. */
@@ -94,7 +96,7 @@ export class Desk implements DeskView {
 
   /** @throws BusError `STORE_CORRUPT` */
   constructor(options: DeskOptions) {
-    const { log, store, before, now, recordedAt, onDamage } = options;
+    const { log, store, before, now, recordedAt, expiryNow, onDamage } = options;
     this.#options = options;
     this.log = log;
     this.store = store;
@@ -121,7 +123,10 @@ export class Desk implements DeskView {
       },
     });
     const { roster } = this;
-    this.#reader = new LaneReader(log, this.events, (topic) => roster.matching(topic), onDamage);
+    this.#reader = new LaneReader(log, this.events, (topic) => roster.matching(topic), {
+      expiryNow,
+      onDamage,
+    });
   }
 
   /** Takes the list of all consumers. @throws BusError `CONSUMER_BUSY`, `STORE_CORRUPT` */
@@ -290,6 +295,18 @@ export class Desk implements DeskView {
     for (const { backlog } of this.roster.listed) backlog.clear();
   }
 
+  /**
+   * Ends events that have expired; one that is leased stays its holder's, and is done when the lease ends in any way.
+   * @returns whether that has changed anything that is not stored yet
+   */
+  expired(sequences: readonly number[]): boolean {
+    let hasChanged = false;
+    for (const { machine } of this.roster.listed) {
+      for (const sequence of sequences) hasChanged = machine.expired(sequence) || hasChanged;
+    }
+    return hasChanged;
+  }
+
   /** True if a turn would find work now. */
   get hasWork(): boolean {
     if (this.isDirty || this.#gates.bell.hasRung || this.nextDue <= this.now()) return true;
@@ -317,6 +334,7 @@ export class Desk implements DeskView {
       for (const consumer of this.roster.matching(batch.topics[i]!)) {
         const sequence = head + 1 + index;
         const view = this.#view.wrap(batch.bytes[i]!, batch.offsets[i]!);
+        if (view.hasExpiry && view.isExpired(this.#options.expiryNow())) continue;
         const waits = consumer.see(sequence, view);
         if (waits) this.events.keep(sequence, view.bytes, view.offset, view.length);
       }
@@ -362,8 +380,9 @@ export class Desk implements DeskView {
     } else if (this.#examined++ >= CONSUMER_READ_EVENTS_PER_TURN) return 'later';
     const found = this.events.find(sequence, consumer.id);
     if (found === undefined) return 'gone';
-    if (!consumer.hasOtherFilter) return 'there';
     const view = this.#view.wrap(found.bytes, found.offset);
+    if (view.hasExpiry && view.isExpired(this.#options.expiryNow())) return 'expired';
+    if (!consumer.hasOtherFilter) return 'there';
     const isOfTopic = this.roster.matching(view.topic).includes(consumer);
     if (isOfTopic && consumer.matches(view)) return 'there';
     consumer.dead.over(sequence);

@@ -85,6 +85,7 @@ export class ShardDesk {
       before: isFirst ? 'opened' : 'replaced',
       claims,
       recordedAt: () => this.#clock.now(),
+      expiryNow: () => this.#clock.dueNow,
       onDamage: (error) => onDamage?.(error),
       onNews: (news) => onNews?.(news),
       onClaimed: () => onClaimed?.(),

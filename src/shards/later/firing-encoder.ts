@@ -16,7 +16,7 @@ export class FiringEncoder {
   readonly #encoder = new EventRecordEncoder();
 
   /** @param dueAt ms since 1970 */
-  encode(name: string, { event }: KeptSchedule, dueAt: number): Buffer {
+  encode(name: string, { event, ttlMs = 0 }: KeptSchedule, dueAt: number): Buffer {
     const encoder = this.#encoder;
     const own = { [SCHEDULE_ATTRIBUTE]: name, [DUE_ATTRIBUTE]: new Date(dueAt).toISOString() };
     encoder.flags = EVENT_FLAG_PERSIST | EVENT_FLAG_SYNCED | EVENT_FLAG_SUPPLIED_ID;
@@ -28,6 +28,7 @@ export class FiringEncoder {
     encoder.correlationId = event.correlationId ?? '';
     encoder.causationId = event.causationId ?? '';
     encoder.attributes = JSON.stringify({ ...event.attributes, ...own });
+    encoder.expiry = -ttlMs;
     encoder.payload = JSON.stringify(event.payload);
     const record = Buffer.alloc(encoder.measure());
     encoder.writeTo(record, 0);

@@ -13,6 +13,7 @@ import type { IndexKeeper } from './index/index-keeper.js';
 import type { TopicEntry } from './index/topic-entry.js';
 import type { TopicTable } from './index/topic-table.js';
 import { eventChecksum, eventSeed } from './rows/checksums.js';
+import type { ExpiryTable } from './rows/expiry-table.js';
 import { type NameReader, NameWriter } from './rows/names.js';
 import { ROW_OVERHEAD_BYTES } from './rows/row-size.js';
 import { RowWriter } from './rows/row-writer.js';
@@ -37,6 +38,7 @@ export interface InsertedInto {
   readonly topics: TopicTable;
   readonly index: IndexKeeper;
   readonly dedupe: DedupeWindow;
+  readonly expiries: ExpiryTable;
   /** Forgets the names that a rollback takes back. */
   readonly nameReader: NameReader;
   readonly payloads: PayloadClaims;
@@ -120,6 +122,7 @@ export class EventInserter {
         correlationId ?? null,
         causationId ?? null,
         attributesText ?? null,
+        this.#expiryOf(view, sequence),
       );
     }
     const { dedupe, index } = this.#into;
@@ -130,14 +133,23 @@ export class EventInserter {
     return topic;
   }
 
+  /** When the event expires, which is noted; null: it does not. */
+  #expiryOf(view: EventRecordView, sequence: number): number | null {
+    if (!view.hasExpiry) return null;
+    const { expiry } = view;
+    this.#into.expiries.add(expiry, sequence);
+    return expiry;
+  }
+
   /** Forgets the cached names, which may be those of topics that are gone. Call it outside a batch. */
   forgetTopics(): void {
     this.#stored.clear();
   }
 
-  /** Inserts the buffered rows. */
+  /** Inserts the buffered rows, and writes how many events expire. */
   flush(): void {
     this.#rows.flush();
+    this.#into.expiries.finish();
   }
 
   /** The batch is committed: the sequences after `from`, up to `head`. */
@@ -145,17 +157,19 @@ export class EventInserter {
     this.#names.commit();
     this.#into.index.commit(from, head);
     this.#into.dedupe.commit();
+    this.#into.expiries.commit();
   }
 
   /** Removes the batch from every structure in memory; SQLite's own rollback follows, or has happened. */
   rollback(): void {
-    const { topics, index, dedupe, nameReader } = this.#into;
+    const { topics, index, dedupe, expiries, nameReader } = this.#into;
     this.#rows.discard();
     topics.rollback();
     if (this.#names.rollback()) nameReader.forget();
     this.#stored.clear();
     index.rollback();
     dedupe.rollback();
+    expiries.rollback();
   }
 }
 

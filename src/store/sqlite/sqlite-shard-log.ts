@@ -2,6 +2,7 @@ import { BusError } from '../../protocol/errors.js';
 import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../../protocol/limits/store.js';
 import { matchesPattern } from '../../protocol/topic.js';
 import { EVENT_FLAG_SYNCED, EventRecordView } from '../../record/event-record.js';
+import type { ShardExpiry } from '../expiry.js';
 import type { Page, PageRequest } from '../page.js';
 import type {
   CommittedBatch,
@@ -35,10 +36,12 @@ import { loadState } from './recovery.js';
 import { Retention } from './retention/retention.js';
 import { RingPositionTable } from './ring-positions.js';
 import { EventReader } from './rows/event-reader.js';
+import { ExpiryTable } from './rows/expiry-table.js';
 import { NameReader } from './rows/names.js';
 import { RowDecoder } from './rows/row-decoder.js';
 import { RowReader } from './rows/row-reader.js';
 import { SqliteConsumers } from './sqlite-consumers.js';
+import { SqliteExpiry } from './sqlite-expiry.js';
 import type { SqliteShardLogOptions } from './sqlite-log-options.js';
 import { SqlitePruning } from './sqlite-pruning.js';
 import { SqliteScheduled } from './sqlite-scheduled.js';
@@ -62,6 +65,7 @@ export class SqliteShardLog implements ShardLog, ShardPages {
   readonly ringPositions: RingPositionTable;
   readonly pruning: SqlitePruning;
   readonly pages: ShardPages = this;
+  readonly expiry: ShardExpiry;
   readonly consumers: SqliteConsumers;
   readonly scheduled: SqliteScheduled;
   appendedTopic = '';
@@ -113,7 +117,8 @@ export class SqliteShardLog implements ShardLog, ShardPages {
         files: options.payloadFiles,
       });
       const { claimed: payloads } = this.#payloads;
-      const kept = { topics: this.#topics, dead: this.#dead, payloads };
+      const expiries = new ExpiryTable(database);
+      const kept = { topics: this.#topics, dead: this.#dead, payloads, expiries };
       const index = new TopicIndexWriter(database, readMeta(database, INDEX_BLOCKS));
       const rules = { rules: retention, dedupeWindowMs };
       this.#retention = new Retention(database, kept, index, rules);
@@ -142,6 +147,7 @@ export class SqliteShardLog implements ShardLog, ShardPages {
         dedupe: this.#dedupe,
         nameReader,
         payloads,
+        expiries,
       };
       this.#events = new EventInserter(database, into);
       const host = { undo: () => this.#undo(), onFull: () => this.#upkeep.noteShortage() };
@@ -151,14 +157,16 @@ export class SqliteShardLog implements ShardLog, ShardPages {
       this.#states = new StateTable(database);
       this.consumers = new SqliteConsumers(this.#states, this.#dead, batch, this.#health);
       this.scheduled = new SqliteScheduled(database, batch, this.#health);
-      this.pruning = new SqlitePruning({
+      const pruned = {
         retention: this.#retention,
         upkeep: this.#upkeep,
         connection: this.#connection,
         batch,
         health: this.#health,
         head: () => this.#head,
-      });
+      };
+      this.pruning = new SqlitePruning(pruned);
+      this.expiry = new SqliteExpiry(pruned);
       this.#pages = new PageReader(database, file, shard, this.#index.fields.recent);
       this.wentBackwardsFrom = this.#connection.startMark(this.#head);
     } catch (error) {

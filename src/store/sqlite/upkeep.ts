@@ -99,7 +99,7 @@ export class Upkeep {
 
   /** Removes events by the retention rules; returns true if there is more to do. */
   pruneByRules(now: number, head: number, keptFrom: KeptFrom, gate?: ArchiveGate): boolean {
-    return this.#removal(() => this.#retention.step(now, head, keptFrom, gate));
+    return this.removal(() => this.#retention.step(now, head, keptFrom, gate));
   }
 
   prune(
@@ -108,10 +108,11 @@ export class Upkeep {
     head: number,
     gate?: ArchiveGate,
   ): PruneStep {
-    return this.#removal(() => this.#retention.prune(request, matches, head, gate));
+    return this.removal(() => this.#retention.prune(request, matches, head, gate));
   }
 
-  #removal<T>(work: () => T): T {
+  /** Removes events by other work. */
+  removal<T>(work: () => T): T {
     this.#withRoom(() => this.#connection.ensureTaken());
     return this.#withRoom(work);
   }

@@ -27,6 +27,7 @@ import {
   readMeta,
 } from '../sqlite/tables/meta-table.js';
 import { blockOf, INDEX_BLOCK_EVENTS } from '../sqlite/tables/tables.js';
+import { ExpiryVerifier } from './expiry-verifier.js';
 import { FieldVerifier } from './field-verifier.js';
 import { stillHas, verifyPayloads } from './payload-verifier.js';
 import type { VerifyFinding } from './verify-finding.js';
@@ -59,6 +60,7 @@ export class RowVerifier {
   readonly #records: RecordBuffer;
   readonly #index: BlockIndex;
   readonly #fields: FieldVerifier;
+  readonly #expiries: ExpiryVerifier;
   readonly #topics = new Map<number, TopicState>();
   readonly #writtenBlocks: number;
   readonly #prunedThrough: number;
@@ -83,6 +85,7 @@ export class RowVerifier {
     this.#records = new RecordBuffer(decoder, BUFFER_BYTES);
     this.#index = new BlockIndex(database, this.#rows.pruned);
     this.#fields = new FieldVerifier(database, names, this.#rows.pruned);
+    this.#expiries = new ExpiryVerifier(database);
     this.#writtenBlocks = readMeta(database, INDEX_BLOCKS);
     this.#prunedThrough = readMeta(database, PRUNED_THROUGH);
   }
@@ -128,6 +131,7 @@ export class RowVerifier {
     for (const problem of waitingProblems(database)) yield this.#error(undefined, problem);
     for (const problem of scheduleProblems(database)) yield this.#error(undefined, problem);
     yield* verifyPayloads(database, this.#file, this.#shard);
+    for (const problem of this.#expiries.problems()) yield this.#error(undefined, problem);
   }
 
   *#tellBacklog(): Generator<VerifyFinding> {
@@ -164,6 +168,8 @@ export class RowVerifier {
       this.#fields.noteDamage();
       if (!this.#wasRemoved(sequence, error)) yield this.#error(sequence, messageOf(error));
     }
+    const fault = this.#expiries.note(row);
+    if (fault !== undefined) yield this.#error(sequence, fault);
     this.#recordedAt = recordedAt;
     this.#found++;
     this.#blockIds.push([sequence, hashOfText(row[6])]);
@@ -251,6 +257,8 @@ export class RowVerifier {
       const message = `of ${this.head} events ${missing} are gone, but only ${pruned} were pruned`;
       yield this.#error(undefined, message);
     }
+    const fault = this.#expiries.end();
+    if (fault !== undefined) yield this.#error(undefined, fault);
     for (const { name, events, counted, through } of this.#topics.values()) {
       if (events === counted) continue;
       const message = `topic ${name} has ${counted} events up to ${through}, its totals say ${events}`;

@@ -82,6 +82,7 @@ export class ShardUnderTest {
         this.#machineDead.push({ sequence, attempts, cause });
       },
       gone: () => {},
+      expired: () => {},
       keyKept: (key: string) => this.#gates.keep(this.#wordOf(key)),
       keyFreed: (key: string) => this.#gates.free(this.#wordOf(key)),
     };

@@ -69,6 +69,7 @@ const STATE: ConsumerShardState = {
   dead: 0,
   lettersDue: 0,
   lost: 0,
+  expired: 0,
   redelivered: 0,
   acked: 5,
   oldestAgeMs: null,

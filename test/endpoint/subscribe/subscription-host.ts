@@ -18,6 +18,7 @@ export class FakeHost implements SubscriptionHost<BusSubscription> {
 
   head = (): number => this.headOf;
   watermark = (): number => this.watermarkOf;
+  expiryNow = (): number => Date.now();
   isGone = (): boolean => this.gone;
   cursor = (positions: readonly number[]): string => JSON.stringify(positions);
   credit = (): boolean => true;

@@ -212,12 +212,13 @@ export class FakeEndpoint implements BusEndpoint {
     checkEventInput(input);
     await this.gate;
     const sequence = this.events.length + 1;
-    const { timestamp: _, ...fields } = input;
+    const { timestamp: _, expiresAt, ...fields } = input;
     const event: Event = {
       id: `e${sequence}`,
       source: 'fake',
       timestamp: '2026-01-01T00:00:00.000Z',
       ...fields,
+      ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() }),
       shard: 0,
       sequence,
     };

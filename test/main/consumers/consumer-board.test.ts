@@ -27,6 +27,7 @@ const AT_REST = {
   dead: 0,
   lettersDue: 0,
   lost: 0,
+  expired: 0,
   redelivered: 0,
   acked: 0,
   oldestAgeMs: null,

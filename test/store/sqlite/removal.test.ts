@@ -13,6 +13,7 @@ import { TopicTable } from '../../../src/store/sqlite/index/topic-table.js';
 import { LogPayloads } from '../../../src/store/sqlite/payloads/log-payloads.js';
 import { type DoomedRow, Removal } from '../../../src/store/sqlite/retention/removal.js';
 import { RowLook } from '../../../src/store/sqlite/retention/row-look.js';
+import { ExpiryTable } from '../../../src/store/sqlite/rows/expiry-table.js';
 import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
 import { temporaryDirectory } from '../directories.js';
@@ -60,11 +61,9 @@ function remove(
   topics.load();
   const room = { bytesBeside: 0, fitsBeside: () => true };
   const { claimed: payloads } = new LogPayloads(database, { room });
-  const removal = new Removal(
-    database,
-    { topics, dead: new DeadTable(database, () => undefined), payloads },
-    0,
-  );
+  const dead = new DeadTable(database, () => undefined);
+  const expiries = new ExpiryTable(database);
+  const removal = new Removal(database, { topics, dead, payloads, expiries }, 0);
   const head = readHead(database);
   const rows: DoomedRow[] = [];
   const hasOlder = new Set<string>();

@@ -109,6 +109,7 @@ function factsOf(info: ConsumerInfo): [string, string][] {
     ['dead', formatNumber(info.dead)],
     ['letters due', formatNumber(info.lettersDue)],
     ['lost', formatNumber(info.lost)],
+    ['expired', formatNumber(info.expired)],
     ['oldest', ageOf(info)],
     ['acknowledged', formatNumber(info.acked)],
     ['redelivered', formatNumber(info.redelivered)],

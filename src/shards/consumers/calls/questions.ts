@@ -34,12 +34,13 @@ type PageView = Pick<DeskView, 'members' | 'events' | 'now'>;
 export function stateOf(desk: DeskView, consumer: DeskConsumer): ConsumerShardState {
   const { machine, id } = consumer;
   const { listed, held, ...counts } = machine.counts;
-  const sums = { acked: 0, redelivered: 0, lost: 0 };
+  const sums = { acked: 0, redelivered: 0, lost: 0, expired: 0 };
   for (let lane = 0; lane < consumer.lanes; lane++) {
-    const { acked, redelivered, lost } = machine.lane(lane);
+    const { acked, redelivered, lost, expired } = machine.lane(lane);
     sums.acked += acked;
     sums.redelivered += redelivered;
     sums.lost += lost;
+    sums.expired += expired;
   }
   const position = Math.min(consumer.position, desk.log.head);
   return {

@@ -14,6 +14,12 @@ import { PrunedScan } from './pruned-scan.js';
 /** The consumers whose patterns match a topic. */
 export type ConsumersOf = (topic: string) => readonly DeskConsumer[];
 
+export interface LaneReaderOptions {
+  /** The time by which events expire, ms since 1970. */
+  readonly expiryNow: () => number;
+  readonly onDamage: (error: BusError) => void;
+}
+
 /** Order `none` has no events to read again, and other orders have one lane. */
 const KEYED_LANE = 0;
 /** Of a consumer that has a backlog. */
@@ -23,7 +29,7 @@ export class LaneReader {
   readonly #log: ShardLog;
   readonly #events: EventFinder;
   readonly #consumersOf: ConsumersOf;
-  readonly #onDamage: (error: BusError) => void;
+  readonly #options: LaneReaderOptions;
   readonly #view = new EventRecordView();
   #first = 0;
 
@@ -31,12 +37,12 @@ export class LaneReader {
     log: ShardLog,
     events: EventFinder,
     consumersOf: ConsumersOf,
-    onDamage: (error: BusError) => void,
+    options: LaneReaderOptions,
   ) {
     this.#log = log;
     this.#events = events;
     this.#consumersOf = consumersOf;
-    this.#onDamage = onDamage;
+    this.#options = options;
   }
 
   /** True if the consumer has events to read. */
@@ -68,7 +74,7 @@ export class LaneReader {
     } catch (error) {
       if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
       consumer.isStuck = true;
-      this.#onDamage(error);
+      this.#options.onDamage(error);
       return 1;
     }
   }
@@ -157,6 +163,10 @@ export class LaneReader {
     }
     const isOfTopic = this.#consumersOf(view.topic).includes(consumer);
     if (isOfTopic && consumer.matches(view)) {
+      if (view.hasExpiry && view.isExpired(this.#options.expiryNow())) {
+        machine.passExpired(lane);
+        return reading;
+      }
       machine.read(lane, sequence, consumer.keyOf(view));
       this.#events.keep(sequence, view.bytes, view.offset, view.length);
     }

@@ -10,6 +10,7 @@ import {
   CHECKED_FROM,
   CONSUMER_DEAD_COUNT,
   CONSUMERS_COUNT,
+  EXPIRIES_COUNT,
   FORMAT,
   isChecked,
   MetaTable,
@@ -151,6 +152,7 @@ function prepareTables(
       [SCHEDULED_COUNT]: 0,
       [SCHEDULES_COUNT]: 0,
       [PAYLOAD_FILES_COUNT]: 0,
+      [EXPIRIES_COUNT]: 0,
       [SCHEMA_CHECKSUM]: schemaChecksum(database, FORMAT_VERSION),
     });
   }
@@ -201,7 +203,7 @@ const CHECKED_TABLES: readonly (readonly [format: number, tables: readonly strin
   [1, ['meta', 'names', 'topics', 'events', 'topic_index', 'ring_positions']],
   [2, ['pruned_ids', 'pruned_blocks']],
   [3, ['consumers', 'consumer_dead']],
-  [5, ['scheduled', 'schedules', 'payload_files']],
+  [5, ['scheduled', 'schedules', 'payload_files', 'expiries']],
 ];
 
 /**

@@ -8,8 +8,10 @@ import {
   CHECKED_FROM,
   CONSUMER_DEAD_COUNT,
   CONSUMERS_COUNT,
+  EXPIRIES_COUNT,
   FORMAT,
   hasConsumers,
+  hasExpiries,
   hasPayloadFiles,
   hasSchedules,
   INDEX_BLOCKS,
@@ -26,6 +28,7 @@ import {
 } from '../tables/meta-table.js';
 import {
   CONSUMERS_TABLES,
+  EXPIRIES_TABLE,
   PAYLOAD_FILES_TABLE,
   PRUNED_BLOCKS_TABLE,
   PRUNED_IDS_TABLE,
@@ -38,6 +41,14 @@ export function upgrade(database: Database, numbers: Readonly<Record<string, num
   if (!hasConsumers(numbers)) addConsumers(database);
   if (!hasSchedules(numbers)) addSchedules(database);
   if (!hasPayloadFiles(numbers)) addPayloadFiles(database);
+  if (!hasExpiries(numbers)) addExpiries(database);
+}
+
+/** Format 5: events that expire. */
+function addExpiries(database: Database): void {
+  database.exec('ALTER TABLE events ADD COLUMN expires_at INTEGER');
+  database.exec(EXPIRIES_TABLE);
+  new MetaTable(database).set({ [EXPIRIES_COUNT]: 0 });
 }
 
 /** Format 5: what is to be published later, and what is gone from a topic without being a gap. */

@@ -4,6 +4,7 @@ import { deleteFieldRows } from '../fields/field-table.js';
 import { IDS } from '../index/id-index.js';
 import type { TopicEntry } from '../index/topic-entry.js';
 import type { TopicTable } from '../index/topic-table.js';
+import type { ExpiryTable } from '../rows/expiry-table.js';
 import { PrunedIds } from '../rows/pruned-ids.js';
 import { PrunedSequencesWriter } from '../rows/pruned-sequences.js';
 import {
@@ -25,6 +26,8 @@ export interface DoomedRow {
   readonly topic: number;
   /** See `ROW_BYTES_SQL`. */
   readonly bytes: number;
+  /** ms since 1970; null: it does not expire. */
+  readonly expiresAt: number | null;
   /**
    * No older event of its topic is left, but for rows before it in the same removal: the topic's history now begins
    * behind it. False where that is not known: older events may be left then.
@@ -61,6 +64,7 @@ export interface Kept {
   readonly topics: TopicTable;
   readonly dead: DeadTable;
   readonly payloads: ReleasedPayloads;
+  readonly expiries: ExpiryTable;
 }
 
 /**
@@ -77,6 +81,7 @@ export class Removal {
   readonly #topics: TopicTable;
   readonly #dead: DeadTable;
   readonly #payloads: ReleasedPayloads;
+  readonly #expiries: ExpiryTable;
   readonly #delete: Statement<[number, number]>;
   readonly #deleteIndexRow: Statement<[number, number]>;
   readonly #deleteIndexBlocks: Statement<[number]>;
@@ -87,8 +92,10 @@ export class Removal {
   #prunedEvents: number;
 
   /** Ids are remembered for `dedupeWindowMs`, even those of pruned events. */
-  constructor(database: Database, { topics, dead, payloads }: Kept, dedupeWindowMs: number) {
+  constructor(database: Database, kept: Kept, dedupeWindowMs: number) {
+    const { topics, dead, payloads, expiries } = kept;
     this.#database = database;
+    this.#expiries = expiries;
     this.#topics = topics;
     this.#dead = dead;
     this.#payloads = payloads;
@@ -123,11 +130,13 @@ export class Removal {
       this.#topics.rollback();
       this.#dead.rollback();
       this.#payloads.rollback();
+      this.#expiries.rollback();
       throw error;
     }
     this.#topics.commit();
     this.#dead.commit();
     this.#payloads.commit();
+    this.#expiries.commit();
     this.#prunedThrough = Math.max(this.#prunedThrough, last.sequence);
     this.#prunedEvents += rows.length;
   }
@@ -148,7 +157,8 @@ export class Removal {
     this.#pruned.begin();
     for (const [at, row] of rows.entries()) {
       touched.add(this.#uncount(row, isLoss));
-      const { sequence, recordedAt } = row;
+      const { sequence, recordedAt, expiresAt } = row;
+      if (expiresAt !== null) this.#expiries.remove(expiresAt, sequence);
       const next = rows[at + 1];
       if (next !== undefined && next.sequence === sequence + 1) continue;
       this.#prunedIds.keep(rows[first]!.sequence, sequence, recordedAt);
@@ -180,6 +190,7 @@ export class Removal {
     const { wholeBlocks, sparse } = this.#pruned.end(before);
     this.#dead.finish();
     this.#payloads.writeCount();
+    this.#expiries.finish();
     this.#meta.set({
       ...(last.sequence > this.#prunedThrough && {
         [PRUNED_THROUGH]: last.sequence,

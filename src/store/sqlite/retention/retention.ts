@@ -11,6 +11,7 @@ import type { Database } from '../driver/driver.js';
 import type { TopicIndexWriter } from '../index/topic-index.js';
 import type { TopicTable } from '../index/topic-table.js';
 import { MetaTable } from '../tables/meta-table.js';
+import { ExpiredEvents } from './expired-events.js';
 import { type Freedom, KeepPerTopic } from './keep-per-topic.js';
 import { OldestEvents } from './oldest-events.js';
 import { type DoomedRow, type Kept, Removal } from './removal.js';
@@ -38,6 +39,8 @@ export class Retention {
   readonly #meta: MetaTable;
   readonly #look: RowLook;
   readonly #removal: Removal;
+  /** Removes what has expired. */
+  readonly expired: ExpiredEvents;
   /** By rule; `undefined` for one without `keepPerTopic`. */
   readonly #keepers: readonly (KeepPerTopic | undefined)[];
   /** The rule that begins the next step, times two; and one more if it begins with its `keepPerTopic`. */
@@ -58,6 +61,7 @@ export class Retention {
     this.#meta = new MetaTable(database);
     this.#look = new RowLook(database);
     this.#removal = new Removal(database, kept, dedupeWindowMs);
+    this.expired = new ExpiredEvents(kept.expiries, this.#look, this.#removal);
     const parts = {
       file: database.name,
       oldest: new OldestEvents(database, index),

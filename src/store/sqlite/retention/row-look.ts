@@ -11,7 +11,14 @@ import type { DoomedRow } from './removal.js';
 /** Rows that one step looks at, and so the most that it removes. */
 export const ROWS_PER_STEP = 1024;
 
-type Row = [sequence: number, recordedAt: number, topic: number, bytes: number, isDamaged: number];
+type Row = [
+  sequence: number,
+  recordedAt: number,
+  topic: number,
+  bytes: number,
+  expiresAt: number | null,
+  isDamaged: number,
+];
 
 /** The rows that a step may act on. */
 export interface Look {
@@ -28,7 +35,7 @@ export class RowLook {
 
   constructor(database: Database) {
     this.#file = database.name;
-    const rows = `SELECT sequence, recorded_at, topic, ${ROW_BYTES_SQL},
+    const rows = `SELECT sequence, recorded_at, topic, ${ROW_BYTES_SQL}, expires_at,
         sequence >= ${readMeta(database, CHECKED_FROM)} AND ${HEAD_IS_WRONG_SQL}
       FROM events WHERE sequence`;
     this.#select = database
@@ -48,11 +55,11 @@ export class RowLook {
     let previous = position;
     try {
       for (const row of this.#select.iterate(position, ROWS_PER_STEP)) {
-        const [sequence, recordedAt, topic, bytes, isDamaged] = row;
+        const [sequence, recordedAt, topic, bytes, expiresAt, isDamaged] = row;
         if (isDamaged !== 0 || sequence <= previous) {
           throw damagedEvent(file, sequence, ': nothing from there on is pruned');
         }
-        rows.push({ sequence, recordedAt, topic, bytes, isOldest: true });
+        rows.push({ sequence, recordedAt, topic, bytes, expiresAt, isOldest: true });
         previous = sequence;
       }
       return { rows };
@@ -69,12 +76,22 @@ export class RowLook {
    */
   one(sequence: number, entry: TopicEntry): DoomedRow {
     const row = this.#one.get(sequence);
-    const isSound = row !== undefined && row[0] === sequence && row[2] === entry.id && row[4] === 0;
+    const isSound = row !== undefined && row[0] === sequence && row[2] === entry.id && row[5] === 0;
     if (!isSound) {
       const more = `: nothing of topic ${entry.name} from there on is compacted`;
       throw damagedEvent(this.#file, sequence, more);
     }
-    const [, recordedAt, topic, bytes] = row;
-    return { sequence, recordedAt, topic, bytes, isOldest: true };
+    const [, recordedAt, topic, bytes, expiresAt] = row;
+    return { sequence, recordedAt, topic, bytes, expiresAt, isOldest: true };
+  }
+
+  /** The row of a sequence, and whether its head check is wrong; `undefined` if there is none. */
+  at(
+    sequence: number,
+  ): (Omit<DoomedRow, 'isOldest'> & { readonly isDamaged: boolean }) | undefined {
+    const row = this.#one.get(sequence);
+    if (row === undefined) return undefined;
+    const [, recordedAt, topic, bytes, expiresAt, isDamaged] = row;
+    return { sequence, recordedAt, topic, bytes, expiresAt, isDamaged: isDamaged !== 0 };
   }
 }

@@ -1,9 +1,15 @@
-/** A row of `events` as it is read. The payload is read as text: see `row-decoder.ts`. */
-export const ROW_COLUMNS =
-  'sequence, recorded_at, topic, type, source, checksum, id, CAST(payload AS TEXT), ' +
-  'flags, timestamp, correlation_id, causation_id, attributes';
+import { hasExpiries, type Numbers } from '../tables/meta-table.js';
 
-/** In the order of `ROW_COLUMNS`. */
+/** A row of `events` as it is read. The payload is read as text: see `row-decoder.ts`. `numbers` are those of `meta`. */
+export function rowColumns(numbers: Numbers): string {
+  const expiresAt = hasExpiries(numbers) ? 'expires_at' : 'NULL';
+  return (
+    'sequence, recorded_at, topic, type, source, checksum, id, CAST(payload AS TEXT), ' +
+    `flags, timestamp, correlation_id, causation_id, attributes, ${expiresAt}`
+  );
+}
+
+/** In the order of `rowColumns`. */
 export type EventRow = [
   sequence: number,
   recordedAt: number,
@@ -18,4 +24,5 @@ export type EventRow = [
   correlationId: string | null,
   causationId: string | null,
   attributes: string | null,
+  expiresAt: number | null,
 ];

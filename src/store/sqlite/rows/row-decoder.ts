@@ -77,6 +77,7 @@ export class RowDecoder {
       encoder.correlationId = row[10] ?? '';
       encoder.causationId = row[11] ?? '';
       encoder.attributes = row[12] ?? '';
+      encoder.expiry = row[13] ?? 0;
       return encoder.measure();
     } catch (error) {
       // A damaged row may have a value of any type in any column.

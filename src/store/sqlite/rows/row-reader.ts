@@ -1,6 +1,7 @@
 import { BusError } from '../../../protocol/errors.js';
 import type { Database, Statement } from '../driver/driver.js';
-import { type EventRow, ROW_COLUMNS } from './event-row.js';
+import { MetaTable } from '../tables/meta-table.js';
+import { type EventRow, rowColumns } from './event-row.js';
 import { PrunedSequences } from './pruned-sequences.js';
 
 /** Rows fetched at once; bounds the memory that large payloads take. */
@@ -25,11 +26,12 @@ export class RowReader {
     this.#file = database.name;
     this.pruned = new PrunedSequences(database);
     this.#onHole = onHole ?? ((from, to) => this.pruned.assertPruned(from, to));
-    const range = `SELECT ${ROW_COLUMNS} FROM events WHERE sequence > ? AND sequence <= ?`;
+    const columns = rowColumns(new MetaTable(database).all());
+    const range = `SELECT ${columns} FROM events WHERE sequence > ? AND sequence <= ?`;
     this.#forward = rawRows(database, `${range} ORDER BY sequence LIMIT ?`);
     this.#backward = rawRows(database, `${range} ORDER BY sequence DESC LIMIT ?`);
     this.#one = database
-      .prepare<[number], EventRow>(`SELECT ${ROW_COLUMNS} FROM events WHERE sequence = ?`)
+      .prepare<[number], EventRow>(`SELECT ${columns} FROM events WHERE sequence = ?`)
       .raw();
   }
 

@@ -3,7 +3,7 @@ import type { Database, Statement } from '../driver/driver.js';
 /**
  * Buffers event rows as parameters and inserts them 16 at a time with one statement. Most events have
  * none of the optional fields, so there is a slim form of each statement; a chunk with one full row in it
- * becomes a full chunk. Rows reach SQLite in the order in which they were added.
+ * becomes a full chunk, and one with a row that expires a chunk of the widest form. Rows reach SQLite in the order in which they were added.
  *
  * Payload buffers are kept by reference until the chunk is run, so `flush` before they may change.
  */
@@ -25,6 +25,7 @@ const FULL_COLUMNS = [
   'causation_id',
   'attributes',
 ] as const;
+const WIDEST_COLUMNS = [...FULL_COLUMNS, 'expires_at'] as const;
 const SLIM = SLIM_COLUMNS.length;
 const FULL = FULL_COLUMNS.length;
 /** A power of two: the remainder of a batch is inserted in halves of it. */
@@ -41,23 +42,36 @@ interface Chunk {
   readonly parameters: Parameter[];
 }
 
+/** The statements for rows of one width, and the parameters of the buffered rows. */
+class Form {
+  readonly chunks: Chunk[];
+  readonly rows: Parameter[];
+  readonly insert: Insert;
+
+  constructor(
+    database: Database,
+    columns: readonly string[],
+    readonly width = columns.length,
+  ) {
+    this.chunks = chunks(database, columns);
+    this.rows = this.chunks[0]!.parameters;
+    this.insert = this.chunks[0]!.insert;
+  }
+}
+
 export class RowWriter {
-  readonly #slim: Chunk[];
-  readonly #full: Chunk[];
-  readonly #slimRows: Parameter[];
-  readonly #fullRows: Parameter[];
-  readonly #slimInsert: Insert;
-  readonly #fullInsert: Insert;
+  readonly #slim: Form;
+  readonly #full: Form;
+  readonly #widest: Form;
+  /** The form of the buffered rows. */
+  #form: Form;
   #rows = 0;
-  #isFull = false;
 
   constructor(database: Database) {
-    this.#slim = chunks(database, SLIM_COLUMNS);
-    this.#full = chunks(database, FULL_COLUMNS);
-    this.#slimRows = this.#slim[0]!.parameters;
-    this.#fullRows = this.#full[0]!.parameters;
-    this.#slimInsert = this.#slim[0]!.insert;
-    this.#fullInsert = this.#full[0]!.insert;
+    this.#slim = new Form(database, SLIM_COLUMNS);
+    this.#full = new Form(database, FULL_COLUMNS);
+    this.#widest = new Form(database, WIDEST_COLUMNS);
+    this.#form = this.#slim;
   }
 
   addSlim(
@@ -70,11 +84,11 @@ export class RowWriter {
     id: string,
     payload: Uint8Array,
   ): void {
-    if (this.#isFull) {
+    if (this.#form !== this.#slim) {
       this.addFull(sequence, recordedAt, topic, type, source, checksum, id, payload, 0, null);
       return;
     }
-    const row = this.#slimRows;
+    const { rows: row } = this.#slim;
     let at = this.#rows * SLIM;
     row[at++] = sequence;
     row[at++] = recordedAt;
@@ -86,7 +100,7 @@ export class RowWriter {
     row[at] = payload;
     if (++this.#rows === ROWS_PER_STATEMENT) {
       this.#rows = 0;
-      this.#slimInsert.run(...row);
+      this.#slim.insert.run(...row);
     }
   }
 
@@ -104,10 +118,12 @@ export class RowWriter {
     correlationId: string | null = null,
     causationId: string | null = null,
     attributes: string | null = null,
+    expiresAt: number | null = null,
   ): void {
-    if (!this.#isFull) this.#widen();
-    const row = this.#fullRows;
-    let at = this.#rows * FULL;
+    if (expiresAt !== null) this.#widen(this.#widest);
+    else if (this.#form === this.#slim) this.#widen(this.#full);
+    const { rows: row, width, insert } = this.#form;
+    let at = this.#rows * width;
     row[at++] = sequence;
     row[at++] = recordedAt;
     row[at++] = topic;
@@ -120,23 +136,21 @@ export class RowWriter {
     row[at++] = timestamp;
     row[at++] = correlationId;
     row[at++] = causationId;
-    row[at] = attributes;
+    row[at++] = attributes;
+    if (width > FULL) row[at] = expiresAt;
     if (++this.#rows === ROWS_PER_STATEMENT) {
-      this.#rows = 0;
-      this.#isFull = false;
-      this.#fullInsert.run(...row);
+      this.discard();
+      insert.run(...row);
     }
   }
 
   flush(): void {
     if (this.#rows === 0) return;
-    const isFull = this.#isFull;
-    const width = isFull ? FULL : SLIM;
-    const rows = isFull ? this.#fullRows : this.#slimRows;
+    const { width, rows, chunks: all } = this.#form;
     let from = 0;
     let left = this.#rows;
     this.discard();
-    for (const chunk of isFull ? this.#full : this.#slim) {
+    for (const chunk of all) {
       if (chunk.rows > left) continue;
       const { parameters } = chunk;
       for (let i = 0; i < parameters.length; i++) parameters[i] = rows[from + i]!;
@@ -149,19 +163,20 @@ export class RowWriter {
   /** Forgets the buffered rows. */
   discard(): void {
     this.#rows = 0;
-    this.#isFull = false;
+    this.#form = this.#slim;
   }
 
-  /** Copies the buffered slim rows into the full form. */
-  #widen(): void {
-    const from = this.#slimRows;
-    const to = this.#fullRows;
+  /** Copies the buffered rows into a wider form. */
+  #widen(to: Form): void {
+    const from = this.#form;
+    if (from === to) return;
     for (let row = 0; row < this.#rows; row++) {
-      for (let column = 0; column < FULL; column++) {
-        to[row * FULL + column] = column < SLIM ? from[row * SLIM + column]! : null;
+      for (let column = 0; column < to.width; column++) {
+        const isThere = column < from.width;
+        to.rows[row * to.width + column] = isThere ? from.rows[row * from.width + column]! : null;
       }
     }
-    this.#isFull = true;
+    this.#form = to;
   }
 }
 

@@ -8,7 +8,7 @@ import type { Database, Statement } from '../driver/driver.js';
  */
 const CHECKSUM = 'checksum';
 
-type Numbers = Readonly<Record<string, number>>;
+export type Numbers = Readonly<Record<string, number>>;
 
 export class MetaTable {
   readonly #file: string;
@@ -102,6 +102,8 @@ export const SCHEDULED_COUNT = 'scheduled';
 export const SCHEDULES_COUNT = 'schedules';
 /** The number of rows in `payload_files`; since format 5. */
 export const PAYLOAD_FILES_COUNT = 'payload_files';
+/** The number of rows in `expiries`; since format 5. */
+export const EXPIRIES_COUNT = 'expiries';
 /** The number of leading blocks that have no event left; later ones are in `pruned_blocks`. */
 export const PRUNED_BLOCKS = 'pruned_blocks';
 /** The checksum of the tables' definitions. */
@@ -124,6 +126,11 @@ export function hasSchedules(numbers: Numbers): boolean {
 /** Whether the log has the table of payload files, which came to format 5. */
 export function hasPayloadFiles(numbers: Numbers): boolean {
   return PAYLOAD_FILES_COUNT in numbers;
+}
+
+/** Whether the log has the table and the column of expiries. */
+export function hasExpiries(numbers: Numbers): boolean {
+  return EXPIRIES_COUNT in numbers;
 }
 
 /** Whether rows have the checksums that this program writes. */

@@ -22,6 +22,7 @@
  * - `schedules`: what is to be published again and again, and up to which due time it was; since format 5.
  * - `payload_files`: the payloads that lie in files of their own, with the number of rows of `events` that refer to each;
  *   since format 5.
+ * - `expiries`: when events expire, a row for each that does; since format 5, as the column `expires_at` of `events`.
  * - `meta`: format, shard, how far the index and the totals are complete, and how far and how much was pruned.
  */
 
@@ -139,6 +140,15 @@ CREATE TABLE payload_files (
 CREATE INDEX payload_files_unused ON payload_files (hash) WHERE refs = 0;
 `;
 
+export const EXPIRIES_TABLE = `
+CREATE TABLE expiries (
+  expires_at INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  checksum INTEGER NOT NULL,
+  PRIMARY KEY (expires_at, sequence)
+) WITHOUT ROWID;
+`;
+
 export const TABLES = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -169,6 +179,7 @@ CREATE TABLE events (
   correlation_id TEXT,
   causation_id TEXT,
   attributes TEXT,
+  expires_at INTEGER,
   payload BLOB NOT NULL
 );
 CREATE TABLE topic_index (
@@ -192,6 +203,7 @@ CREATE TABLE ring_positions (
 ${CONSUMERS_TABLES}
 ${SCHEDULES_TABLES}
 ${PAYLOAD_FILES_TABLE}
+${EXPIRIES_TABLE}
 CREATE VIEW event_view AS SELECT
   e.sequence,
   strftime('%Y-%m-%d %H:%M:%f', e.recorded_at / 1000.0, 'unixepoch') AS time,
