@@ -27,6 +27,7 @@ const INFO: ConsumerInfo = {
   dead: 0,
   lettersDue: 0,
   lost: 0,
+  expired: 0,
   oldestAgeMs: null,
   redelivered: 0,
   acked: 0,
