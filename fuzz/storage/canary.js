@@ -1,9 +1,10 @@
 /**
- * Planted faults, by campaign. `power`: the disk confirms the flushes of write-ahead logs without making them. The
- * others: one event is missing from every way of reading.
+ * Planted faults, by campaign. `power`: the disk confirms the flushes of write-ahead logs without making them.
+ * `payloads`: those of payload files. The others: one event is missing from every way of reading.
  */
 export const canaries = {
   power: { forgets: '.db-wal' },
+  payloads: { forgets: '.payloads/' },
   mutate: { spoil: withoutOne },
   inject: { spoil: withoutOne },
   kill: { spoil: withoutOne },

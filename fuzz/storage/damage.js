@@ -5,6 +5,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -132,7 +133,9 @@ function damageOnce(dir, stale, random) {
 
 /** Files that matter most are damaged most often. */
 function weightsOf(dir) {
-  const names = readdirSync(dir).filter((name) => !name.endsWith('-shm'));
+  const names = readdirSync(dir, { recursive: true })
+    .map(String)
+    .filter((name) => !name.endsWith('-shm') && statSync(join(dir, name)).isFile());
   return Object.fromEntries(names.map((name) => [name, weightOf(name)]));
 }
 

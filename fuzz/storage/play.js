@@ -1,13 +1,15 @@
 import { openBus } from '../../dist/index.js';
 import { reshard as reshardLogs } from '../../dist/store/upkeep/reshard.js';
 import { restore as restoreLogs } from '../../dist/store/upkeep/restore.js';
-import { fillShard, prune, publishSome, watch } from './publish.js';
+import { fillShard, prune, publishLarge, publishSome, watch } from './publish.js';
 import { Random } from './random.js';
 import { arm, disarm, tell } from './tell.js';
 
 /** The work of a subject on a directory, on a disk that records or fails. Each step is reported by `tell`. */
 const BATCH = { writtenShare: 0.3, bytesMax: 20_000, window: 3 };
 const NO_FAULT = { kind: 'any', n: 0, how: 'once' };
+/** The least that a bus takes. */
+const CLAIM_CHECK_BYTES = 16 * 1024;
 const OPTIONS = { systemEvents: false, dedupeWindowMs: 2 ** 31 - 1, publishWaitMs: 2000 };
 
 async function open(dir, options = {}) {
@@ -39,6 +41,29 @@ export async function work({ dir, seed, rounds }) {
   await bus.close();
 }
 
+/**
+ * As `work`, with payloads most of which go to files: some are equal, nearly all are pruned, and much is published as
+ * `written`, so that removals wait for no flush of their own.
+ */
+export async function workOnPayloads({ dir, seed, rounds }) {
+  const random = new Random(seed);
+  const writtenShare = random.pick([0, 0.5, 1]);
+  const options = { claimCheckBytes: CLAIM_CHECK_BYTES };
+  let bus = await open(dir, options);
+  for (let round = 0; round < rounds; round++) {
+    const window = random.pick([1, 4]);
+    const count = 2 + random.below(8);
+    await publishLarge(bus, random, { prefix: `r${round}_`, count, writtenShare, window });
+    if (random.chance(0.5)) await prune(bus, random.pick(['a.*', '*']), 2 * random.below(4));
+    if (random.chance(0.05)) await backUp(bus, `${dir}-backup-${round}`);
+    if (random.chance(0.15)) {
+      await bus.close();
+      bus = await open(dir, options);
+    }
+  }
+  await bus.close();
+}
+
 async function backUp(bus, dir) {
   const { heads } = await bus.backup(dir);
   tell('backup', dir, heads);
@@ -52,9 +77,12 @@ async function backUp(bus, dir) {
 export async function script({ dir, fault = NO_FAULT }) {
   const random = new Random(1);
   if (fault.stage !== 'close') arm(fault);
-  const bus = await attempt('open', () => open(dir));
+  const options = { claimCheckBytes: CLAIM_CHECK_BYTES };
+  const bus = await attempt('open', () => open(dir, options));
   if (bus !== undefined) {
     await attempt('publish', () => publishSome(bus, random, { ...BATCH, prefix: 'p', count: 10 }));
+    const large = { prefix: 'l', count: 4, writtenShare: 0.3, window: 1 };
+    await attempt('large', () => publishLarge(bus, random, large));
     await attempt('prune', () => prune(bus, 'a.*', 4));
     await attempt('backup', () => backUp(bus, `${dir}-backup`));
     if (fault.how === 'always') disarm();

@@ -22,8 +22,22 @@ const WORK_MS = 120_000;
 const CASE_MS = 120_000;
 const ANOTHER_BOOT = '00000000-0000-4000-8000-000000000001\n';
 
-export async function power({ count, seed, folder, say, recording, forgets }) {
-  const campaign = new Campaign({ name: 'power', seed, folder, lanes: 1, say });
+/** As `power`, of a process whose payloads mostly lie in files. */
+export function payloads(options) {
+  return power({ ...options, name: 'payloads', call: 'workOnPayloads' });
+}
+
+export async function power({
+  count,
+  seed,
+  folder,
+  say,
+  recording,
+  forgets,
+  name = 'power',
+  call = 'work',
+}) {
+  const campaign = new Campaign({ name, seed, folder, lanes: 1, say });
   const library = recording === undefined ? compileShim(folder) : undefined;
   const totals = { acks: 0, images: 0 };
   const subject = new SubjectProxy();
@@ -32,7 +46,8 @@ export async function power({ count, seed, folder, say, recording, forgets }) {
     closeLane: () => subject.end(),
     playCase: async (number, caseSeed, into) => {
       if (number % IMAGES_PER_RECORD === 0) {
-        const from = recording ?? (await record({ library, folder, seed: caseSeed, forgets }));
+        const from =
+          recording ?? (await record({ library, folder, seed: caseSeed, forgets, call }));
         kept = readRecord(from);
       }
       const again = `--recording ${kept.folder}`;
@@ -52,7 +67,7 @@ export async function power({ count, seed, folder, say, recording, forgets }) {
 }
 
 /** Makes a recording: a folder with the disk, the record of its changes, and the marks of the process. */
-async function record({ library, folder, seed, forgets }) {
+async function record({ library, folder, seed, forgets, call }) {
   const at = join(folder, `recording-${seed}`);
   const root = join(at, 'disk');
   mkdirSync(root, { recursive: true });
@@ -62,7 +77,7 @@ async function record({ library, folder, seed, forgets }) {
   const env = shimEnvironment({ library, root, marks, record: join(at, 'record'), boot, forgets });
   const subject = new SubjectProxy({ marks, env });
   const outcome = await subject.ask(
-    'work',
+    call,
     { dir: join(root, 'data'), seed, rounds: ROUNDS },
     WORK_MS,
   );

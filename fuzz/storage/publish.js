@@ -3,10 +3,15 @@ import { tell } from './tell.js';
 
 /** Publishing in which each step is reported by `tell`. */
 const FILL_BATCH = 500;
+/** Of a payload that goes to a file. */
+const LARGE_BYTES = 17_000;
 
 /** Publishes an event; never rejects, as a refusal is reported. */
 export async function publishOne(bus, id, { topic, bytes, durability }) {
-  const payload = payloadOf(id, bytes);
+  await publishPayload(bus, id, { topic, payload: payloadOf(id, bytes), durability });
+}
+
+async function publishPayload(bus, id, { topic, payload, durability }) {
   tell('attempt', id, topic, digestOf(payload));
   try {
     const ack = await bus.publish({ id, topic, type: 'stored', payload }, { durability });
@@ -27,6 +32,24 @@ export async function publishSome(bus, random, { prefix, count, writtenShare, by
     };
     const sent = publishOne(bus, `${prefix}${n}`, one).then(() => open.delete(sent));
     open.add(sent);
+    if (open.size >= window) await Promise.race(open);
+  }
+  await Promise.all(open);
+}
+
+/** As `publishSome`; most payloads go to files, and every third of these is one of two. */
+export async function publishLarge(bus, random, { prefix, count, writtenShare, window }) {
+  const open = new Set();
+  for (let n = 0; n < count; n++) {
+    const id = `${prefix}${n}`;
+    const isShared = random.chance(1 / 3);
+    const of = isShared ? `same-${random.below(2)}` : id;
+    const bytes = isShared || random.chance(0.7) ? LARGE_BYTES : random.below(300);
+    const durability = random.chance(writtenShare) ? 'written' : 'synced';
+    const payload = payloadOf(of, bytes);
+    const sent = publishPayload(bus, id, { topic: random.pick(TOPICS), payload, durability });
+    const done = sent.then(() => open.delete(done));
+    open.add(done);
     if (open.size >= window) await Promise.race(open);
   }
   await Promise.all(open);

@@ -6,20 +6,21 @@ import { canaries } from './canary.js';
 import { inject } from './inject.js';
 import { kill } from './kill.js';
 import { mutate } from './mutate.js';
-import { power } from './power.js';
+import { payloads, power } from './power.js';
 
 /**
  * Here is how it works. The storage campaign breaks the storage under a log, and checks what is left:
  *
  *   power   a process works on a disk that keeps a record; the power is cut at any point, and the possible disks are opened
+ *   payloads  as power, with payloads in files
  *   mutate  a directory is damaged as disks, file systems and people damage it, and read in every way
  *   inject  one call to the disk fails, or all calls do from then on until the faults end
  *   kill    a process is killed at a call to the disk, and in some cases again while the directory is opened
  *
- *   node fuzz/storage/run.js [power] [mutate] [inject] [kill] [--count N] [--seed S] [--lanes 2]
+ *   node fuzz/storage/run.js [power] [payloads] [mutate] [inject] [kill] [--count N] [--seed S] [--lanes 2]
  *                            [--bases DIR] [--recording DIR] [--canary]
  *
- * Without a name all four run. Each case's seed is that of the case before plus one. The folder of a failing case is
+ * Without a name all run. Each case's seed is that of the case before plus one. The folder of a failing case is
  * kept, and the printed command runs the case again. `--bases` names the folder that keeps the directories that cases
  * begin with; `--recording` names an existing recording for `power`. `--canary` plants a fault that has to be found
  * (`canary.js`). Exits 0 if nothing was lost, silent or hung, 1 if something was, 2 for wrong usage or if a tool is not
@@ -27,6 +28,7 @@ import { power } from './power.js';
  */
 const CAMPAIGNS = {
   power: { play: power, count: 2000 },
+  payloads: { play: payloads, count: 2000 },
   mutate: { play: mutate, count: 10_000 },
   inject: { play: inject, count: Number.POSITIVE_INFINITY },
   kill: { play: kill, count: 500 },

@@ -84,6 +84,7 @@ describe('a directory that is damaged', () => {
 describe.runIf(gcc !== undefined)('on a disk that records and fails', () => {
   test.each([
     ['after a power cut', ['power', '--seed', '1', '--count', '20']],
+    ['with its payload in a file, after a power cut', ['payloads', '--seed', '5', '--count', '20']],
     ['after a call that failed', ['inject', '--seed', '900', '--count', '8']],
     ['after kills', ['kill', '--seed', '8', '--count', '3']],
   ])(
@@ -96,11 +97,14 @@ describe.runIf(gcc !== undefined)('on a disk that records and fails', () => {
     TIME_MS,
   );
 
-  test(
-    'flushes that are confirmed but not made fail the campaign',
-    () => {
-      const { status, output } = campaign('power', '--seed', '77', '--count', '8', '--canary');
-      expect(output).toMatch(/lost: r/);
+  test.each([
+    ['of logs', 'power', /lost: r/],
+    ['of payload files', 'payloads', /unreadable: /],
+  ])(
+    'flushes %s that are confirmed but not made fail the campaign',
+    (_, name, problem) => {
+      const { status, output } = campaign(name, '--seed', '77', '--count', '8', '--canary');
+      expect(output).toMatch(problem);
       expect(status, output).toBe(1);
     },
     TIME_MS,
