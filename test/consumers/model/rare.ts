@@ -220,4 +220,23 @@ export const RARE: readonly Game[] = [
       turn(),
     ],
   },
+  // A thread that has not heard of a seek begins what it was leased before; another has done it meanwhile, in the new round.
+  {
+    setup: SETUP,
+    steps: [
+      turn(1),
+      grant(1),
+      turn(),
+      { do: 'seek', shard: 0, pick: 0 },
+      grant(1, 1),
+      turn(),
+      ...begin(1),
+      { do: 'settle', endpoint: 1, pick: 0, kind: 'ack', delayMs: -1 },
+      turn(),
+      { do: 'receive', endpoint: 1, shard: 0, count: 9 },
+      { do: 'receive', endpoint: 0, shard: 0, count: 4 },
+      { do: 'begin', endpoint: 0, member: 0 },
+      turn(),
+    ],
+  },
 ];

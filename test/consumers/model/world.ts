@@ -52,6 +52,8 @@ export class World {
   readonly #over: Set<number>[] = [];
   /** Those that were before a `seek`: an ack that was confirmed then may arrive after it. */
   readonly #overBefore = new Set<string>();
+  /** By shard, the first lease since its last `seek`: a thread that has not heard of the seek may begin an older one. */
+  readonly #soughtAt = new Map<number, number>();
   #maxAttempts: number;
 
   constructor(setup: Setup, Machine: typeof ConsumerMachine, planted: Planted) {
@@ -126,6 +128,7 @@ export class World {
   }
 
   sought(shard: ShardUnderTest, position: number, acks: readonly Acked[]): void {
+    this.#soughtAt.set(shard.id, shard.machine.leaseNext);
     const over = this.#over[shard.id]!;
     for (const at of over) this.#overBefore.add(`${shard.id}:${at}`);
     for (let at = 1; at <= shard.disk.log.length; at++) {
@@ -156,7 +159,10 @@ export class World {
   began(delivery: InHand): void {
     const { shard: id, sequence, lease, attempt, deadline } = delivery;
     const shard = this.shards[id]!;
-    if (this.#confirmed.has(`${id}:${sequence}`)) this.fault(`${sequence} was done, and ran again`);
+    const isOfRound = lease >= (this.#soughtAt.get(id) ?? 0);
+    if (isOfRound && this.#confirmed.has(`${id}:${sequence}`)) {
+      this.fault(`${sequence} was done, and ran again`);
+    }
     if (deadline <= this.now) this.fault(`${sequence} was begun after its lease`);
     if (attempt < 1 || attempt > this.#maxAttempts) this.fault(`attempt ${attempt} of ${sequence}`);
     this.#judgeOrder(shard, sequence, lease);
