@@ -108,16 +108,19 @@ describe('the state of consumers in SQLite', () => {
           return false;
         }
       };
-      expect(isStored(1, 18)).toBe(true);
+      expect(isStored(1, 20)).toBe(true);
       while (log.maintain());
       takeAllRoom(join(disk, 'ballast'));
       let stored = 1;
       while (isStored(stored + 1, 20)) stored++;
       expect(consumers.load()[0]?.position).toBe(stored);
-      // The first try may still find a write-ahead log that cannot grow: housekeeping gives it the reserve.
+      // A try may find a write-ahead log that cannot grow. Housekeeping, which a shard does between any two batches,
+      // gives it the reserve, or lets it start anew: the next try finds room.
       for (let position = 1000; position < 1020; position++) {
-        if (!isStored(position, 0)) while (log.maintain());
-        if (!isStored(position, 0)) throw new Error(`state ${position} found no room`);
+        if (!isStored(position, 0)) {
+          while (log.maintain());
+          if (!isStored(position, 0)) throw new Error(`state ${position} found no room`);
+        }
         expect(consumers.load()[0]?.position).toBe(position);
       }
       log.close();
