@@ -116,10 +116,11 @@ export class ClaimedPayloads {
   rollback(): void {
     this.#table.rollback();
     for (const hash of this.#written) {
-      // The table still has the others, as files that wait to be removed.
-      if (!this.#pending.get(hash)!.isNew) continue;
       if (this.#isCommitting) this.leftovers.add(hash);
-      else this.#files.discard(this.#files.locate(hash));
+      else if (this.#pending.get(hash)!.isNew && !this.leftovers.mayHave(hash)) {
+        // The table still has the others, as files that wait to be removed.
+        this.#files.discard(this.#files.locate(hash));
+      }
     }
     this.#end();
   }

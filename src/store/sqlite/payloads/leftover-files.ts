@@ -23,6 +23,16 @@ export class LeftoverFiles {
     return this.#hashes.has(hash);
   }
 
+  /** Whether it is one of them, as far as that is remembered. */
+  mayHave(hash: string): boolean {
+    return this.#isOverfull || this.#hashes.has(hash);
+  }
+
+  /** A later commit has not taken the place of the failed one yet. */
+  isHeld(hash: string): boolean {
+    return !this.#isPast && this.mayHave(hash);
+  }
+
   add(hash: string): void {
     this.#isPast = false;
     if (this.#hashes.size < PAYLOAD_LEFTOVERS_MAX) this.#hashes.add(hash);

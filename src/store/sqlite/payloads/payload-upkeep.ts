@@ -67,7 +67,9 @@ export class PayloadUpkeep {
       if (!this.#table.has(hash)) this.#files.discard(this.#files.locate(hash));
     }
     const unused = this.#table.someUnused(PAYLOAD_FILES_PER_STEP);
-    const removed = unused.filter((hash) => this.#isRemoved(hash));
+    // A commit that failed may be found yet, and have taken such a file into use again.
+    const free = unused.filter((hash) => !this.#leftovers.isHeld(hash));
+    const removed = free.filter((hash) => this.#isRemoved(hash));
     if (removed.length > 0) this.#forget(removed);
     // What is left cannot be removed, or its rows are damaged.
     if (removed.length === 0 && this.#table.unused > 0) {
