@@ -1,10 +1,10 @@
 import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import Database from 'better-sqlite3';
 import { openBus } from '../../dist/index.js';
 import { outbox, prepareOutbox } from '../../dist/sinks.js';
 import { randomOf } from './kills.js';
+import { Database } from './sqlite.js';
 
 /** A program with an outbox, for `kills.js`. The bus forgets ids at once, so that the outbox has to look rows up. */
 const [dir, seed, once] = process.argv.slice(2);

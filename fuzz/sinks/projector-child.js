@@ -1,10 +1,10 @@
 import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import Database from 'better-sqlite3';
 import { openBus } from '../../dist/index.js';
 import { project } from '../../dist/sinks.js';
 import { randomOf } from './kills.js';
+import { Database } from './sqlite.js';
 
 /**
  * A projector that publishes its own events, for `kills.js`. Each topic has a row with the number of its events and a hash

@@ -107,7 +107,16 @@ describe('info', () => {
         oldestAgeMs: 7,
         members: [member('a', 3, { name: 'one' })],
       },
-      { ...STATE, held: 4, waiting: 3, dead: 2, lettersDue: 1, lost: 6, oldestAgeMs: 5 },
+      {
+        ...STATE,
+        held: 4,
+        waiting: 3,
+        dead: 2,
+        lettersDue: 1,
+        lost: 6,
+        expired: 7,
+        oldestAgeMs: 5,
+      },
     ];
     const { control } = rig({
       consumers: () => ({ consumers: [LISTED] }),
@@ -132,6 +141,7 @@ describe('info', () => {
       dead: 2,
       lettersDue: 1,
       lost: 6,
+      expired: 7,
       oldestAgeMs: 7,
       redelivered: 0,
       acked: 15,

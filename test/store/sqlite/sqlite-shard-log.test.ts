@@ -195,12 +195,14 @@ describe('the SQLite log', () => {
       expect(findings(file)).toEqual([]);
     });
 
-    it.runIf(format === 3)('and keeps the state of its consumers', () => {
-      const log = openFile(older());
-      expect(log.consumers.load()).toMatchObject([{ consumer: 'c1', position: 7, acked: 5 }]);
-      expect(log.consumers.dead('c1', 0, 10)).toMatchObject([{ sequence: 4, attempts: 3 }]);
-      log.close();
-    });
+    if (format === 3) {
+      it('and keeps the state of its consumers', () => {
+        const log = openFile(older());
+        expect(log.consumers.load()).toMatchObject([{ consumer: 'c1', position: 7, acked: 5 }]);
+        expect(log.consumers.dead('c1', 0, 10)).toMatchObject([{ sequence: 4, attempts: 3 }]);
+        log.close();
+      });
+    }
 
     it('and reads it unchanged if it may not write', () => {
       const file = older();
@@ -269,7 +271,9 @@ describe('the SQLite log', () => {
     }
     const copy = copyAsKilled(file);
     log.close();
-    flipBit(`${copy}-wal`, 32 + 12 * (24 + 16_384) + 5000);
+    const frameBytes = 24 + 16_384;
+    const frames = (statSync(`${copy}-wal`).size - 32) / frameBytes;
+    flipBit(`${copy}-wal`, 32 + 12 * frameBytes + 5000);
     let thrown: unknown;
     try {
       openFile(copy);
@@ -281,7 +285,8 @@ describe('the SQLite log', () => {
       code: 'STORE_CORRUPT',
       details: { file: `${copy}-wal`, frame: 13 },
     });
-    expect(findings(copy)[0]).toMatch(/frame 13 is damaged, and 35 frames behind it are not/);
+    const behind = `frame 13 is damaged, and ${frames - 13} frames behind it are not`;
+    expect(findings(copy)[0]).toContain(behind);
   });
 
   it('refuses a write-ahead log whose header has a flipped bit', () => {
