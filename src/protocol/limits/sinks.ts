@@ -20,5 +20,7 @@ export const OUTBOX_POLL_MS = 100;
 export const OUTBOX_POLL_MS_MAX = 60_000;
 /** An attempt that took longer leaves the next rows in doubt. Far shorter than the bus remembers ids. */
 export const OUTBOX_STALE_MS = 10_000;
+/** Of how many topics rows are passed over that cannot be published now; beyond, all rows wait. */
+export const OUTBOX_TOPICS_WAITING_MAX = 1000;
 /** How many rows in doubt are looked up at the same time. */
 export const OUTBOX_LOOKUPS_AT_ONCE = 16;

@@ -14,8 +14,9 @@ export interface Outcome {
   duplicates: number;
   /** Rows that no attempt will ever publish, each with the reason. */
   readonly refused: Map<OutboxRow, BusError>;
-  /** Why the others are not published yet. */
+  /** Why the others are not published yet, and their topics. */
   failure: unknown;
+  readonly waiting: Set<string>;
 }
 
 /** The event itself is at fault. */
@@ -49,6 +50,7 @@ export class OutboxPublisher {
       duplicates: 0,
       refused: new Map(),
       failure: undefined,
+      waiting: new Set(),
     };
     const fresh = await this.#withoutPublished(rows, isDoubtful, outcome);
     if (isStale()) return outcome;
@@ -74,8 +76,7 @@ export class OutboxPublisher {
         return;
       } catch (error) {
         if (!isOfTheGroup(error)) {
-          outcome.failure = error;
-          return;
+          return fail(outcome, group, error);
         }
       }
     }
@@ -87,8 +88,7 @@ export class OutboxPublisher {
         if (duplicate) outcome.duplicates++;
       } catch (error) {
         if (!(error instanceof BusError) || !OF_THE_EVENT.has(error.code)) {
-          outcome.failure = error;
-          return;
+          return fail(outcome, group, error);
         }
         outcome.refused.set(row, error);
       }
@@ -127,6 +127,27 @@ export class OutboxPublisher {
       return false;
     }
   }
+}
+
+/** The rest of a group waits. */
+function fail(outcome: Outcome, [row]: readonly OutboxRow[], error: unknown): void {
+  outcome.failure = error;
+  outcome.waiting.add(row!.input.topic);
+}
+
+/** Codes of the whole bus: what fails with one of them fails on other topics too. */
+const OF_THE_BUS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'BUS_CLOSED',
+  'CONNECTION_FAILED',
+  'UNAUTHENTICATED',
+  'TIMEOUT',
+  'ABORTED',
+]);
+
+/** Whether rows of other topics may be published although these could not. */
+export function isOfTopics({ failure, published, refused }: Outcome): boolean {
+  if (published.length + refused.size > 0) return true;
+  return failure instanceof BusError && !OF_THE_BUS.has(failure.code);
 }
 
 /** Whether the rows may do one by one what they could not do together. */

@@ -71,7 +71,8 @@ export class OutboxTable {
     );
     this.#select = db.prepare(
       `SELECT sequence, id, topic, type, payload, source, correlation_id, causation_id, attributes, timestamp
-       FROM "${name}" WHERE error IS NULL ORDER BY sequence LIMIT ?`,
+       FROM "${name}" WHERE error IS NULL AND topic NOT IN (SELECT value FROM json_each(?))
+       ORDER BY sequence LIMIT ?`,
     );
     this.#last = db.prepare(`SELECT max(sequence) AS last FROM "${name}"`);
     this.#delete = db.prepare(`DELETE FROM "${name}" WHERE sequence = ?`);
@@ -103,9 +104,10 @@ export class OutboxTable {
     return (this.#last.get() as { last: number | null }).last ?? 0;
   }
 
-  /** The oldest rows that are to be published. */
-  read(limit: number): OutboxRow[] {
-    const rows = this.#transaction('BEGIN', () => this.#select.all(limit));
+  /** The oldest rows that are to be published, but for those of some topics. */
+  read(limit: number, except: readonly string[] = []): OutboxRow[] {
+    const topics = JSON.stringify(except);
+    const rows = this.#transaction('BEGIN', () => this.#select.all(topics, limit));
     return (rows as Columns[]).map(rowOf);
   }
 

@@ -18,8 +18,9 @@ import { quote } from '../../protocol/quote.js';
 import { isSqlite, type SqliteDatabase } from '../project/projection-store.js';
 import type { Sink, SinkBus, SinkInfo, SinkOptions } from '../sink.js';
 import { SINK_CHECKS, SinkLife } from '../sink-life.js';
-import { OutboxPublisher, type Outcome } from './outbox-publisher.js';
+import { isOfTopics, OutboxPublisher, type Outcome } from './outbox-publisher.js';
 import { type OutboxRow, OutboxTable, onEnqueued } from './outbox-table.js';
+import { WaitingTopics } from './waiting-topics.js';
 
 /**
  * A transactional outbox: rows that a program wrote together with its own, in one transaction, are published once each,
@@ -125,6 +126,7 @@ class OutboxCourier {
    * outcome is not known. `undefined` before the first look.
    */
   #doubtfulThrough: number | undefined;
+  readonly #waiting = new WaitingTopics();
   #wake = (): void => {};
   #isWoken = false;
 
@@ -162,7 +164,7 @@ class OutboxCourier {
       this.#doubtfulThrough ??= this.#table.last();
       const through = this.#doubtfulThrough;
       const readAt = performance.now();
-      rows = this.#table.read(batch);
+      rows = this.#table.read(batch, this.#waiting.now());
       this.#life.begin();
       if (rows.length === 0) return { count: 0, mayGoOn: true };
       const isStale = (): boolean => performance.now() - readAt > OUTBOX_STALE_MS;
@@ -181,7 +183,8 @@ class OutboxCourier {
     return this.#told(outcome);
   }
 
-  #told({ published, duplicates, refused, failure }: Outcome): { count: number; mayGoOn: boolean } {
+  #told(outcome: Outcome): { count: number; mayGoOn: boolean } {
+    const { published, duplicates, refused, failure, waiting } = outcome;
     this.duplicates += duplicates;
     this.#life.done(published.length);
     for (const error of refused.values()) {
@@ -189,8 +192,18 @@ class OutboxCourier {
       this.kept++;
       this.#life.tell(error);
     }
-    if (failure !== undefined) this.#life.failed(failure);
-    return { count: published.length + refused.size, mayGoOn: failure === undefined };
+    const count = published.length + refused.size;
+    if (failure === undefined) {
+      this.#waiting.none();
+      return { count, mayGoOn: true };
+    }
+    this.#life.failed(failure);
+    if (isOfTopics(outcome) && this.#waiting.add(waiting)) {
+      // At once, as other topics may have rows.
+      return { count: count + waiting.size, mayGoOn: true };
+    }
+    this.#waiting.clear();
+    return { count, mayGoOn: false };
   }
 
   #doubt(rows: readonly OutboxRow[]): void {
