@@ -61,6 +61,8 @@ export class Expirer {
 
   /** How long nothing is to be removed, at most so long, ms. */
   idleMs(longest: number): number {
+    // What the consumers ended is stored by their desk, which knows when it tries again on a full disk.
+    if (this.#step?.isStored === false) return longest;
     const heldMs = this.#retryAt - this.#options.elapsed();
     if (this.#step !== undefined) return Math.min(longest, Math.max(heldMs, 0));
     const { first } = this.#expiry;
