@@ -37,7 +37,7 @@ export type Outgoing =
 
 export function outgoing(event: Event, { here, there, topicOf }: Route): Outgoing {
   const { id, type, payload, source, timestamp, correlationId, causationId } = event;
-  const { attributes = {} } = event;
+  const { attributes = {}, expiresAt } = event;
   const via = attributes[VIA] === undefined ? [] : attributes[VIA].split(',');
   if (via.includes(there)) return { isSkipped: true };
   const topic = topicOf(event);
@@ -53,6 +53,7 @@ export function outgoing(event: Event, { here, there, topicOf }: Route): Outgoin
       ...{ id, topic, type, payload, source, timestamp },
       ...(correlationId === undefined ? {} : { correlationId }),
       ...(causationId === undefined ? {} : { causationId }),
+      ...(expiresAt === undefined ? {} : { expiresAt }),
       attributes: { ...attributes, [VIA]: [...via, here].join(',') },
       [PAYLOAD_TEXT]: payloadTextOf(event),
     },
