@@ -1,3 +1,5 @@
+import { ALERT_RESOLVED_SHARE } from '../protocol/limits/alerts.js';
+
 /** The state of one rule, from one judgement to the next. Pure: time comes with the judgement, ms of any clock. */
 
 export type AlertState = 'ok' | 'pending' | 'firing';
@@ -11,7 +13,8 @@ export interface Reading {
   readonly condition: 'holds' | 'near' | 'clear';
   /** Since when it holds, where that is known; otherwise since the first judgement that found it. */
   readonly since?: number | undefined;
-  readonly value: number;
+  /** Undefined where there is nothing to measure, which is no fault of the bus. */
+  readonly value: number | undefined;
 }
 
 export interface AlertStatus {
@@ -32,4 +35,11 @@ export function nextStatus(
   if (state === 'firing' || condition === 'near') return status;
   const heldSince = since ?? (state === 'pending' ? status.since : now);
   return { state: now - heldSince >= forMs ? 'firing' : 'pending', since: heldSince };
+}
+
+/** How a value stands to the bound that it must not exceed. */
+export function overBound(value: number, above: number): Reading['condition'] {
+  if (value > above) return 'holds';
+  // A bound of 0 has nothing below its share.
+  return value > 0 && value >= above * ALERT_RESOLVED_SHARE ? 'near' : 'clear';
 }

@@ -1,15 +1,14 @@
 import type { AlertCondition } from '../protocol/alerts.js';
+import { quote } from '../protocol/quote.js';
 import { messageOf } from '../protocol/thrown.js';
+import { ConsumerBook, consumerOf } from './consumer-watch.js';
 import { TallyBook } from './tally-book.js';
+import type { Figures, Watch } from './watch.js';
 import type { AlertClock, Laggard, WatchedBus } from './watched-bus.js';
-import {
-  type Figures,
-  filterOf,
-  isOfShard,
-  LagWatch,
-  SilenceWatch,
-  type Watch,
-} from './watches.js';
+import { filterOf, isOfShard, LagWatch, SilenceWatch } from './watches.js';
+
+/** Where figures come from: a shard, or a question to all of them. */
+type Source = number | 'laggards' | 'consumers';
 
 /**
  * The figures of the bus by which rules are judged. A shard that does not answer holds up no other: the rules that need
@@ -23,10 +22,11 @@ export class BusFigures {
   /** The subscriptions that rules name. */
   #names: readonly string[] = [];
   #laggards: readonly Laggard[] = [];
-  /** By shard, and for the laggards, the question whose answer is awaited. */
-  readonly #asked = new Map<number | 'laggards', Promise<void>>();
+  readonly #consumers = new ConsumerBook();
+  /** By source, the question whose answer is awaited. */
+  readonly #asked = new Map<Source, Promise<void>>();
   /** Why the last question failed. */
-  readonly #faults = new Map<number | 'laggards', string>();
+  readonly #faults = new Map<Source, string>();
   /** Ends when every rule about silence knows since when nothing came. */
   #begun: Promise<unknown> = Promise.resolve();
 
@@ -44,6 +44,7 @@ export class BusFigures {
     }
     this.#watches = watches;
     this.#names = [...new Set(watches.flatMap((watch) => nameOf(watch) ?? []))];
+    this.#consumers.watch(watches);
     this.#book.watch(watches.flatMap(({ filter }) => filter ?? []));
   }
 
@@ -73,6 +74,10 @@ export class BusFigures {
       };
       questions.push(this.#ask('laggards', ask));
     }
+    if (this.#consumers.hasQuestion) {
+      const ask = () => this.#consumers.ask((names) => this.#bus.consumers(names));
+      questions.push(this.#ask('consumers', ask));
+    }
     await Promise.all(questions);
     if (isWhole) await this.#begun;
   }
@@ -88,11 +93,14 @@ export class BusFigures {
       total: (filter) => this.#book.total(filter),
       lag: this.#bus.lag(),
       laggards: this.#laggards,
+      consumer: (name) => this.#consumers.of(name),
     };
   }
 
   /** Whether the figures that the watch needs are there. */
   isKnown(watch: Watch): boolean {
+    const consumer = consumerOf(watch);
+    if (consumer !== undefined && !this.#consumers.isAnswered(consumer)) return false;
     return !this.#sourcesOf(watch).some(
       (source) => this.#asked.has(source) || this.#faults.has(source),
     );
@@ -102,9 +110,10 @@ export class BusFigures {
   faultOf(watch: Watch): string | undefined {
     for (const source of this.#sourcesOf(watch)) {
       if (this.#faults.has(source)) return this.#faults.get(source);
-      if (this.#asked.has(source))
-        return source === 'laggards' ? undefined : `shard ${source} has not answered`;
+      if (this.#asked.has(source)) return unansweredText(source);
     }
+    const consumer = consumerOf(watch);
+    if (consumer !== undefined) return this.#consumerFault(consumer);
     if (watch.filter === undefined) return undefined;
     for (let shard = 0; shard < this.#bus.shards; shard++) {
       const failure = this.#bus.shardFailure(shard);
@@ -114,8 +123,14 @@ export class BusFigures {
     return undefined;
   }
 
-  #sourcesOf(watch: Watch): readonly (number | 'laggards')[] {
+  #consumerFault(name: string): string | undefined {
+    const isMissing = this.#consumers.isAnswered(name) && this.#consumers.of(name) === undefined;
+    return isMissing ? `there is no consumer ${quote(name)}` : undefined;
+  }
+
+  #sourcesOf(watch: Watch): readonly Source[] {
     const { filter } = watch;
+    if (consumerOf(watch) !== undefined) return ['consumers'];
     if (filter === undefined) return nameOf(watch) === undefined ? [] : ['laggards'];
     const { shards } = this.#bus;
     return Array.from({ length: shards }, (_, shard) => shard).filter(
@@ -123,7 +138,7 @@ export class BusFigures {
     );
   }
 
-  async #ask(source: number | 'laggards', question: () => Promise<void>): Promise<void> {
+  async #ask(source: Source, question: () => Promise<void>): Promise<void> {
     if (this.#asked.has(source)) return;
     const answered = question().then(
       () => void this.#faults.delete(source),
@@ -148,6 +163,13 @@ export class BusFigures {
     const ageMs = lastAt === undefined ? undefined : Math.max(0, this.#clock.now() - lastAt);
     watch.begin(ageMs === undefined ? undefined : this.#clock.elapsedMs() - ageMs, asked);
   }
+}
+
+function unansweredText(source: Source): string | undefined {
+  if (source === 'laggards') return undefined;
+  return source === 'consumers'
+    ? 'a shard has not answered for its consumers'
+    : `shard ${source} has not answered`;
 }
 
 /** The name of the subscriptions that the watch looks at one by one. */

@@ -2,8 +2,9 @@ import { alertText } from '../protocol/alert-text.js';
 import type { AlertEvent, AlertInfo, AlertRule, AlertTransition } from '../protocol/alerts.js';
 import { type AlertStatus, nextStatus } from './alert-state.js';
 import { firingText, resolvedText, valueText } from './alert-texts.js';
+import type { Figures, Watch } from './watch.js';
 import type { AlertClock } from './watched-bus.js';
-import { type Figures, lastEventOf, type Watch, watchOf } from './watches.js';
+import { lastEventOf, watchOf } from './watches.js';
 
 export type Origin = AlertInfo['origin'];
 
@@ -74,8 +75,7 @@ export class WatchedAlert {
     const isFiring = status.state === 'firing';
     if (isFiring === (before.state === 'firing')) return undefined;
     if (isFiring) return this.#changed('firing', firingText(this.#rule, reading.value), lastValue);
-    const reason = valueText(this.#rule.when.kind, reading.value);
-    return this.#changed('resolved', resolvedText(this.#rule, reason), lastValue, since);
+    return this.#changed('resolved', resolvedText(this.#rule, this.#reason()), lastValue, since);
   }
 
   /** Ends the rule; returns the change if it was firing. */
@@ -96,6 +96,12 @@ export class WatchedAlert {
       ...this.#measured(),
       ...(fault === undefined ? {} : { fault }),
     };
+  }
+
+  /** By which measurement the rule ceased to fire, or why there is none. */
+  #reason(): string {
+    if (this.#value !== undefined) return valueText(this.#rule.when, this.#value);
+    return this.#fault ?? 'there is nothing to measure';
   }
 
   #changed(

@@ -16,6 +16,11 @@ export interface WatchedBus {
   lag(): number;
   /** All subscriptions that are behind and have one of these names; `*` in a name stands for any text. */
   laggards(names: readonly string[]): Promise<readonly Laggard[]>;
+  /**
+   * The figures of the durable consumers that have these names; those that do not exist are left out. It asks every
+   * shard about each. Rejects if a shard does not answer, or the store keeps no consumers.
+   */
+  consumers(names: readonly string[]): Promise<readonly WatchedConsumer[]>;
   /** Publishes an event of the bus's own; never throws. */
   publish(topic: string, type: string, payload: object): void;
   /** Reports a failure that no promise can carry. */
@@ -45,6 +50,17 @@ export interface TallyReport {
 export interface Laggard {
   readonly name: string;
   readonly lag: number;
+}
+
+/** The figures of a consumer, all shards together. */
+export interface WatchedConsumer {
+  readonly name: string;
+  readonly pending: number;
+  readonly inFlight: number;
+  /** Null: none is open. */
+  readonly oldestAgeMs: number | null;
+  readonly dead: number;
+  readonly isBlocked: boolean;
 }
 
 /** Time that only goes on, and the time of day; both in ms. */

@@ -1,37 +1,17 @@
 import type { AlertCondition, AlertEvent } from '../protocol/alerts.js';
 import type { ParsedFilter } from '../protocol/filter.js';
 import { type ShardLayout, shardsOf } from '../protocol/filter-shards.js';
-import {
-  ALERT_EVENT_WITHIN_MS,
-  ALERT_INTERVAL_MS,
-  ALERT_RESOLVED_SHARE,
-} from '../protocol/limits/alerts.js';
+import { ALERT_EVENT_WITHIN_MS, ALERT_INTERVAL_MS } from '../protocol/limits/alerts.js';
 import { nameMatcher } from '../protocol/name-patterns.js';
-import type { Reading } from './alert-state.js';
+import { overBound, type Reading } from './alert-state.js';
+import { ConsumerWatch } from './consumer-watch.js';
 import { RateWindow } from './rate-window.js';
-import type { Total } from './tally-book.js';
-import type { Laggard } from './watched-bus.js';
+import type { Figures, Watch } from './watch.js';
 
 /**
  * Measures one condition from the figures of the bus. A watch keeps what it needs from one judgement to the next. Pure:
  * time comes with the figures, ms of a clock that only goes on.
  */
-
-export interface Figures {
-  readonly now: number;
-  total(filter: ParsedFilter): Total;
-  readonly lag: number;
-  readonly laggards: readonly Laggard[];
-}
-
-export interface Watch {
-  /** The events that the shards count for it. */
-  readonly filter: ParsedFilter | undefined;
-  /** How long the condition has to hold before the rule fires. */
-  readonly forMs: number;
-  /** Undefined while nothing can be said. */
-  read(figures: Figures): Reading | undefined;
-}
 
 export interface WatchStart {
   readonly now: number;
@@ -51,12 +31,14 @@ export function watchOf(when: AlertCondition, start: WatchStart): Watch {
       return new EventWatch(when.filter, when.withinMs ?? ALERT_EVENT_WITHIN_MS, start);
     case 'lag':
       return new LagWatch(when.above, when.subscription, when.forMs ?? 0);
+    case 'consumer':
+      return new ConsumerWatch(when);
   }
 }
 
 /** The filter of the events that a condition counts. */
 export function filterOf(when: AlertCondition): ParsedFilter | undefined {
-  if (when.kind === 'lag') return undefined;
+  if (when.kind === 'lag' || when.kind === 'consumer') return undefined;
   return when.kind === 'event' ? when.filter : { topics: [when.pattern] };
 }
 
@@ -171,12 +153,6 @@ export class LagWatch implements Watch {
     }
     return { condition: overBound(value, this.#above), value };
   }
-}
-
-function overBound(value: number, above: number): Reading['condition'] {
-  if (value > above) return 'holds';
-  // A bound of 0 has nothing below its share.
-  return value > 0 && value >= above * ALERT_RESOLVED_SHARE ? 'near' : 'clear';
 }
 
 /** The last event of a rule whose condition counts events. */

@@ -1,5 +1,12 @@
 import { alertText, parseAlertText } from './alert-text.js';
-import { ALERT_SEVERITIES, type AlertCondition, type AlertRule } from './alerts.js';
+import {
+  ALERT_SEVERITIES,
+  type AlertCondition,
+  type AlertRule,
+  CONSUMER_FIGURES,
+  type ConsumerFigure,
+} from './alerts.js';
+import { consumerNameFault } from './consumer-definition.js';
 import { BusError } from './errors.js';
 import { textFault } from './event-fields.js';
 import { type ParsedFilter, parseFilter } from './filter.js';
@@ -102,6 +109,7 @@ const KINDS: Readonly<
   rate: [['pattern', 'above', 'overMs'], parseRate],
   event: [['filter', 'withinMs'], parseEvent],
   lag: [['above', 'subscription', 'forMs'], parseLag],
+  consumer: [['consumer', 'figure', 'above', 'forMs'], parseConsumer],
 };
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -148,6 +156,17 @@ function parseLag({ above, subscription, forMs = 0 }: Fields): AlertCondition {
   if (subscription !== undefined) check('when.subscription', subscription, subscriptionFault);
   const named = subscription === undefined ? {} : { subscription: subscription as string };
   return { kind: 'lag', above: above as number, ...named, forMs: forMs as number };
+}
+
+function parseConsumer({ consumer, figure, above, forMs = 0 }: Fields): AlertCondition {
+  check('when.consumer', consumer, consumerNameFault);
+  check('when.figure', figure, oneOf(CONSUMER_FIGURES));
+  check('when.forMs', forMs, anyTime);
+  const named = { consumer: consumer as string, figure: figure as ConsumerFigure };
+  if (figure !== 'blocked') check('when.above', above, anyCount);
+  else if (above !== undefined) throw invalid('when.above', 'has no meaning for "blocked"');
+  const bound = figure === 'blocked' ? {} : { above: above as number };
+  return { kind: 'consumer', ...named, ...bound, forMs: forMs as number };
 }
 
 function checkedFilter(filter: unknown): ParsedFilter {

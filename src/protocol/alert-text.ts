@@ -1,5 +1,10 @@
-import type { AlertCondition } from './alerts.js';
-import { BusError } from './errors.js';
+import { list, timeText, Words, word } from './alert-words.js';
+import {
+  type AlertCondition,
+  CONSUMER_FIGURES,
+  type ConsumerCondition,
+  type ConsumerFigure,
+} from './alerts.js';
 import type { Filter } from './filter.js';
 import { ALERT_EVENT_WITHIN_MS } from './limits/alerts.js';
 import { nameHint } from './name-hint.js';
@@ -14,6 +19,9 @@ import { quote } from './quote.js';
  * any TYPE, … on PATTERN, … [from SOURCE, …] [correlated ID, …] [where KEY=VALUE, … [and KEY=VALUE, …]] [within TIME]
  * any event [of CATEGORY, …] on PATTERN, …
  * lag [of SUBSCRIPTION] over N [for TIME]
+ * consumer NAME pending|in flight|dead over N [for TIME]
+ * consumer NAME oldest age over TIME [for TIME]
+ * consumer NAME blocked [for TIME]
  * ```
  *
  * A word with white space or one of `,="` in it stands in JSON quotes. The text is checked only as far as its form
@@ -25,6 +33,7 @@ const FORMS = {
   rate: 'rate on PATTERN over N/s for TIME',
   any: 'any TYPE on PATTERN',
   lag: 'lag over N for TIME',
+  consumer: 'consumer NAME pending over N for TIME',
 } as const;
 
 /**
@@ -53,6 +62,8 @@ function parseKind(kind: string, words: Words): AlertCondition {
       return parseEvent(words);
     case 'lag':
       return parseLag(words);
+    case 'consumer':
+      return parseConsumer(words);
     default: {
       const forms = Object.values(FORMS).map((form) => `"${form}"`);
       const hint = nameHint(kind, Object.keys(FORMS));
@@ -101,6 +112,40 @@ function parseLag(words: Words): AlertCondition {
   return { kind: 'lag', above, ...(subscription === undefined ? {} : { subscription }), forMs };
 }
 
+/** The figures of a consumer, in the words of the sentence. */
+export const FIGURE_WORDS: Readonly<Record<ConsumerFigure, string>> = {
+  pending: 'pending',
+  inFlight: 'in flight',
+  oldestAgeMs: 'oldest age',
+  dead: 'dead',
+  blocked: 'blocked',
+};
+
+function parseConsumer(words: Words): AlertCondition {
+  const consumer = words.word('the name of a consumer');
+  const figure = figureOf(words);
+  const bound = figure === 'blocked' ? {} : { above: boundOf(figure, words) };
+  const forMs = words.take('for') ? words.time() : 0;
+  return { kind: 'consumer', consumer, figure, ...bound, forMs };
+}
+
+function figureOf(words: Words): ConsumerFigure {
+  for (const figure of CONSUMER_FIGURES) {
+    const [first, ...others] = FIGURE_WORDS[figure].split(' ');
+    if (!words.take(first!)) continue;
+    for (const other of others) words.expect(other);
+    return figure;
+  }
+  const known = Object.values(FIGURE_WORDS).join(', ');
+  throw words.fault(`a figure of the consumer is missing: ${known}`);
+}
+
+/** `> 5` is `over 5`. */
+function boundOf(figure: ConsumerFigure, words: Words): number {
+  if (!words.take('>')) words.expect('over');
+  return figure === 'oldestAgeMs' ? words.time() : words.count();
+}
+
 /**
  * The text of a condition.
  *
@@ -123,7 +168,16 @@ export function alertText(when: AlertCondition): string {
       const of = subscription === undefined ? '' : ` of ${word(subscription)}`;
       return `lag${of} over ${above}${forMs === 0 ? '' : ` for ${timeText(forMs)}`}`;
     }
+    case 'consumer':
+      return consumerText(when);
   }
+}
+
+function consumerText({ consumer, figure, above, forMs = 0 }: ConsumerCondition): string {
+  const bound = figure === 'oldestAgeMs' ? timeText(above ?? 0) : above;
+  const over = figure === 'blocked' ? '' : ` over ${bound}`;
+  const held = forMs === 0 ? '' : ` for ${timeText(forMs)}`;
+  return `consumer ${word(consumer)} ${FIGURE_WORDS[figure]}${over}${held}`;
 }
 
 function filterText(filter: Readonly<Filter>): string {
@@ -137,173 +191,3 @@ function filterText(filter: Readonly<Filter>): string {
   if (pairs.length > 0) parts.push(`where ${pairs.join(' and ')}`);
   return parts.join(' ');
 }
-
-const UNITS: readonly (readonly [name: string, ms: number, spellings: readonly string[]])[] = [
-  ['d', 86_400_000, ['d', 'day', 'days']],
-  ['h', 3_600_000, ['h', 'hour', 'hours']],
-  ['min', 60_000, ['min', 'm', 'minute', 'minutes']],
-  ['s', 1000, ['s', 'sec', 'second', 'seconds']],
-  ['ms', 1, ['ms', 'millisecond', 'milliseconds']],
-];
-
-/** `5 min`, in the largest unit of which it is a whole number. */
-export function timeText(ms: number): string {
-  const [name, unit] = UNITS.find(([, size]) => ms >= size && ms % size === 0) ?? ['ms', 1];
-  return `${ms / unit} ${name}`;
-}
-
-/** Words that would be taken for a part of the sentence stand in quotes as well. */
-const OF_THE_SENTENCE = new Set([
-  'event',
-  'of',
-  'on',
-  'from',
-  'correlated',
-  'where',
-  'and',
-  'within',
-  'over',
-  'for',
-]);
-const PLAIN = /^[^\s,="]+$/;
-
-function word(text: string): string {
-  return PLAIN.test(text) && !OF_THE_SENTENCE.has(text) ? text : JSON.stringify(text);
-}
-
-function list(words: readonly string[]): string {
-  return words.map(word).join(', ');
-}
-
-interface Token {
-  readonly text: string;
-  readonly at: number;
-  readonly kind: 'word' | 'quoted' | 'mark';
-}
-
-/** Quoted words, the marks `,` and `=`, and plain words. */
-const TOKEN = /\s*(?:("(?:[^"\\]|\\.)*")|([,=])|([^\s,="]+)|(\S))/gy;
-
-/** Reads a text word by word. */
-class Words {
-  /** The form of this kind of condition, for messages. */
-  form: string | undefined;
-  readonly #tokens: Token[] = [];
-  readonly #length: number;
-  #next = 0;
-
-  constructor(text: string) {
-    this.#length = text.length;
-    for (const match of text.matchAll(TOKEN)) {
-      const [all, quoted, mark, plain, rest] = match;
-      const at = match.index + all.length - all.trimStart().length;
-      if (rest !== undefined) throw this.fault(`the quotes at ${rest} do not end`, at);
-      if (quoted !== undefined)
-        this.#tokens.push({ text: this.#unquoted(quoted, at), at, kind: 'quoted' });
-      else if (mark !== undefined) this.#tokens.push({ text: mark, at, kind: 'mark' });
-      else this.#tokens.push({ text: plain!, at, kind: 'word' });
-    }
-  }
-
-  word(what: string): string {
-    const token = this.#tokens[this.#next];
-    if (token === undefined) throw this.fault(`${what} is missing`);
-    if (token.kind === 'mark') throw this.fault(`${what} is missing before ${quote(token.text)}`);
-    this.#next++;
-    return token.text;
-  }
-
-  list(what: string): string[] {
-    const words = [this.word(what)];
-    while (this.#takeMark(',')) words.push(this.word(what));
-    return words;
-  }
-
-  attributes(): Record<string, string[]> {
-    const attributes = new Map<string, string[]>();
-    do {
-      const key = this.word('the name of an attribute');
-      if (attributes.has(key)) throw this.#before(`attribute ${quote(key)} is named twice`);
-      if (!this.#takeMark('=')) throw this.fault(`"=" is missing after ${quote(key)}`);
-      attributes.set(key, this.list('a value'));
-    } while (this.take('and'));
-    return Object.fromEntries(attributes);
-  }
-
-  /** Takes the word if it comes next. */
-  take(word: string): boolean {
-    const token = this.#tokens[this.#next];
-    if (token?.kind !== 'word' || token.text !== word) return false;
-    this.#next++;
-    return true;
-  }
-
-  expect(word: string): void {
-    if (this.take(word)) return;
-    const token = this.#tokens[this.#next];
-    const place = token === undefined ? 'at the end' : `before ${quote(token.text)}`;
-    throw this.fault(`"${word}" is missing ${place}`);
-  }
-
-  count(): number {
-    const text = this.word('a number of events');
-    if (/^\d+$/.test(text)) return Number(text);
-    throw this.#before(`${quote(text)} is not a number of events`);
-  }
-
-  rate(): number {
-    const text = this.word('a number of events a second');
-    const digits = text.replace(/\/s$/, '');
-    if (NUMBER.test(digits)) return Number(digits);
-    throw this.#before(`${quote(text)} is not a number of events a second, such as 100/s`);
-  }
-
-  /** `5 min`, `5min`, `90 s` */
-  time(): number {
-    const text = this.word('a time, such as "5 min",');
-    const [, digits, attached] = /^(\d+(?:\.\d+)?)([a-z]*)$/.exec(text) ?? [];
-    if (digits === undefined) throw this.#before(`${quote(text)} is not a time, such as "5 min"`);
-    const unit =
-      attached === '' ? this.word('the unit of the time (ms, s, min, h or d)') : attached;
-    const size = UNITS.find(([, , spellings]) => spellings.includes(unit!))?.[1];
-    if (size === undefined) {
-      throw this.#before(`${quote(unit)} is no unit of time; there are ms, s, min, h and d`);
-    }
-    return Math.round(Number(digits) * size);
-  }
-
-  end(): void {
-    const token = this.#tokens[this.#next];
-    if (token === undefined) return;
-    throw this.fault(`${quote(token.text)} is too much`);
-  }
-
-  /** The fault of the next word, unless another offset is given. */
-  fault(message: string, at = this.#tokens[this.#next]?.at ?? this.#length): BusError {
-    const form = this.form === undefined ? '' : `; the form is "${this.form}"`;
-    return new BusError('ALERT_INVALID', `when: ${message}${form}`, {
-      details: { path: 'when', at },
-    });
-  }
-
-  #before(message: string): BusError {
-    return this.fault(message, this.#tokens[this.#next - 1]!.at);
-  }
-
-  #takeMark(mark: string): boolean {
-    const token = this.#tokens[this.#next];
-    if (token?.kind !== 'mark' || token.text !== mark) return false;
-    this.#next++;
-    return true;
-  }
-
-  #unquoted(quoted: string, at: number): string {
-    try {
-      return JSON.parse(quoted) as string;
-    } catch {
-      throw this.fault(`${quote(quoted)} is no text in JSON quotes`, at);
-    }
-  }
-}
-
-const NUMBER = /^\d+(?:\.\d+)?(?:e[+-]?\d+)?$/;

@@ -43,7 +43,28 @@ export interface LagCondition {
   readonly forMs?: number;
 }
 
-export type AlertCondition = SilenceCondition | RateCondition | EventCondition | LagCondition;
+/** Figures of a durable consumer, named as in its `info`. */
+export const CONSUMER_FIGURES = ['pending', 'inFlight', 'oldestAgeMs', 'dead', 'blocked'] as const;
+export type ConsumerFigure = (typeof CONSUMER_FIGURES)[number];
+
+/** Holds while a figure of a durable consumer is over a bound, or the consumer is blocked. */
+export interface ConsumerCondition {
+  readonly kind: 'consumer';
+  /** The name of the consumer. The rule does not fire while there is none of this name. */
+  readonly consumer: string;
+  readonly figure: ConsumerFigure;
+  /** Events, or ms for `oldestAgeMs`; absent for `blocked`, which has no bound. */
+  readonly above?: number;
+  /** How long it has to be so, ms. Default 0. */
+  readonly forMs?: number;
+}
+
+export type AlertCondition =
+  | SilenceCondition
+  | RateCondition
+  | EventCondition
+  | LagCondition
+  | ConsumerCondition;
 
 /** A rule as it is given. */
 export interface AlertRuleInput {
@@ -87,12 +108,15 @@ export interface AlertInfo extends AlertRule {
   /** Since when the condition holds, RFC 3339; absent in state `ok`. */
   readonly since?: string;
   /**
-   * The last measurement: ms without an event, events a second, events within the time, or events behind. Absent until
-   * there is one.
+   * The last measurement: ms without an event, events a second, events within the time, events behind, or the figure of
+   * a consumer (1 if it is blocked, otherwise 0). Absent until there is one, and while there is no such consumer.
    */
   readonly value?: number;
   readonly lastEvent?: AlertEvent;
-  /** Why the rule cannot be judged now; its state stays as it is. */
+  /**
+   * Why the rule cannot be judged now; its state stays as it is. A rule on a consumer that does not exist says so here, and
+   * is `ok`.
+   */
   readonly fault?: string;
 }
 

@@ -33,7 +33,10 @@ export function addAlertsCommand(program: Command): void {
     .command('set')
     .description('add a rule, or replace the rule of this name')
     .argument('<name>', '1 to 64 characters of a-z 0-9 _ -')
-    .argument('<when>', "such as 'no event on orders.* for 5 min' or 'lag over 10000 for 30 s'")
+    .argument(
+      '<when>',
+      "such as 'no event on orders.* for 5 min' or 'consumer mailer pending over 1000 for 1 min'",
+    )
     .option('--description <text>', 'a text for those who see it fire')
     .addOption(
       new Option('--severity <severity>', 'how bad it is; default warning').choices(

@@ -21,6 +21,25 @@ export function valueText({ when, value }: AlertInfo): string {
       return value === 0 ? 'no event' : counted(value, 'event');
     case 'lag':
       return `${counted(value, 'event')} behind`;
+    case 'consumer':
+      return figureText(when.figure, value);
+  }
+}
+
+type ConsumerFigure = Extract<AlertInfo['when'], { kind: 'consumer' }>['figure'];
+
+function figureText(figure: ConsumerFigure, value: number): string {
+  switch (figure) {
+    case 'pending':
+      return `${counted(value, 'event')} pending`;
+    case 'inFlight':
+      return `${counted(value, 'event')} in flight`;
+    case 'oldestAgeMs':
+      return value === 0 ? 'no open event' : `the oldest open for ${duration(value)}`;
+    case 'dead':
+      return `${counted(value, 'event')} dead`;
+    case 'blocked':
+      return value === 0 ? 'not blocked' : 'blocked';
   }
 }
 

@@ -23,6 +23,7 @@ const EXAMPLES = [
   'rate on orders.* over 100/s for 1 min',
   'any worker_failed on worker.*',
   'lag over 10000 for 30 s',
+  'consumer mailer pending over 1000 for 1 min',
 ] as const;
 
 const SEVERITIES = ['info', 'warning', 'critical'] as const;
