@@ -6,6 +6,7 @@ import type {
   TallyQuestion,
   TallyReport,
   WatchedBus,
+  WatchedConsumer,
 } from '../../src/alerts/watched-bus.js';
 import { parseAlertRules } from '../../src/protocol/alert-rule.js';
 import { BusError } from '../../src/protocol/errors.js';
@@ -42,6 +43,17 @@ class FakeBus implements WatchedBus {
 
   shardFailure = (shard: number): BusError | undefined => this.failures[shard];
   lastAt = async (_pattern?: string): Promise<number | undefined> => this.lastStoredAt;
+  /** The consumers that there are, and the names of each question about them. */
+  readonly known = new Map<string, WatchedConsumer>();
+  readonly namesAsked: (readonly string[])[] = [];
+  consumersFault: Error | undefined;
+
+  async consumers(names: readonly string[]): Promise<WatchedConsumer[]> {
+    this.namesAsked.push(names);
+    if (this.consumersFault !== undefined) throw this.consumersFault;
+    return names.flatMap((name) => this.known.get(name) ?? []);
+  }
+
   lag = (): number => 0;
   laggards = async (): Promise<[]> => [];
   publish = (topic: string, type: string): void => void this.published.push([topic, type]);
@@ -291,5 +303,105 @@ describe('alerts', () => {
     expect(bus.reported).toEqual([full]);
     expect(board.list().fault).toMatchObject({ code: 'STORE_FULL' });
     expect(bus.published).toEqual([['$sys.alert.a', 'alert_firing']]);
+  });
+});
+
+const IDLE = { pending: 0, inFlight: 0, oldestAgeMs: null, dead: 0, isBlocked: false };
+
+describe('alerts on consumers', () => {
+  it('ask for the consumers that rules name, each once with a judgement, and for none without such a rule', async () => {
+    const { board, bus } = open(['any x on a']);
+    await board.start(bus);
+    await board.evaluate();
+    expect(bus.namesAsked).toEqual([]);
+    await board.set({ name: 'a', when: 'consumer mailer pending over 5' });
+    await board.set({ name: 'b', when: 'consumer mailer dead over 5' });
+    await board.set({ name: 'c', when: 'consumer billing blocked' });
+    bus.namesAsked.length = 0;
+    await board.evaluate();
+    expect(bus.namesAsked).toEqual([['mailer', 'billing']]);
+    for (const name of ['a', 'b', 'c']) board.remove(name);
+    await board.evaluate();
+    bus.namesAsked.length = 0;
+    await board.evaluate();
+    expect(bus.namesAsked).toEqual([]);
+  });
+
+  it('judge each figure by its bound and its time', async () => {
+    const { board, bus, clock } = open([
+      'consumer mailer pending over 1000 for 60 s',
+      'consumer mailer in flight over 10',
+      'consumer mailer oldest age over 30 s',
+      'consumer mailer dead over 0',
+      'consumer mailer blocked for 10 s',
+    ]);
+    bus.known.set('mailer', { name: 'mailer', ...IDLE });
+    await board.start(bus);
+    await board.evaluate();
+    expect(states(board)).toEqual(['ok', 'ok', 'ok', 'ok', 'ok']);
+    const behind = { pending: 1001, inFlight: 11, oldestAgeMs: 30_001, dead: 1, isBlocked: true };
+    bus.known.set('mailer', { name: 'mailer', ...behind });
+    await board.evaluate();
+    expect(states(board)).toEqual(['pending', 'firing', 'firing', 'firing', 'pending']);
+    clock.advance(10_000);
+    await board.evaluate();
+    expect(states(board)).toEqual(['pending', 'firing', 'firing', 'firing', 'firing']);
+    clock.advance(50_000);
+    await board.evaluate();
+    expect(states(board)).toEqual(['firing', 'firing', 'firing', 'firing', 'firing']);
+    const near = { pending: 900, inFlight: 9, oldestAgeMs: 27_000, dead: 0, isBlocked: false };
+    bus.known.set('mailer', { name: 'mailer', ...near });
+    await board.evaluate();
+    expect(states(board)).toEqual(['firing', 'firing', 'firing', 'ok', 'ok']);
+    bus.known.set('mailer', { name: 'mailer', ...IDLE });
+    await board.evaluate();
+    expect(states(board)).toEqual(['ok', 'ok', 'ok', 'ok', 'ok']);
+    expect(board.list().transitions.map(({ text }) => text)).toEqual([
+      'consumer mailer in flight over 10: 11 in flight',
+      'consumer mailer oldest age over 30 s: the oldest open event is 30 s old',
+      'consumer mailer dead over 0: 1 dead',
+      'consumer mailer blocked for 10 s: it is blocked',
+      'consumer mailer pending over 1000 for 1 min: 1001 pending',
+      'consumer mailer dead over 0: resolved, 0 dead',
+      'consumer mailer blocked for 10 s: resolved, it is not blocked',
+      'consumer mailer pending over 1000 for 1 min: resolved, 0 pending',
+      'consumer mailer in flight over 10: resolved, 0 in flight',
+      'consumer mailer oldest age over 30 s: resolved, the oldest open event is 0 s old',
+    ]);
+  });
+
+  it('fire nothing for a consumer that does not exist, say so, and resolve when it is deleted', async () => {
+    const { board, bus } = open(['consumer mailer pending over 5']);
+    await board.start(bus);
+    await board.evaluate();
+    const fault = 'there is no consumer "mailer"';
+    expect(board.list().alerts).toMatchObject([{ state: 'ok', fault }]);
+    expect(board.list().alerts[0]).not.toHaveProperty('value');
+    bus.known.set('mailer', { name: 'mailer', ...IDLE, pending: 6 });
+    await board.evaluate();
+    expect(board.list().alerts).toMatchObject([{ state: 'firing', value: 6 }]);
+    expect(board.list().alerts[0]).not.toHaveProperty('fault');
+    bus.known.clear();
+    await board.evaluate();
+    expect(board.list().alerts).toMatchObject([{ state: 'ok', fault }]);
+    expect(board.list().transitions.at(-1)).toMatchObject({
+      state: 'resolved',
+      text: `consumer mailer pending over 5: resolved, ${fault}`,
+    });
+  });
+
+  it('stay as they are while the figures cannot be had, and say why', async () => {
+    const { board, bus } = open(['consumer mailer pending over 5', 'lag over 5']);
+    bus.known.set('mailer', { name: 'mailer', ...IDLE, pending: 6 });
+    await board.start(bus);
+    await board.evaluate();
+    bus.consumersFault = new Error('shard 1 is dead');
+    bus.known.clear();
+    await board.evaluate();
+    expect(board.list().alerts).toMatchObject([
+      { state: 'firing', fault: 'shard 1 is dead' },
+      { state: 'ok' },
+    ]);
+    expect(board.list().alerts[1]).not.toHaveProperty('fault');
   });
 });

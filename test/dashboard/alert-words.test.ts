@@ -24,6 +24,13 @@ describe('the words of alerts', () => {
       info('any worker_failed on *', { value: 0 }),
       info('any worker_failed on *', { value: 1 }),
       info('lag over 5', { value: 12_345 }),
+      info('consumer mailer pending over 5', { value: 1 }),
+      info('consumer mailer in flight over 5', { value: 12 }),
+      info('consumer mailer oldest age over 5 s', { value: 90_000 }),
+      info('consumer mailer oldest age over 5 s', { value: 0 }),
+      info('consumer mailer dead over 5', { value: 6 }),
+      info('consumer mailer blocked', { value: 1 }),
+      info('consumer mailer blocked', { value: 0 }),
     ];
     expect(texts.map(valueText)).toEqual([
       'nothing measured yet',
@@ -32,6 +39,13 @@ describe('the words of alerts', () => {
       'no event',
       '1 event',
       '12,345 events behind',
+      '1 event pending',
+      '12 events in flight',
+      'the oldest open for 90 s',
+      'no open event',
+      '6 events dead',
+      'blocked',
+      'not blocked',
     ]);
   });
 });

@@ -34,6 +34,24 @@ describe('an alert rule', () => {
     [{ name: 'a', when: { kind: 'rain' } }, 'when.kind', 'silence, rate, event, lag'],
     [{ name: 'a', when: { kind: 'lag', above: -1 } }, 'when.above', 'whole number'],
     [{ name: 'a', when: { kind: 'lag', above: 1, pattern: 'x' } }, 'when.pattern', 'is unknown'],
+    [{ name: 'a', when: 'consumer a..b dead over 5' }, 'when.consumer', 'segment 2 is empty'],
+    [{ name: 'a', when: 'consumer mail* dead over 5' }, 'when.consumer', 'the name'],
+    [{ name: 'a', when: { kind: 'consumer', consumer: 'a' } }, 'when.figure', 'is missing'],
+    [
+      { name: 'a', when: { kind: 'consumer', consumer: 'a', figure: 'lost' } },
+      'when.figure',
+      'pending, inFlight, oldestAgeMs, dead, blocked',
+    ],
+    [
+      { name: 'a', when: { kind: 'consumer', consumer: 'a', figure: 'dead' } },
+      'when.above',
+      'is missing',
+    ],
+    [
+      { name: 'a', when: { kind: 'consumer', consumer: 'a', figure: 'blocked', above: 1 } },
+      'when.above',
+      'has no meaning for "blocked"',
+    ],
     [{ name: 'a', when: { kind: 'event' } }, 'when.filter', 'is not a pattern'],
     [
       {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseAlertRule } from '../../src/protocol/alert-rule.js';
 import { alertText, parseAlertText } from '../../src/protocol/alert-text.js';
-import type { AlertCondition } from '../../src/protocol/alerts.js';
+import { type AlertCondition, CONSUMER_FIGURES } from '../../src/protocol/alerts.js';
 import { filters, patterns } from '../bus/support/arbitraries.js';
 
 const MINUTE_MS = 60_000;
@@ -14,6 +14,21 @@ const times = fc.oneof(
 const oddWords = fc.oneof(
   fc.constantFrom('over', 'event', 'a b', 'a,b', 'a=b', '"', '\\', 'on', '5', 'é'),
   fc.string({ minLength: 1, maxLength: 20, unit: 'grapheme' }),
+);
+
+const consumerNames = fc.oneof(
+  fc.constantFrom(
+    'mailer',
+    'pending',
+    'blocked',
+    'over',
+    'for',
+    'a,b',
+    'mail=er',
+    '"',
+    'teams.a.mailer',
+  ),
+  patterns.filter((name) => !/[*+]/.test(name) && !name.startsWith('$')),
 );
 
 const conditions: fc.Arbitrary<AlertCondition> = fc.oneof(
@@ -40,6 +55,15 @@ const conditions: fc.Arbitrary<AlertCondition> = fc.oneof(
     },
     { requiredKeys: ['kind', 'above', 'forMs'] },
   ),
+  fc
+    .record({
+      kind: fc.constant('consumer' as const),
+      consumer: consumerNames,
+      figure: fc.constantFrom(...CONSUMER_FIGURES),
+      above: fc.oneof(fc.maxSafeNat(), times),
+      forMs: fc.oneof(times, fc.constant(0)),
+    })
+    .map(({ above, ...when }) => (when.figure === 'blocked' ? when : { ...when, above })),
 );
 
 const rule = (when: unknown) => parseAlertRule({ name: 'x', when });
@@ -90,6 +114,26 @@ describe('the text of an alert', () => {
     ],
     ['lag over 10000 for 30 s', { kind: 'lag', above: 10_000, forMs: 30_000 }],
     ['lag of mailer-* over 5', { kind: 'lag', above: 5, subscription: 'mailer-*', forMs: 0 }],
+    [
+      'consumer mailer pending > 1000 for 60s',
+      { kind: 'consumer', consumer: 'mailer', figure: 'pending', above: 1000, forMs: MINUTE_MS },
+    ],
+    [
+      'consumer teams.a.mailer in flight over 5',
+      { kind: 'consumer', consumer: 'teams.a.mailer', figure: 'inFlight', above: 5, forMs: 0 },
+    ],
+    [
+      'consumer pending oldest age over 90 s',
+      { kind: 'consumer', consumer: 'pending', figure: 'oldestAgeMs', above: 90_000, forMs: 0 },
+    ],
+    [
+      'consumer "for" dead over 0',
+      { kind: 'consumer', consumer: 'for', figure: 'dead', above: 0, forMs: 0 },
+    ],
+    [
+      'consumer mailer blocked for 5 min',
+      { kind: 'consumer', consumer: 'mailer', figure: 'blocked', forMs: 300_000 },
+    ],
   ])('%s', (text, condition) => {
     expect(parseAlertText(text)).toEqual(condition);
   });
@@ -114,6 +158,12 @@ describe('the text of an alert', () => {
     ['any "x on a', 'the quotes at " do not end', 4],
     [`any "\\x${'y'.repeat(1000)}" on a`, '… (1004 characters) is no text in JSON quotes', 4],
     ['lag over 5 for 30 s now', '"now" is too much', 20],
+    ['consumer', 'the name of a consumer is missing', 8],
+    ['consumer mailer lag over 5', 'a figure of the consumer is missing: pending, in flight', 16],
+    ['consumer mailer in over 5', '"flight" is missing before "over"', 19],
+    ['consumer mailer dead 5', '"over" is missing before "5"', 21],
+    ['consumer mailer oldest age over 5', 'the unit of the time', 33],
+    ['consumer mailer blocked over 5', '"over" is too much', 24],
     ['lag over -5', '"-5" is not a number of events', 9],
   ])('%s is refused with its fault and place', (text, message, at) => {
     expect(() => parseAlertText(text)).toThrow(
