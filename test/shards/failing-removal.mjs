@@ -5,13 +5,14 @@ export async function openShardLog({ options, ...opening }) {
   const module = await import(options.shardLog);
   const log = await module.openShardLog({ ...opening, options: options.options });
   if (!opening.isFirst) return log;
-  const pruning = {
-    pruneStep: (now) => log.pruneStep(now),
-    totals: (pattern) => log.totals(pattern),
+  const { pruning } = log;
+  const failing = {
+    pruneStep: (...words) => pruning.pruneStep(...words),
+    totals: (pattern) => pruning.totals(pattern),
     prune() {
       throw new BusError(options.code, 'planted');
     },
   };
-  Object.defineProperty(log, 'pruning', { value: pruning });
+  Object.defineProperty(log, 'pruning', { value: failing });
   return log;
 }

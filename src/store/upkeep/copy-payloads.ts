@@ -34,6 +34,8 @@ export function* copyPayloads(source: string, target: string, shard: number): Ge
     }
   } finally {
     database.close();
+    // A connection that may only read leaves them, and nothing was written to them.
+    for (const end of ['-wal', '-shm']) rmSync(`${target}${end}`, { force: true });
   }
 }
 
