@@ -53,11 +53,7 @@ export class Backup {
     ensureDirectory(data.to);
     // Before the thread fixes the moment of any copy, so that each file which that moment refers to stays.
     Atomics.add(payloadHolds, 0, 1);
-    const worker = new Worker(THREAD_URL, {
-      workerData: data,
-      name: 'millrace-backup',
-      ...threadFlags(),
-    });
+    const worker = startThread(data, () => Atomics.sub(payloadHolds, 0, 1));
     this.#worker = worker;
     this.result = new Promise((resolve, reject) => {
       const fail = (message: string, cause?: unknown): void =>
@@ -78,6 +74,15 @@ export class Backup {
   async abort(): Promise<void> {
     this.#worker.postMessage(BACKUP_ABORT);
     await this.result.catch(() => {});
+  }
+}
+
+function startThread(workerData: BackupThreadData, onFailed: () => void): Worker {
+  try {
+    return new Worker(THREAD_URL, { workerData, name: 'millrace-backup', ...threadFlags() });
+  } catch (error) {
+    onFailed();
+    throw error;
   }
 }
 
