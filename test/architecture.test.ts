@@ -497,7 +497,10 @@ function isAllowed(file: string, target: string): boolean {
   );
 }
 
-/** The nearest folder that has a line in the table; for a file at the top its name, without the ending where no folder is called so. */
+/**
+ * The nearest folder that has a line in the table; for a file at the top its name, without the ending where no folder
+ * is called so.
+ */
 function layerOf(file: string): string {
   if (!file.includes('/')) return file === 'index.ts' ? 'index' : file;
   let folder = posix.dirname(file);

@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import { Webhook } from 'standardwebhooks';
 
 /**
- * Receives webhooks, checks them, and handles each once: `node examples/webhook/receiver.js [PORT]`. It refuses every second
- * request the first time, so that one sees them come again.
+ * Receives webhooks, checks them, and handles each once: `node examples/webhook/receiver.js [PORT]`. It refuses every
+ * second request the first time, so that one sees them come again.
  */
 export const SECRET = 'whsec_bWlsbHJhY2UtZXhhbXBsZS1zZWNyZXQtMzItYnl0ZXM=';
 

@@ -2,8 +2,8 @@ import { openBus } from 'millrace';
 import { webhook } from 'millrace/sinks';
 
 /**
- * Sells three things, and tells the receiver by webhooks: `node examples/webhook/shop.js [URL]`, with `receiver.js` running. It
- * ends when all are told.
+ * Sells three things, and tells the receiver by webhooks: `node examples/webhook/shop.js [URL]`, with `receiver.js`
+ * running. It ends when all are told.
  */
 const url = process.argv[2] ?? 'http://127.0.0.1:8080/hooks';
 const secret = process.env.WEBHOOK_SECRET ?? 'whsec_bWlsbHJhY2UtZXhhbXBsZS1zZWNyZXQtMzItYnl0ZXM=';

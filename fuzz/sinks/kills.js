@@ -8,10 +8,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 /**
- * Kills a program with SIGKILL, again and again. The program, `fuzz/sinks/NAME-child.js DIR SEED`, brings what it does up to date
- * when it starts, compares it with the log, writes a line `equal N`, and goes on with fresh work until it dies. Three of
- * four kills come a random time after that line, the others while the program starts. Any other line, or an exit by
- * itself, is a failure. The last run, with `--once`, ends by itself after it has compared.
+ * Kills a program with SIGKILL, again and again. The program, `fuzz/sinks/NAME-child.js DIR SEED`, brings what it does
+ * up to date when it starts, compares it with the log, writes a line `equal N`, and goes on with fresh work until it
+ * dies. Three of four kills come a random time after that line, the others while the program starts. Any other line, or
+ * an exit by itself, is a failure. The last run, with `--once`, ends by itself after it has compared.
  */
 export async function killAgainAndAgain(name, { kills, seed }) {
   const program = fileURLToPath(new URL(`${name}-child.js`, import.meta.url));

@@ -8,8 +8,9 @@ import { TokenBucket } from './token-bucket.js';
 
 /**
  * Limits how often clients may publish, subscribe and query: each connection, and each principal over all its
- * connections. Acts of administrators are always limited, for each principal. All plain HTTP requests of a principal count as one connection, or each request would have its own rate.
- * Clients without a token are distinguished by their addresses. One for a gateway; one thread.
+ * connections. Acts of administrators are always limited, for each principal. All plain HTTP requests of a principal
+ * count as one connection, or each request would have its own rate. Clients without a token are distinguished by their
+ * addresses. One for a gateway; one thread.
  */
 
 export interface RateLimiterOptions {

@@ -128,7 +128,10 @@ export class BusClient extends CallingClient implements BusApi {
     return this.#welcome?.epoch;
   }
 
-  /** The server's description of itself and of the client's principal, as of the last welcome; `undefined` before the first. */
+  /**
+   * The server's description of itself and of the client's principal, as of the last welcome; `undefined` before the
+   * first.
+   */
   get server(): Welcome | undefined {
     return this.#welcome;
   }

@@ -23,7 +23,10 @@ import type { ClientQuestions } from './request/client-questions.js';
  * connects a lazy client when it is first used.
  */
 export abstract class CallingClient extends OperationsClient {
-  /** The server's description of itself and of the client's principal, as of the last welcome; `undefined` before the first. */
+  /**
+   * The server's description of itself and of the client's principal, as of the last welcome; `undefined` before the
+   * first.
+   */
   abstract get server(): Welcome | undefined;
   /** @throws BusError if the client is closed or has failed */
   protected abstract publisher(): ClientPublisher;

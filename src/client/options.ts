@@ -40,7 +40,10 @@ export interface ConnectOptions {
   getToken?: () => string | Promise<string>;
   /** The `source` of events that name none. Default: the server's. */
   source?: string;
-  /** Made by `defineTopic`: payloads that do not fit are refused with `PAYLOAD_INVALID` before they are sent. Default: none. */
+  /**
+   * Made by `defineTopic`: payloads that do not fit are refused with `PAYLOAD_INVALID` before they are sent. Default:
+   * none.
+   */
   topics?: readonly TopicDefinition[];
   /** Connect when the first call needs it; until then the state is `idle`. Default false. */
   lazy?: boolean;
@@ -54,13 +57,19 @@ export interface ConnectOptions {
   reconnectFloorMs?: number;
   /** From the first step (`getToken`) to the server's welcome; default 10,000. */
   connectTimeoutMs?: number;
-  /** Silence after which the server is asked whether it is there; half of it later the connection is cut. Default 20,000. */
+  /**
+   * Silence after which the server is asked whether it is there; half of it later the connection is cut. Default
+   * 20,000.
+   */
   heartbeatMs?: number;
   /** For `query`, `read` (a page), `topics`, `subscribers`, `stats`; default 30,000; 0: none. */
   requestTimeoutMs?: number;
   /** For publishes, the time offline included; default 0: none, they wait in the outbox. */
   publishTimeoutMs?: number;
-  /** How long after it was first sent an unacknowledged publish may be sent again; default 110,000, inside the server's dedupe window. */
+  /**
+   * How long after it was first sent an unacknowledged publish may be sent again; default 110,000, inside the server's
+   * dedupe window.
+   */
   resendWindowMs?: number;
   /** Publishes without an acknowledgement; beyond, `BACKPRESSURE`. Default 10,000. */
   maxOutboxEvents?: number;

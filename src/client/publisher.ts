@@ -39,7 +39,10 @@ const MANY_CHECKS = new Map([...PUBLISH_MANY_CHECKS, timeoutCheck]);
 
 /** `timeoutMs`: how long to wait for the acknowledgement, 0 for ever; default the client's `publishTimeoutMs`. */
 export interface ClientPublishOptions extends PublishOptions {
-  /** The longest wait for the acknowledgement, time offline included, until `TIMEOUT`; 0: none. Default: `publishTimeoutMs` of `connect`. */
+  /**
+   * The longest wait for the acknowledgement, time offline included, until `TIMEOUT`; 0: none. Default:
+   * `publishTimeoutMs` of `connect`.
+   */
   timeoutMs?: number;
 }
 

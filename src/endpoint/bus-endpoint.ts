@@ -45,7 +45,10 @@ export interface BusEndpoint extends BusApi {
    *   `LIMIT_EXCEEDED`, `STORE_FULL`, `STORE_FAILED`, `STORE_CORRUPT`, `BUS_CLOSED`
    */
   consumer<P = unknown>(name: string, options?: ConsumerOptions<P>): Promise<Consumer<P>>;
-  /** All durable consumers of the bus, by name. @throws BusError `OPTION_INVALID` if the store keeps none, `STORE_CORRUPT`, `STORE_FAILED`, `BUS_CLOSED` */
+  /**
+   * All durable consumers of the bus, by name.
+   * @throws BusError `OPTION_INVALID` if the store keeps none, `STORE_CORRUPT`, `STORE_FAILED`, `BUS_CLOSED`
+   */
   consumers(): Promise<ConsumerInfo[]>;
   /** The rules that watch the bus, each with its state, and the last changes. */
   alerts(): Promise<AlertList>;

@@ -52,7 +52,10 @@ export class Audit {
     this.#log?.('warn', 'audit', { act: 'sign-in', result: reason, address, reason: message });
   }
 
-  /** Does the work, then counts and logs its result. `what` is the pattern, directory, id or name, as the client wrote it. */
+  /**
+   * Does the work, then counts and logs its result. `what` is the pattern, directory, id or name, as the client wrote
+   * it.
+   */
   async administer<T>(
     act: Act,
     { principal, address }: Administrator,

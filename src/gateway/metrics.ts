@@ -42,7 +42,10 @@ export class GatewayMetrics {
   readonly #askForSinks: () => Promise<readonly SinkFigures[]>;
   #sinks: readonly SinkFigures[] = [];
 
-  /** `heldBytes`: the bytes that this gateway holds for its clients. `atDoors`: the counts of all doors of the bus. `sinks`: those that its server runs. */
+  /**
+   * `heldBytes`: the bytes that this gateway holds for its clients. `atDoors`: the counts of all doors of the bus.
+   * `sinks`: those that its server runs.
+   */
   constructor(
     endpoint: Pick<BusEndpoint, 'stats' | 'consumers'>,
     heldBytes: () => number = () => 0,

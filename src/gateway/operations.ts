@@ -109,7 +109,10 @@ export class Operations {
     return this.#endpoint.alerts();
   }
 
-  /** `rule` is checked by the bus. @throws BusError `FORBIDDEN`, `RATE_LIMITED`, and all that `setAlert` of the bus throws */
+  /**
+   * `rule` is checked by the bus.
+   * @throws BusError `FORBIDDEN`, `RATE_LIMITED`, and all that `setAlert` of the bus throws
+   */
   setAlert(asking: Operator, rule: AlertRuleInput): Promise<AlertInfo> {
     return this.#act('setAlert', asking, '*', rule.name, () => this.#endpoint.setAlert(rule));
   }

@@ -15,7 +15,8 @@
  *
  * The endpoint writes the verdict as ACCEPTED. The shard overwrites it each time that it takes the record into a batch,
  * before the commit, so that a successor of its thread learns from the ring how the committed batch was judged. `found`
- * is the sequence that the judgement rests on, or the time until which the publish waits, `index` the event of the group that was refused.
+ * is the sequence that the judgement rests on, or the time until which the publish waits, `index` the event of the
+ * group that was refused.
  */
 import { EventRecordView } from '../record/event-record.js';
 import { PUBLISH } from './link-records.js';

@@ -1,6 +1,6 @@
 /**
- * Messages between the main thread and a thread that reads history: which endpoints to serve, and when to end. Looks go over
- * the endpoints' ports.
+ * Messages between the main thread and a thread that reads history: which endpoints to serve, and when to end. Looks go
+ * over the endpoints' ports.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { HistoryAddress } from '../store/log-store.js';
@@ -24,8 +24,8 @@ export type ReaderMail =
   | { readonly mail: 'stop' };
 
 /**
- * `idle`: every port has closed of the first `connects` that the thread was given; main ends it unless another is on its way.
- * `ending`: the thread ends by itself, and serves no port from now on.
+ * `idle`: every port has closed of the first `connects` that the thread was given; main ends it unless another is on
+ * its way. `ending`: the thread ends by itself, and serves no port from now on.
  */
 export type ReaderNotice =
   | { readonly notice: 'idle'; readonly connects: number }

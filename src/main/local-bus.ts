@@ -107,8 +107,9 @@ export class LocalBus extends Endpoint implements Bus {
   }
 
   /**
-   * Closes the gateways first, because they publish; then ends this thread's members; then all endpoints refuse publishes; then waits for the acks of
-   * accepted publishes, for a limited time; then the shards empty their rings, close their logs and end.
+   * Closes the gateways first, because they publish; then ends this thread's members; then all endpoints refuse
+   * publishes; then waits for the acks of accepted publishes, for a limited time; then the shards empty their rings,
+   * close their logs and end.
    */
   async #end(): Promise<void> {
     this.#reporter.stop();

@@ -321,8 +321,9 @@ export interface BusApi extends AsyncDisposable {
    * @param input the event; `topic`, `type` and `payload` have to be there
    * @param options what the ack waits for, and whether the event is stored
    * @returns once the event has the durability that was asked for
-   * @throws BusError `TOPIC_INVALID`, `EVENT_INVALID`, `PAYLOAD_INVALID`, `PAYLOAD_TOO_LARGE`, `OPTION_INVALID`, `BACKPRESSURE`,
-   * `STORE_FULL`, `STORE_FAILED`, `ABORTED`, `BUS_CLOSED`, `PUBLISH_UNKNOWN`; with `expect` also `CONFLICT`; of a client also `TIMEOUT`, `CONNECTION_FAILED`
+   * @throws BusError `TOPIC_INVALID`, `EVENT_INVALID`, `PAYLOAD_INVALID`, `PAYLOAD_TOO_LARGE`, `OPTION_INVALID`,
+   * `BACKPRESSURE`, `STORE_FULL`, `STORE_FAILED`, `ABORTED`, `BUS_CLOSED`, `PUBLISH_UNKNOWN`; with `expect` also
+   * `CONFLICT`; of a client also `TIMEOUT`, `CONNECTION_FAILED`
    */
   publish<P>(input: EventInput<P>, options?: PublishOptions): Promise<PublishAck>;
   /**
@@ -407,7 +408,8 @@ export interface BusApi extends AsyncDisposable {
    * A page of the publishes that wait for their time (`deliverAt`, `delayMs`), in the order in which they are due.
    *
    * @param query patterns, an id, and how many; default: the first 100 of all
-   * @throws BusError `OPTION_INVALID`, also if the store keeps none; `PATTERN_INVALID`, `STORE_CORRUPT`, `STORE_FAILED`, `BUS_CLOSED`
+   * @throws BusError `OPTION_INVALID`, also if the store keeps none; `PATTERN_INVALID`, `STORE_CORRUPT`,
+   * `STORE_FAILED`, `BUS_CLOSED`
    */
   scheduled(query?: ScheduledQuery): Promise<ScheduledPage>;
   /**
@@ -417,7 +419,8 @@ export interface BusApi extends AsyncDisposable {
    * @param options its topic or source, where several publishes have the id
    * @returns true once that is flushed: it will become no event; false if none waits, as it is an event already, or was
    *   cancelled, or never there
-   * @throws BusError `CONFLICT` if several wait, `OPTION_INVALID`, `SHARD_RESTARTED`, `STORE_FULL`, `STORE_FAILED`, `BUS_CLOSED`
+   * @throws BusError `CONFLICT` if several wait, `OPTION_INVALID`, `SHARD_RESTARTED`, `STORE_FULL`, `STORE_FAILED`,
+   * `BUS_CLOSED`
    */
   cancel(id: string, options?: CancelOptions): Promise<boolean>;
   /** What the bus publishes again and again, by cron expressions or at intervals. */

@@ -21,12 +21,12 @@ import {
   RETENTION_CONSUMERS_MAX,
 } from './limits/consumers.js';
 import {
+  assertOptions,
   consumerFromFault,
   type OptionCheck,
   type OptionChecks,
   type OptionFault,
   oneOf,
-  optionFaults,
   optionInvalid,
   optionsInvalid,
   trueOrFalse,
@@ -91,16 +91,21 @@ export interface ParsedConsumerOptions {
  *
  * @throws BusError `OPTION_INVALID` with every fault in `details.faults`; `FILTER_INVALID`, `PATTERN_INVALID`
  */
-export function parseConsumerOptions(options: ConsumerOptions): ParsedConsumerOptions {
-  refuse(optionFaults(options, GIVEN));
+export function parseConsumerOptions(options: unknown): ParsedConsumerOptions {
+  assertOptions<ConsumerOptions>(CALL, options, GIVEN);
   const { from = 'now', update = false } = options;
   return Object.freeze({ definition: definitionOf(options), from, isUpdate: update });
 }
 
+/** @throws as `parseConsumerOptions` */
+export function assertConsumerOptions(options: unknown): asserts options is ConsumerOptions {
+  parseConsumerOptions(options);
+}
+
 /** Checks a definition that was stored or sent; it has neither `from` nor `update`. @throws as `parseConsumerOptions` */
 export function parseDefinition(input: unknown): ConsumerDefinition {
-  refuse(optionFaults(input, STORED));
-  return definitionOf(input as ConsumerDefinition);
+  assertOptions<ConsumerDefinition>(CALL, input, STORED);
+  return definitionOf(input);
 }
 
 /** A name is a topic of its own kind: segments, which grants may name with wildcards. @throws BusError `OPTION_INVALID` */

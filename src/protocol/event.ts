@@ -40,7 +40,10 @@ export interface Event<P = unknown> {
 
 /** An event as a publisher gives it to the bus or to a client. */
 export interface EventInput<P = unknown> {
-  /** The literal, dot-separated name that the event is published to, such as `orders.new`: 1 to 16 segments, at most 255 bytes. */
+  /**
+   * The literal, dot-separated name that the event is published to, such as `orders.new`: 1 to 16 segments, at most 255
+   * bytes.
+   */
   topic: string;
   /** The kind of event, such as `order_created`: printable, without spaces, at most 255 bytes. */
   type: string;
@@ -55,8 +58,8 @@ export interface EventInput<P = unknown> {
   /** At most 16 pairs of strings that filters can name. Default: none. */
   attributes?: Readonly<Record<string, string>>;
   /**
-   * 1 to 64 characters of `A-Z a-z 0-9 _ -`. Given by the publisher, it makes the publish idempotent on its topic within the
-   * dedupe window. Default: a new ULID.
+   * 1 to 64 characters of `A-Z a-z 0-9 _ -`. Given by the publisher, it makes the publish idempotent on its topic
+   * within the dedupe window. Default: a new ULID.
    */
   id?: string;
   /** RFC 3339, UTC, or a `Date`. Default: the time at which the bus records the event. */
@@ -142,7 +145,8 @@ export interface PublishAck {
   /**
    * A position behind this event in its shard and, in the other shards, where they stood when the event was handed to
    * the bus, or earlier. A subscription `after` it misses no event published in answer to this one, and may get some
-   * earlier events too. Computed on access; not enumerable. Absent on ephemeral events and duplicates, and with `deliverAt`.
+   * earlier events too. Computed on access; not enumerable. Absent on ephemeral events and duplicates, and with
+   * `deliverAt`.
    */
   readonly cursor?: string;
 }

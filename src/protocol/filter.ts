@@ -25,7 +25,10 @@ export interface Filter {
   topics: readonly string[];
   /** One of these event types. Default: any. */
   types?: readonly string[];
-  /** One of these categories, what stands before a type's first `_` or `.`: `agent` of `agent_log` and `agent.log`. Default: any. */
+  /**
+   * One of these categories, what stands before a type's first `_` or `.`: `agent` of `agent_log` and `agent.log`.
+   * Default: any.
+   */
   categories?: readonly string[];
   /** One of these sources. Default: any. */
   sources?: readonly string[];

@@ -63,6 +63,15 @@ export function checkOptions(call: string, options: unknown, checks: OptionCheck
   if (faults.length > 0) throw optionsInvalid(call, faults);
 }
 
+/** As `checkOptions`, for options of unknown origin: afterwards they are of the type whose options the checks are. */
+export function assertOptions<T extends object>(
+  call: string,
+  options: unknown,
+  checks: OptionChecks,
+): asserts options is T {
+  checkOptions(call, options, checks);
+}
+
 export function optionsInvalid(call: string, faults: readonly OptionFault[]): BusError {
   const text = faults.map(({ path, message }) => (path ? `${path}: ${message}` : message));
   return new BusError('OPTION_INVALID', `${call}: ${text.join('; ')}`, { details: { faults } });

@@ -9,7 +9,7 @@ import {
   SCHEDULE_EVERY_MS_MIN,
   SCHEDULE_NAME_LENGTH_MAX,
 } from './limits/schedules.js';
-import { checkOptions, type OptionCheck, oneOf, optionInvalid, wholeNumber } from './options.js';
+import { assertOptions, type OptionCheck, oneOf, optionInvalid, wholeNumber } from './options.js';
 import { inputPayloadText } from './payload.js';
 import { quote } from './quote.js';
 import type { MissedDueTimes, ScheduledEvent, ScheduleOptions } from './schedules.js';
@@ -66,19 +66,25 @@ export function checkScheduleName(name: unknown): asserts name is string {
   throw optionInvalid('schedules', 'name', `${quote(name)} is not ${rule}`);
 }
 
+/** Checks the options of `schedules.set`, each by itself. @throws BusError `OPTION_INVALID` */
+export function assertScheduleOptions(options: unknown): asserts options is ScheduleOptions {
+  assertOptions<ScheduleOptions>('schedules.set', options, CHECKS);
+}
+
 /**
  * Checks a definition, except whether its cron expression is one, and completes it.
+ * @param options `ScheduleOptions`, as a caller gave them
  * @param source of the events, if they have none
  * @throws BusError `OPTION_INVALID`, `TOPIC_INVALID`, `EVENT_INVALID`, `PAYLOAD_INVALID`, `PAYLOAD_TOO_LARGE`
  */
 export function keptSchedule(
   name: string,
-  options: ScheduleOptions,
+  options: unknown,
   source: string,
   maxPayloadBytes: number,
 ): KeptSchedule {
   checkScheduleName(name);
-  checkOptions('schedules.set', options, CHECKS);
+  assertScheduleOptions(options);
   const { cron, timeZone, everyMs, anchor, missed = 'all', ttlMs } = options;
   if ((cron === undefined) === (everyMs === undefined)) {
     throw optionInvalid('schedules.set', 'cron', 'one of cron and everyMs has to be there');

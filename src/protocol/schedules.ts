@@ -69,7 +69,10 @@ export interface Schedules {
    *   `STORE_FAILED`, `STORE_CORRUPT`, `BUS_CLOSED`
    */
   set<P = unknown>(name: string, options: ScheduleOptions<P>): Promise<ScheduleInfo>;
-  /** All schedules, by name. @throws BusError `OPTION_INVALID` if the store keeps none, `STORE_FAILED`, `STORE_CORRUPT`, `BUS_CLOSED` */
+  /**
+   * All schedules, by name.
+   * @throws BusError `OPTION_INVALID` if the store keeps none, `STORE_FAILED`, `STORE_CORRUPT`, `BUS_CLOSED`
+   */
   list(): Promise<ScheduleInfo[]>;
   /** The schedule of this name; `undefined` if there is none. @throws BusError as `list` */
   get(name: string): Promise<ScheduleInfo | undefined>;

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import type { ScheduledPage } from './scheduled.js';
-import type { ScheduleInfo, ScheduleOptions } from './schedules.js';
+import type { ScheduleInfo } from './schedules.js';
 
 /**
  * The checks of a client's frames about what is published later; a part of `wire.ts`. This file checks shapes; the bus
@@ -11,7 +11,7 @@ const text = v.string();
 const whole = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
 /** Valibot would take an array for an object without fields. */
 const notAnArray = v.custom<never>(() => false, 'it is an array, not an object');
-const anObject = v.custom<ScheduleOptions>(
+const anObject = v.custom<object>(
   (input) => typeof input === 'object' && input !== null && !Array.isArray(input),
   'it is no object',
 );

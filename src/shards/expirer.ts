@@ -1,6 +1,6 @@
 /**
- * Removes events that have expired, a step at a time. First the consumers end them, and once that is stored the rows go: so no
- * consumer takes an expired event for one that retention has removed. Only the shard's loop touches this.
+ * Removes events that have expired, a step at a time. First the consumers end them, and once that is stored the rows
+ * go: so no consumer takes an expired event for one that retention has removed. Only the shard's loop touches this.
  */
 import { BusError } from '../protocol/errors.js';
 import { DUE_RETRY_MS } from '../protocol/limits/schedules.js';

@@ -23,8 +23,8 @@ export interface SinkContext {
 export type SinkModule = (context: SinkContext) => Sink | Promise<Sink>;
 
 /**
- * The exports of a module that a section of kind `project` names. The server opens the database, so the module only says how
- * events change it. All are synchronous.
+ * The exports of a module that a section of kind `project` names. The server opens the database, so the module only
+ * says how events change it. All are synchronous.
  */
 export interface ProjectionModule {
   /** Makes the tables, at each start, before the first event. Default: nothing. */

@@ -18,8 +18,8 @@ export interface ShardExpiry {
   due(now: number): ExpiredEvent[];
 
   /**
-   * Removes events that `due` has shown, in one transaction; those that are gone already are passed over. For readers, what is
-   * removed is no gap: no topic counts as pruned by it.
+   * Removes events that `due` has shown, in one transaction; those that are gone already are passed over. For readers,
+   * what is removed is no gap: no topic counts as pruned by it.
    * @returns the number of events removed
    * @throws BusError `STORE_FULL`, `STORE_FAILED`
    */

@@ -13,8 +13,8 @@ export interface FoundRecord {
 
 /**
  * Makes a page of a log whose store has no index of its own: looks at each event and takes those that the request wants.
- * `records`: the log's events behind `request.after` up to `request.until`, the newest first where `request.reverse` says so.
- * `isAll`: they are all that the range has; otherwise the page is not done at their end.
+ * `records`: the log's events behind `request.after` up to `request.until`, the newest first where `request.reverse`
+ * says so. `isAll`: they are all that the range has; otherwise the page is not done at their end.
  */
 export function pageOf(
   records: Iterable<FoundRecord>,

@@ -67,8 +67,9 @@ export interface ShardLog {
   readonly appendedTopic: string;
 
   /**
-   * Makes the open batch durable and visible, all of it or nothing; it may hold no event. `synced` says whether the batch, and every batch
-   * before it, must survive power loss. Without an open batch, `synced` flushes the batches before.
+   * Makes the open batch durable and visible, all of it or nothing; it may hold no event. `synced` says whether the
+   * batch, and every batch before it, must survive power loss. Without an open batch, `synced` flushes the batches
+   * before.
    *
    * The shard appends the next event when the batch is committed; a shared log may return a promise of that. When the
    * promise resolves, `head` has reached every sequence of the batch. A log of its own stores `positions` with the
@@ -165,8 +166,8 @@ export interface ShardLog {
    */
   readonly scheduled?: ShardScheduled;
   /**
-   * Capability: the log finds the events that have expired, and removes them. Without it they are hidden from readers all the
-   * same, and stay until something else removes them.
+   * Capability: the log finds the events that have expired, and removes them. Without it they are hidden from readers
+   * all the same, and stay until something else removes them.
    */
   readonly expiry?: ShardExpiry;
   /**

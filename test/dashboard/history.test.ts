@@ -17,7 +17,10 @@ const eventOf = (sequence: number): Event => ({
   payload: sequence,
 });
 
-/** A log of events that is read in pages. The page that holds the event `stopAt` waits for `go`, or fails with its error. */
+/**
+ * A log of events that is read in pages. The page that holds the event `stopAt` waits for `go`, or fails with its
+ * error.
+ */
 class PagedLog {
   readonly #events: readonly Event[];
   readonly #page: number;

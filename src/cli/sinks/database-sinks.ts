@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { SINK_DATABASE_BUSY_MS } from '../../protocol/limits/cli.js';
-import { checkOptions, type OptionCheck } from '../../protocol/options.js';
+import { assertOptions, type OptionCheck, type OptionChecks } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
 import { OUTBOX_CHECKS } from '../../sinks/outbox/outbox.js';
 import { PROJECT_CHECKS } from '../../sinks/project/project.js';
@@ -24,28 +24,49 @@ const aFile: OptionCheck = (value) =>
     ? undefined
     : `is ${quote(value)}, and should be the path of a SQLite database`;
 
-/** @throws BusError `OPTION_INVALID` */
-export function checkOutbox({ db = null, consumer: _, ...others }: Record<string, unknown>): void {
-  checkOptions('outbox', { db, ...others }, new Map([...OUTBOX_CHECKS, ['db', aFile]]));
+const OUTBOX_SECTION_CHECKS: OptionChecks = new Map([...OUTBOX_CHECKS, ['db', aFile]]);
+const PROJECTION_SECTION_CHECKS: OptionChecks = new Map([...PROJECT_CHECKS, ['db', aFile]]);
+
+type SectionOptions = Readonly<Record<string, unknown>>;
+
+/** The options of a section for an outbox. */
+interface OutboxSection extends Omit<OutboxOptions, 'bus' | 'db'> {
+  /** A path. */
+  readonly db: string;
+}
+
+/** The options of a section for a projection. */
+interface ProjectionSection
+  extends Omit<ProjectOptions<unknown, SqliteDatabase>, 'consumer' | 'db' | 'apply' | 'clear'> {
+  /** A path. */
+  readonly db: string;
 }
 
 /** @throws BusError `OPTION_INVALID` */
-export function checkProjection({ db = null, ...others }: Record<string, unknown>): void {
-  checkOptions('project', { db, ...others }, new Map([...PROJECT_CHECKS, ['db', aFile]]));
+export function outboxSection({
+  db = null,
+  consumer: _,
+  ...others
+}: SectionOptions): OutboxSection {
+  const options: unknown = { db, ...others };
+  assertOptions<OutboxSection>('outbox', options, OUTBOX_SECTION_CHECKS);
+  return options;
+}
+
+/** @throws BusError `OPTION_INVALID` */
+export function projectionSection({ db = null, ...others }: SectionOptions): ProjectionSection {
+  const options: unknown = { db, ...others };
+  assertOptions<ProjectionSection>('project', options, PROJECTION_SECTION_CHECKS);
+  return options;
 }
 
 /** The database has to be there: an empty one in its place would look like an outbox without rows. */
 export function startOutbox({ options, bus, name, signal, onError }: SinkStart): Sink {
-  const { db: file, ...others } = options as unknown as Omit<OutboxOptions, 'db'> & { db: string };
+  const { db: file, ...others } = outboxSection(options);
   return onDatabase(file, { fileMustExist: true }, (db) =>
     outbox({ ...others, db, bus, name, signal, onError }),
   );
 }
-
-/** The options of a section for a projection, which the kind has checked. */
-type InFile = Omit<ProjectOptions<unknown, SqliteDatabase>, 'db' | 'apply' | 'clear'> & {
-  readonly db: string;
-};
 
 /** @throws BusError `OPTION_INVALID` for a module without `apply`; anything that the module throws */
 export async function startProjection(start: SinkStart): Promise<Sink> {
@@ -54,7 +75,7 @@ export async function startProjection(start: SinkStart): Promise<Sink> {
   const apply = exports.optional<ProjectionModule['apply']>('apply') ?? exports.refuse('apply');
   const clear = exports.optional<NonNullable<ProjectionModule['clear']>>('clear');
   const prepare = exports.optional<NonNullable<ProjectionModule['prepare']>>('prepare');
-  const { db: file, ...others } = options as unknown as InFile;
+  const { db: file, ...others } = projectionSection(options);
   return onDatabase(file, {}, (opened) => {
     // Otherwise the driver's own type would count, of which a module knows nothing.
     const db: SqliteDatabase = opened;

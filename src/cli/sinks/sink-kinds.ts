@@ -12,7 +12,12 @@ import {
   type WebhookOptions,
   webhook,
 } from '../../sinks.js';
-import { checkOutbox, checkProjection, startOutbox, startProjection } from './database-sinks.js';
+import {
+  outboxSection,
+  projectionSection,
+  startOutbox,
+  startProjection,
+} from './database-sinks.js';
 import type { SinkStart } from './sink-start.js';
 
 /** The kinds of sinks that a section of the config file names, each with its own check of its options. */
@@ -25,7 +30,7 @@ export interface SinkKind {
   readonly hasConsumer: boolean;
   readonly hasModule: boolean;
   /** @throws BusError `OPTION_INVALID` */
-  check(options: Options): unknown;
+  check(options: object): unknown;
   /** `start` has what the kind needs, and its options have passed `check`. */
   start(start: SinkStart): Sink | Promise<Sink>;
 }
@@ -56,14 +61,14 @@ export const SINK_KINDS: Readonly<Record<string, SinkKind>> = {
     unavailable: [...BY_SERVER, 'apply', 'clear'],
     hasConsumer: true,
     hasModule: true,
-    check: (options) => checkProjection({ ...options }),
+    check: (options) => projectionSection({ ...options }),
     start: startProjection,
   },
   outbox: {
     unavailable: [...BY_SERVER, 'bus'],
     hasConsumer: false,
     hasModule: false,
-    check: (options) => checkOutbox({ ...options }),
+    check: (options) => outboxSection({ ...options }),
     start: startOutbox,
   },
 };

@@ -1,5 +1,5 @@
-import { consumerNameFault, parseConsumerOptions } from '../../protocol/consumer-definition.js';
-import type { Consumer, ConsumerOptions } from '../../protocol/consumers.js';
+import { assertConsumerOptions, consumerNameFault } from '../../protocol/consumer-definition.js';
+import type { ConsumerOptions } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import { CONFIG_SINKS_MAX } from '../../protocol/limits/cli.js';
 import { nameHint } from '../../protocol/name-hint.js';
@@ -30,7 +30,7 @@ export interface SinkSection {
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const KINDS = [...Object.keys(SINK_KINDS), MODULE_KIND];
 /** Stands for the consumer where options are checked before there is one. */
-const SOME_CONSUMER = { name: '', run: () => {}, info: () => {} } as unknown as Consumer;
+const SOME_CONSUMER = { name: '', run: () => {}, info: () => {} };
 
 /** The sections, or every fault of them. */
 export function parseSinkSections(
@@ -119,9 +119,14 @@ function parseConsumer(
     // The file is what holds, so a definition that has changed is carried out.
     faults.push({ path: 'consumer.update', message: 'is unknown' });
   }
-  const given = options as unknown as ConsumerOptions;
-  addFaults('consumer.', faults, () => parseConsumerOptions(given));
-  return { name: String(name), options: given };
+  const checked = checkInto(faults, 'consumer.', () => consumerOptions(options));
+  return checked && { name: String(name), options: checked };
+}
+
+/** @throws as `parseConsumerOptions` */
+function consumerOptions(options: unknown): ConsumerOptions {
+  assertConsumerOptions(options);
+  return options;
 }
 
 function refuseConsumer(kind: unknown, consumer: unknown, faults: OptionFault[]): undefined {
@@ -159,17 +164,19 @@ function checkOwn(name: string, given: object, faults: OptionFault[]): void {
   const prefix = name === MODULE_KIND ? 'options.' : '';
   for (const { path, message } of unread) faults.push({ path: `${prefix}${path}`, message });
   if (kind === undefined || unread.length > 0) return;
-  addFaults('', faults, () => kind.check({ ...(options as object), consumer: SOME_CONSUMER }));
+  checkInto(faults, '', () => kind.check({ ...(options as object), consumer: SOME_CONSUMER }));
 }
 
-function addFaults(prefix: string, faults: OptionFault[], check: () => unknown): void {
+/** The answer of a check; undefined where it throws: then its faults are among the others. */
+function checkInto<T>(faults: OptionFault[], prefix: string, check: () => T): T | undefined {
   try {
-    check();
+    return check();
   } catch (error) {
     if (!(error instanceof BusError)) throw error;
     const all = error.details?.faults as readonly OptionFault[] | undefined;
     if (all === undefined) faults.push({ path: prefix.slice(0, -1), message: error.message });
     else for (const { path, message } of all) faults.push({ path: `${prefix}${path}`, message });
+    return undefined;
   }
 }
 

@@ -105,6 +105,6 @@ export class ClientConsumers implements ConsumerHost {
 }
 
 function wireOptions<P>(options: ConsumerOptions<P>): object {
-  const { definition, from } = parseConsumerOptions(options as ConsumerOptions);
+  const { definition, from } = parseConsumerOptions(options);
   return { ...options, filter: definition.filter, from: wireFrom(from) };
 }

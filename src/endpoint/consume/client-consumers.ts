@@ -1,10 +1,6 @@
 /** Durable consumers, as a gateway reaches them for its clients. Used by the endpoint's thread alone. */
 import type { ListedConsumer } from '../../link/consumer-shapes.js';
-import type {
-  AckAndPublishOptions,
-  ConsumerInfo,
-  ConsumerOptions,
-} from '../../protocol/consumers.js';
+import type { AckAndPublishOptions, ConsumerInfo } from '../../protocol/consumers.js';
 import type { EventInput, PublishAck } from '../../protocol/event.js';
 import { ClientMember, type ClientMemberOptions, type ClientTaker } from './client-member.js';
 import { ClientPull, type ClientPullRequest, type Pulled } from './client-pull.js';
@@ -27,8 +23,8 @@ export class ClientConsumers {
     this.#byText = new SettlingByText(host.members);
   }
 
-  /** As `Bus.consumer`: opens the consumer, or makes it where there are options. */
-  open(name: string, options?: ConsumerOptions): Promise<ListedConsumer> {
+  /** As `Bus.consumer`: opens the consumer, or makes it where there are options, which are checked. */
+  open(name: string, options?: unknown): Promise<ListedConsumer> {
     this.#host.assertOpen();
     return openConsumer(this.#host.main, name, options);
   }

@@ -1,20 +1,19 @@
 import type { ListedConsumer } from '../../link/consumer-shapes.js';
 import type { Caller } from '../../link/port-calls.js';
 import { assertConsumerName, parseConsumerOptions } from '../../protocol/consumer-definition.js';
-import type { ConsumerOptions } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import { quote } from '../../protocol/quote.js';
 
 /**
  * Opens the consumer of this name in the thread that opened the bus, or makes it.
  *
- * @param options undefined: it has to be there
+ * @param options `ConsumerOptions`, which are checked here; undefined: it has to be there
  * @throws BusError `CONSUMER_UNKNOWN`, and as `Bus.consumer`
  */
 export async function openConsumer(
   main: Caller<'main', unknown>,
   name: string,
-  options: ConsumerOptions | undefined,
+  options: unknown,
 ): Promise<ListedConsumer> {
   assertConsumerName(name);
   if (options !== undefined) {

@@ -17,7 +17,6 @@ import { parsePullOptions, parseRunOptions } from '../../protocol/consumer-optio
 import type {
   AckAndPublishOptions,
   ConsumerInfo,
-  ConsumerOptions,
   DeadPage,
   HeldKeyPage,
   OpenPage,
@@ -105,13 +104,14 @@ export class GatewayConsumers {
   /**
    * Makes a consumer, or opens it if it has this definition, or changes it if asked.
    *
+   * @param options `ConsumerOptions` as a client sent them, which are checked here
    * @returns the consumer, and whether it was made
    * @throws BusError `FORBIDDEN`, `RATE_LIMITED`, and as `Bus.consumer`
    */
   make(
     asker: ConsumerAsker,
     name: string,
-    options: ConsumerOptions,
+    options: unknown,
   ): Promise<{ readonly consumer: WireConsumer; readonly isNew: boolean }> {
     return this.#audit.administer('setConsumer', asker, name, async () => {
       asker.rates.administer();
@@ -284,7 +284,10 @@ export class GatewayConsumers {
     }
   }
 
-  /** A page of the consumer's open events, of its held keys, or of its dead events. @throws BusError as `info`, `OPTION_INVALID` */
+  /**
+   * A page of the consumer's open events, of its held keys, or of its dead events.
+   * @throws BusError as `info`, `OPTION_INVALID`
+   */
   async page(
     asker: ConsumerAsker,
     kind: PageKind,

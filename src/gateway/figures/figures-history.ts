@@ -5,8 +5,9 @@ import { type Look, sampleOf } from './figure-sample.js';
 
 /**
  * The last 15 minutes of a bus in samples, so that charts are full as soon as somebody looks. Each gateway keeps its
- * own, from its start on, and a gateway that replaces a dead one goes on with the samples of that: the counters that it reads are in memory that all threads share, and no shard is woken for
- * them ([why](../../../docs/adr/0041-figures-and-connections.md)). One thread.
+ * own, from its start on, and a gateway that replaces a dead one goes on with the samples of that: the counters that it
+ * reads are in memory that all threads share, and no shard is woken for them
+ * ([why](../../../docs/adr/0041-figures-and-connections.md)). One thread.
  */
 export interface FiguresSource {
   stats(): Promise<BusStats>;

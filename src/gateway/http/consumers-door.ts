@@ -1,6 +1,6 @@
 import type { Settled, Settling } from '../../endpoint/internals.js';
 import type { WireOutcome, WireSettlement } from '../../protocol/consumer-frames.js';
-import type { ConsumerOptions, PullOptions, RedriveOptions } from '../../protocol/consumers.js';
+import type { PullOptions, RedriveOptions } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import { SETTLEMENTS_PER_REQUEST_MAX } from '../../protocol/limits/consumers.js';
 import { quote } from '../../protocol/quote.js';
@@ -184,7 +184,7 @@ async function make(exchange: Exchange, consumers: GatewayConsumers): Promise<vo
   const update = parameters.flag('update');
   const { consumer, isNew } = await objectBody(exchange, (body) => {
     const options = update === undefined ? body : { ...body, update };
-    return consumers.make(exchange, segments.name!, options as unknown as ConsumerOptions);
+    return consumers.make(exchange, segments.name!, options);
   });
   sendJson(response, isNew ? 201 : 200, consumer);
 }

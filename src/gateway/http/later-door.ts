@@ -1,6 +1,5 @@
 import { BusError } from '../../protocol/errors.js';
 import { quote } from '../../protocol/quote.js';
-import type { ScheduleOptions } from '../../protocol/schedules.js';
 import type { DoorContext, OpenDoor } from '../door.js';
 import type { GatewayLater } from '../later/gateway-later.js';
 import { checkHead } from './check-head.js';
@@ -118,8 +117,7 @@ async function get(exchange: Exchange, later: GatewayLater): Promise<void> {
 async function set(exchange: Exchange, later: GatewayLater): Promise<void> {
   checkHead(exchange);
   const made = await objectBody(exchange, (body) =>
-    // The bus checks the options.
-    later.set(exchange, exchange.segments.name!, body as unknown as ScheduleOptions),
+    later.set(exchange, exchange.segments.name!, body),
   );
   sendJson(exchange.response, 200, made);
 }

@@ -7,6 +7,7 @@ import { BusError } from '../../protocol/errors.js';
 import type { EventInput } from '../../protocol/event.js';
 import { PatternSet } from '../../protocol/pattern-set.js';
 import { quote } from '../../protocol/quote.js';
+import { assertScheduleOptions } from '../../protocol/schedule-text.js';
 import {
   type CancelOptions,
   checkCancel,
@@ -100,10 +101,14 @@ export class GatewayLater {
     return this.#schedulesOf(principal).next(name, count);
   }
 
-  /** @throws BusError `FORBIDDEN`, also where it is there and publishes on another topic; and as `schedules.set` */
-  set(asker: LaterAsker, name: string, options: ScheduleOptions): Promise<ScheduleInfo> {
+  /**
+   * @param options `ScheduleOptions` as a client sent them, which are checked here
+   * @throws BusError `FORBIDDEN`, also where it is there and publishes on another topic; and as `schedules.set`
+   */
+  set(asker: LaterAsker, name: string, options: unknown): Promise<ScheduleInfo> {
     const { principal } = asker;
     return this.#act('setSchedule', asker, name, async () => {
+      assertScheduleOptions(options);
       const allowed = permitted(principal, options);
       return shown(principal, await this.#schedulesOf(principal).set(name, allowed));
     });

@@ -1,7 +1,6 @@
 import type { Principal } from '../../auth/principal.js';
 import type { Settled } from '../../endpoint/internals.js';
 import type { WireOutcome, WireSettlement } from '../../protocol/consumer-frames.js';
-import type { ConsumerOptions } from '../../protocol/consumers.js';
 import type { BusError } from '../../protocol/errors.js';
 import { CONSUMER_CONCURRENCY_MAX } from '../../protocol/limits/consumers.js';
 import { optionInvalid } from '../../protocol/options.js';
@@ -126,7 +125,7 @@ export class ConsumerRequests {
     const consumer =
       options === undefined
         ? await this.#consumers.open(asker, name)
-        : (await this.#consumers.make(asker, name, options as ConsumerOptions)).consumer;
+        : (await this.#consumers.make(asker, name, options)).consumer;
     this.#outbound.send(frameText('result', { consumer }, requestId));
   }
 

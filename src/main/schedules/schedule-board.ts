@@ -47,11 +47,11 @@ interface Found {
  * Changes schedules, one after the other, in the thread that opened the bus. The shards keep them: this board only sees
  * to it that a name stands for one schedule, also where its topic moves to another shard.
  *
- * A move has four steps, each flushed: the new shard has the schedule as one that is arriving, and publishes nothing by it; the
- * old shard keeps its own as one that has moved, and publishes nothing more by it; the new one begins, with what the old
- * one has done; the old shard deletes its own. A move that was broken off, by a death or a refusal, is ended when the bus
- * is opened, or by the next change of the schedule: where one of the two publishes, the other goes; where neither does,
- * the arriving one begins.
+ * A move has four steps, each flushed: the new shard has the schedule as one that is arriving, and publishes nothing by
+ * it; the old shard keeps its own as one that has moved, and publishes nothing more by it; the new one begins, with
+ * what the old one has done; the old shard deletes its own. A move that was broken off, by a death or a refusal, is
+ * ended when the bus is opened, or by the next change of the schedule: where one of the two publishes, the other goes;
+ * where neither does, the arriving one begins.
  */
 export class ScheduleBoard {
   readonly #changes = new ChangeQueue('schedules');

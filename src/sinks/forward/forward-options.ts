@@ -26,7 +26,10 @@ import type { Target } from './target.js';
 export interface ForwardConnection {
   /** The server's address, such as `https://events.example`. */
   readonly url: string;
-  /** A key or token with the grants `publish` and `subscribe` for the topics; or a function that gives one. Default: none. */
+  /**
+   * A key or token with the grants `publish` and `subscribe` for the topics; or a function that gives one. Default:
+   * none.
+   */
   readonly token?: string | (() => string | Promise<string>);
 }
 

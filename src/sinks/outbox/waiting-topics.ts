@@ -6,8 +6,9 @@ import {
 } from '../../protocol/limits/sinks.js';
 
 /**
- * The topics whose rows could not be published, for a while that doubles with each failure in a row. Meanwhile rows of other
- * topics are published, so that one topic that is forbidden or full does not hold up all others. One outbox has it.
+ * The topics whose rows could not be published, for a while that doubles with each failure in a row. Meanwhile rows of
+ * other topics are published, so that one topic that is forbidden or full does not hold up all others. One outbox has
+ * it.
  */
 export class WaitingTopics {
   readonly #topics = new Set<string>();

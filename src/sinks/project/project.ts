@@ -47,8 +47,8 @@ interface CommonOptions<P> extends SinkOptions {
 
 export interface ProjectOptions<P, D extends SqliteDatabase> extends CommonOptions<P> {
   /**
-   * A connection of `better-sqlite3` or `node:sqlite`, on which no transaction is left open over an `await`. The position is
-   * in its table `millrace_projections`, and its commits are flushed (`synchronous = FULL`).
+   * A connection of `better-sqlite3` or `node:sqlite`, on which no transaction is left open over an `await`. The
+   * position is in its table `millrace_projections`, and its commits are flushed (`synchronous = FULL`).
    */
   db: D;
   /** Writes the event's effect, by the connection. Synchronous. If it throws, nothing of the transaction stays. */

@@ -13,8 +13,8 @@ export const ALERTS_FILE = 'alerts.json';
 export const CONSUMERS_FILE = 'consumers.json';
 
 /**
- * Where the archive was begun; `src/archive/known-place.ts` knows what is in it. It stays with the directory: a copy may have
- * another archive.
+ * Where the archive was begun; `src/archive/known-place.ts` knows what is in it. It stays with the directory: a copy
+ * may have another archive.
  */
 export const ARCHIVE_FILE = 'archive.json';
 

@@ -22,7 +22,8 @@ const INTEGRITY_PROBLEMS_MAX = 100;
 /**
  * Checks a whole directory: the manifest, write-ahead logs, SQLite's own structures, every row's checksum, that
  * sequences and recorded times ascend and that only pruned events are missing, the topic index, the totals, the marks,
- * payloads in files, and the list of consumers. Changes nothing. Of a directory in use, write-ahead logs and marks are not checked.
+ * payloads in files, and the list of consumers. Changes nothing. Of a directory in use, write-ahead logs and marks are
+ * not checked.
  */
 export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
   const file = join(dir, 'manifest.json');

@@ -4,8 +4,8 @@ import { attachBus, openBus } from '../../../dist/index.js';
 
 /**
  * A user's worker, or a process, that works for the consumer `worker`. In a worker thread it posts the payload of each
- * event that it begins; with `stuck` no handler returns. As a process, `worker.js DIR`, it writes a line before each ack and
- * when it has resolved, until it is killed.
+ * event that it begins; with `stuck` no handler returns. As a process, `worker.js DIR`, it writes a line before each
+ * ack and when it has resolved, until it is killed.
  */
 if (parentPort === null) await workInProcess(process.argv[2]);
 else await workInThread();

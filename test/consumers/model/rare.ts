@@ -220,7 +220,8 @@ export const RARE: readonly Game[] = [
       turn(),
     ],
   },
-  // A thread that has not heard of a seek begins what it was leased before; another has done it meanwhile, in the new round.
+  // A thread that has not heard of a seek begins what it was leased before; another has done it meanwhile, in the new
+  // round.
   {
     setup: SETUP,
     steps: [

@@ -1,4 +1,7 @@
-/** Takes the records by which members settle what they were leased, and grant tokens. Only the shard's loop touches this. */
+/**
+ * Takes the records by which members settle what they were leased, and grant tokens. Only the shard's loop touches
+ * this.
+ */
 import type { SettlementKind, Verdict } from '../../../consumers/machine-types.js';
 import {
   DELAY_OF_BACKOFF,

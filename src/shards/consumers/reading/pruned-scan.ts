@@ -25,7 +25,10 @@ export class PrunedScan {
     for (const pattern of topics) this.#patterns.add(pattern, true);
   }
 
-  /** Returns the last sequence of the hole that may have been an event of these topics, or 0; undefined: there is more to do. */
+  /**
+   * Returns the last sequence of the hole that may have been an event of these topics, or 0; undefined: there is more
+   * to do.
+   */
   step(): number | undefined {
     this.#topic = this.#log.scanTopics(this.#topic, GAP_TOPICS_PER_STEP, (topic) => {
       if (topic.prunedThrough <= this.#through) return;

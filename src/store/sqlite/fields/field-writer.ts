@@ -11,8 +11,8 @@ const ROWS_PER_FIELD = 256;
 /**
  * Writes the index by field of each block whose events' values are in memory, one field at a time
  * and always inside a transaction of the caller's, once the topic index has the block. An append only notes the values in
- * `RecentValues`. Other blocks are the backlog, which a `FieldBacklog` reads from `events`. Without rows a block is read as a whole, so
- * that rows may come late.
+ * `RecentValues`. Other blocks are the backlog, which a `FieldBacklog` reads from `events`. Without rows a block is
+ * read as a whole, so that rows may come late.
  */
 export class FieldWriter {
   readonly #meta: MetaTable;

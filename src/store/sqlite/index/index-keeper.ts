@@ -24,8 +24,8 @@ const ROWS_PER_STEP = 1024;
 const BLOCKS_PER_TOTALS = 8;
 
 /**
- * Writes the topic index, the index by field and the topics' totals to disk, a bounded number of rows at a time and always inside a
- * transaction: the batch's under load, one of its own when the shard is idle.
+ * Writes the topic index, the index by field and the topics' totals to disk, a bounded number of rows at a time and
+ * always inside a transaction: the batch's under load, one of its own when the shard is idle.
  */
 export class IndexKeeper {
   readonly fields: FieldWriter;

@@ -28,7 +28,8 @@ export interface RetentionOptions {
 /**
  * Removes the oldest events that a rule says are too old, too many or too large, and events on request, a bounded
  * number of rows at a time. A rule counts the events of all the topics that it matches in this shard together, and those
- * of each topic by itself for `keepPerTopic`. An event goes when any one rule says so. A rule may wait for consumers: it then keeps the events that one of them still needs.
+ * of each topic by itself for `keepPerTopic`. An event goes when any one rule says so. A rule may wait for consumers:
+ * it then keeps the events that one of them still needs.
  */
 export class Retention {
   readonly #database: Database;

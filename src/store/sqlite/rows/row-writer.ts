@@ -3,7 +3,8 @@ import type { Database, Statement } from '../driver/driver.js';
 /**
  * Buffers event rows as parameters and inserts them 16 at a time with one statement. Most events have
  * none of the optional fields, so there is a slim form of each statement; a chunk with one full row in it
- * becomes a full chunk, and one with a row that expires a chunk of the widest form. Rows reach SQLite in the order in which they were added.
+ * becomes a full chunk, and one with a row that expires a chunk of the widest form. Rows reach SQLite in the order in
+ * which they were added.
  *
  * Payload buffers are kept by reference until the chunk is run, so `flush` before they may change.
  */

@@ -1,4 +1,5 @@
-// Publishes events and audits them, until it is killed. Arguments: the directory, and how many events to publish or `drain`.
+// Publishes events and audits them, until it is killed. Arguments: the directory, and how many events to publish or
+// `drain`.
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 

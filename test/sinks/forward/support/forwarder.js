@@ -1,4 +1,5 @@
-// Publishes and forwards events until it is killed. Arguments: the root, the directory, the other bus's url, and `drain` or not.
+// Publishes and forwards events until it is killed. Arguments: the root, the directory, the other bus's url, and
+// `drain` or not.
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
