@@ -1,6 +1,4 @@
 import { BusError } from '../../protocol/errors.js';
-import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../../protocol/limits/store.js';
-import { matchesPattern } from '../../protocol/topic.js';
 import { EVENT_FLAG_SYNCED, EventRecordView } from '../../record/event-record.js';
 import type { ShardExpiry } from '../expiry.js';
 import type { Page, PageRequest } from '../page.js';
@@ -16,38 +14,28 @@ import type {
 } from '../shard-log.js';
 import type { StoredRecord } from '../stored-record.js';
 import { writeClosed } from './connection/log-identity.js';
-import { WriteConnection } from './connection/write-connection.js';
+import type { WriteConnection } from './connection/write-connection.js';
 import { ConsecutiveBatch } from './consecutive-batch.js';
-import { DeadTable } from './consumers/dead-table.js';
-import { StateTable } from './consumers/state-table.js';
-import { DedupeWindow } from './dedupe/dedupe-window.js';
-import type { Database } from './driver/driver.js';
-import { storeError } from './driver/store-errors.js';
-import { EventInserter } from './event-inserter.js';
-import { FieldCatchUp } from './fields/field-catch-up.js';
-import { IndexKeeper } from './index/index-keeper.js';
-import { TopicIndexWriter } from './index/topic-index.js';
-import { TopicTable } from './index/topic-table.js';
+import type { DeadTable } from './consumers/dead-table.js';
+import type { StateTable } from './consumers/state-table.js';
+import type { DedupeWindow } from './dedupe/dedupe-window.js';
+import type { EventInserter } from './event-inserter.js';
+import type { IndexKeeper } from './index/index-keeper.js';
+import type { TopicTable } from './index/topic-table.js';
 import { LogHealth } from './log-health.js';
-import { OpenBatch } from './open-batch.js';
-import { LogPayloads } from './payloads/log-payloads.js';
-import { PageReader } from './reading/page-reader.js';
-import { loadState } from './recovery.js';
-import { Retention } from './retention/retention.js';
-import { RingPositionTable } from './ring-positions.js';
-import { EventReader } from './rows/event-reader.js';
-import { ExpiryTable } from './rows/expiry-table.js';
-import { NameReader } from './rows/names.js';
-import { RowDecoder } from './rows/row-decoder.js';
-import { RowReader } from './rows/row-reader.js';
-import { SqliteConsumers } from './sqlite-consumers.js';
-import { SqliteExpiry } from './sqlite-expiry.js';
+import { openParts } from './log-parts.js';
+import type { OpenBatch } from './open-batch.js';
+import type { LogPayloads } from './payloads/log-payloads.js';
+import type { PageReader } from './reading/page-reader.js';
+import type { Retention } from './retention/retention.js';
+import type { RingPositionTable } from './ring-positions.js';
+import type { EventReader } from './rows/event-reader.js';
+import type { SqliteConsumers } from './sqlite-consumers.js';
 import type { SqliteShardLogOptions } from './sqlite-log-options.js';
-import { SqlitePruning } from './sqlite-pruning.js';
-import { SqliteScheduled } from './sqlite-scheduled.js';
-import { INDEX_BLOCKS, readMeta } from './tables/meta-table.js';
+import type { SqlitePruning } from './sqlite-pruning.js';
+import type { SqliteScheduled } from './sqlite-scheduled.js';
 import { BATCH_EVENTS_MAX, INDEX_ROWS_PER_EVENT } from './tables/tables.js';
-import { Upkeep } from './upkeep.js';
+import type { Upkeep } from './upkeep.js';
 
 /**
  * The log of one shard in one SQLite file, or in memory. One thread owns it.
@@ -72,7 +60,6 @@ export class SqliteShardLog implements ShardLog, ShardPages {
 
   readonly #health: LogHealth;
   readonly #connection: WriteConnection;
-  readonly #database: Database;
   readonly #events: EventInserter;
   readonly #topics: TopicTable;
   readonly #index: IndexKeeper;
@@ -93,86 +80,32 @@ export class SqliteShardLog implements ShardLog, ShardPages {
 
   /** @throws BusError `STORE_CORRUPT`, `STORE_FAILED`, `STORE_FULL` */
   constructor(options: SqliteShardLogOptions) {
-    const { file, shard, retention = [], matches = matchesPattern } = options;
-    const { dedupeWindowMs = DEDUPE_WINDOW_MS, dedupeIdsMax = DEDUPE_IDS_MAX } = options;
-    const { now = Date.now } = options;
-    this.#health = new LogHealth(file);
-    this.#connection = new WriteConnection(file, shard, options.maxShardBytes, options.identity);
-    const { database } = this.#connection;
-    this.#database = database;
-    try {
-      const rulesOf = (topic: string): readonly number[] =>
-        retention.flatMap(({ pattern = '*' }, rule) => (matches(pattern, topic) ? [rule] : []));
-      const keep = retention.map(({ keepPerTopic }) => keepPerTopic);
-      this.#topics = new TopicTable(database, retention.length, rulesOf, keep);
-      const nameReader = new NameReader(database, 'names');
-      const topicName = (id: number): string => this.#topics.byId(id).name;
-      const decoder = new RowDecoder(database, shard, nameReader, topicName);
-      this.#reader = new EventReader(new RowReader(database), decoder);
-      this.#dead = new DeadTable(database, (sequence) => this.#reader.recordOf(sequence));
-      this.#payloads = new LogPayloads(database, {
-        over: options.claimCheckBytes,
-        room: this.#connection.pageLimit,
-        holds: options.payloadHolds,
-        files: options.payloadFiles,
-      });
-      const { claimed: payloads } = this.#payloads;
-      const expiries = new ExpiryTable(database);
-      const kept = { topics: this.#topics, dead: this.#dead, payloads, expiries };
-      const index = new TopicIndexWriter(database, readMeta(database, INDEX_BLOCKS));
-      const rules = { rules: retention, dedupeWindowMs };
-      this.#retention = new Retention(database, kept, index, rules);
-      this.#dedupe = new DedupeWindow({
-        windowMs: dedupeWindowMs,
-        idsMax: dedupeIdsMax,
-        elapsed: options.elapsed ?? (() => performance.now()),
-      });
-      this.ringPositions = new RingPositionTable(database, this.#health, this.#dedupe);
-      this.#index = new IndexKeeper(database, index, this.#topics, options.recentValues);
-      const catchUp = new FieldCatchUp(database, this.#index.fields, decoder, nameReader);
-      const upkept = {
-        index: this.#index,
-        catchUp,
-        retention: this.#retention,
-        payloads: this.#payloads.upkeep,
-      };
-      this.#upkeep = new Upkeep(file, this.#connection, upkept, () => this.#events.forgetTopics());
-      const loaded = loadState(database, this.#topics, index, this.#dedupe, now(), decoder);
-      this.#head = loaded.head;
-      this.#lastRecordedAt = loaded.lastRecordedAt;
-      catchUp.start(index.writtenBlocks, this.#head);
-      const into = {
-        topics: this.#topics,
-        index: this.#index,
-        dedupe: this.#dedupe,
-        nameReader,
-        payloads,
-        expiries,
-      };
-      this.#events = new EventInserter(database, into);
-      const host = { undo: () => this.#undo(), onFull: () => this.#upkeep.noteShortage() };
-      const batch = new OpenBatch(this.#connection, this.#health, host);
-      batch.end(loaded.head, loaded.lastRecordedAt);
-      this.#batch = batch;
-      this.#states = new StateTable(database);
-      this.consumers = new SqliteConsumers(this.#states, this.#dead, batch, this.#health);
-      this.scheduled = new SqliteScheduled(database, batch, this.#health);
-      const pruned = {
-        retention: this.#retention,
-        upkeep: this.#upkeep,
-        connection: this.#connection,
-        batch,
-        health: this.#health,
-        head: () => this.#head,
-      };
-      this.pruning = new SqlitePruning(pruned);
-      this.expiry = new SqliteExpiry(pruned);
-      this.#pages = new PageReader(database, file, shard, this.#index.fields.recent);
-      this.wentBackwardsFrom = this.#connection.startMark(this.#head);
-    } catch (error) {
-      this.#connection.abandon();
-      throw storeError(error, file, 'opening');
-    }
+    this.#health = new LogHealth(options.file);
+    const parts = openParts(options, this.#health, {
+      head: () => this.#head,
+      undo: () => this.#undo(),
+    });
+    this.#connection = parts.connection;
+    this.#events = parts.events;
+    this.#topics = parts.topics;
+    this.#index = parts.index;
+    this.#retention = parts.retention;
+    this.#upkeep = parts.upkeep;
+    this.#pages = parts.pages;
+    this.#dedupe = parts.dedupe;
+    this.#reader = parts.reader;
+    this.#states = parts.states;
+    this.#dead = parts.dead;
+    this.#payloads = parts.payloads;
+    this.#batch = parts.batch;
+    this.ringPositions = parts.ringPositions;
+    this.pruning = parts.pruning;
+    this.expiry = parts.expiry;
+    this.consumers = parts.consumers;
+    this.scheduled = parts.scheduled;
+    this.wentBackwardsFrom = parts.wentBackwardsFrom;
+    this.#head = parts.head;
+    this.#lastRecordedAt = parts.lastRecordedAt;
   }
 
   get head(): number {
@@ -311,7 +244,7 @@ export class SqliteShardLog implements ShardLog, ShardPages {
 
   /** Writes the totals, so that the next opening need not add them up. */
   close(): void {
-    if (!this.#database.open) return;
+    if (!this.#connection.database.open) return;
     this.#payloads.upkeep.close();
     let isFinished = false;
     try {
@@ -414,14 +347,14 @@ export class SqliteShardLog implements ShardLog, ShardPages {
   #writeTotals(): void {
     this.#index.writeTotals(this.#head);
     this.#retention.writePositions();
-    writeClosed(this.#database);
+    writeClosed(this.#connection.database);
   }
 
   /** Writes the totals; false if there is no room for them. The next opening then adds them up. */
   #finishTotals(): boolean {
     try {
       this.#connection.setFull(true);
-      this.#database.transaction(() => this.#writeTotals()).immediate();
+      this.#connection.database.transaction(() => this.#writeTotals()).immediate();
       this.#connection.noteCommit(this.#head);
       return true;
     } catch (error) {
