@@ -3,15 +3,13 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { S3Target } from '../../src/archive/targets/s3-target.js';
 import type { Bus } from '../../src/main/bus.js';
-import { gather } from '../bus/support/collector.js';
 import { errorsTold, openTestBus } from '../bus/support/open.js';
 import { until, within } from '../bus/support/wait.js';
 import { type Fault, FlakyS3, KEY } from './flaky-s3.js';
+import { inLog, numbersOf, pruned, publish, SMALL, upTo } from './numbered-events.js';
 
 /** What an archive makes of a bucket's server that is busy, lies or loses answers. */
-const SMALL = { segmentBytes: 64 * 1024, segmentMs: 0 };
 const PREFIX = 'a/';
-const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
 
 /** A target whose server answers everything with a text. */
 async function answering(text: string | ((url: URL) => string)): Promise<S3Target> {
@@ -68,22 +66,6 @@ async function open(flaky: FlakyS3, more: object = {}): Promise<Bus> {
     ...more,
   });
 }
-
-async function publish(bus: Bus, first: number, count: number): Promise<void> {
-  const inputs = upTo(count).map((n) => ({
-    topic: 'log.a',
-    type: 'chat_message',
-    payload: { n: first + n, pad: 'x'.repeat(100) },
-  }));
-  await within('the acks', bus.publishMany(inputs));
-}
-
-const numbersOf = async (bus: Bus): Promise<number[]> =>
-  (await gather(bus.read({ topic: 'log.*' }))).map(({ payload }) => (payload as { n: number }).n);
-const inLog = async (bus: Bus): Promise<number> =>
-  (await bus.topics()).reduce((sum, { events }) => sum + events, 0);
-const pruned = (bus: Bus): Promise<void> =>
-  until('retention has removed', async () => (await inLog(bus)) <= 60, 60_000);
 
 describe('an archive in a bucket', () => {
   test.each<[string, Fault]>([

@@ -2,14 +2,12 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
-import { gather } from '../bus/support/collector.js';
 import { closeTestBus, errorsTold, openTestBus, temporaryDirectory } from '../bus/support/open.js';
-import { until, within } from '../bus/support/wait.js';
+import { until } from '../bus/support/wait.js';
 import { FlakyS3 } from './flaky-s3.js';
+import { inLog, numbersOf, pruned, publish, SMALL, upTo } from './numbered-events.js';
 
 /** An archive that is not where it was, as where its disk is not mounted: nobody takes its empty place for it. */
-const SMALL = { segmentBytes: 64 * 1024, segmentMs: 0 };
-const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
 
 const open = (dir: string, archive: object): Promise<Bus> =>
   openTestBus({
@@ -19,21 +17,6 @@ const open = (dir: string, archive: object): Promise<Bus> =>
     retention: [{ maxEvents: 50 }],
   });
 
-async function publish(bus: Bus, first: number, count: number): Promise<void> {
-  const inputs = upTo(count).map((n) => ({
-    topic: 'log.a',
-    type: 'chat_message',
-    payload: { n: first + n, pad: 'x'.repeat(100) },
-  }));
-  await within('the acks', bus.publishMany(inputs));
-}
-
-const numbersOf = async (bus: Bus): Promise<number[]> =>
-  (await gather(bus.read({ topic: 'log.*' }))).map(({ payload }) => (payload as { n: number }).n);
-const inLog = async (bus: Bus): Promise<number> =>
-  (await bus.topics()).reduce((sum, { events }) => sum + events, 0);
-const pruned = (bus: Bus): Promise<void> =>
-  until('retention has removed', async () => (await inLog(bus)) <= 60, 90_000);
 const isAway = {
   code: 'ARCHIVE_FAILED',
   message: expect.stringContaining('is not there any more'),

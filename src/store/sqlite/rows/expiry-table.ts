@@ -1,5 +1,7 @@
 import type { Database, Statement } from '../driver/driver.js';
+import { FirstTime } from '../tables/first-time.js';
 import { EXPIRIES_COUNT, MetaTable } from '../tables/meta-table.js';
+import { RowCount } from '../tables/row-count.js';
 import { checksumOf } from './checksums.js';
 
 /** A row of `expiries`. */
@@ -19,87 +21,66 @@ export interface ExpiryEntry {
  * whatever reason the event goes. In memory are the number of rows and the first time alone.
  */
 export class ExpiryTable {
-  readonly #meta: MetaTable;
   readonly #insert: Statement<ExpiryRow>;
   readonly #delete: Statement<[number, number]>;
-  readonly #first: Statement<[number], [number, number]>;
   readonly #due: Statement<[number], ExpiryRow>;
-  /** The sequences of entries that cannot be dealt with. */
-  readonly #passedOver = new Set<number>();
-  #count: number;
-  /** The change in the number of rows since the transaction began. */
-  #added = 0;
-  #firstAt = 0;
-  #isStale = true;
+  readonly #first: FirstTime;
+  readonly #count: RowCount;
 
   constructor(database: Database) {
-    this.#meta = new MetaTable(database);
     this.#insert = database.prepare('INSERT INTO expiries VALUES (?, ?, ?)');
     this.#delete = database.prepare('DELETE FROM expiries WHERE expires_at = ? AND sequence = ?');
-    const order = 'ORDER BY expires_at, sequence';
-    this.#first = database
-      .prepare<[number], [number, number]>(
-        `SELECT expires_at, sequence FROM expiries ${order} LIMIT ?`,
-      )
-      .raw();
-    this.#due = database
-      .prepare<[number], ExpiryRow>(`SELECT * FROM expiries WHERE expires_at <= ? ${order}`)
-      .raw();
-    this.#count = this.#meta.get(EXPIRIES_COUNT);
+    const order = 'expires_at, sequence';
+    const due = `SELECT * FROM expiries WHERE expires_at <= ? ORDER BY ${order}`;
+    this.#due = database.prepare<[number], ExpiryRow>(due).raw();
+    this.#first = new FirstTime(database, 'expiries', order);
+    this.#count = new RowCount(new MetaTable(database), EXPIRIES_COUNT);
   }
 
   /** When the first event expires, ms since 1970; `Infinity` if none does. Call it outside a batch. */
   get first(): number {
-    if (this.#isStale) {
-      const firsts = this.#first.all(this.#passedOver.size + 1);
-      const first = firsts.find(([, sequence]) => !this.#passedOver.has(sequence));
-      this.#firstAt = first?.[0] ?? Number.POSITIVE_INFINITY;
-      this.#isStale = false;
-    }
-    return this.#firstAt;
+    return this.#first.value;
   }
 
   add(expiresAt: number, sequence: number): void {
     this.#insert.run(expiresAt, sequence, expiryChecksum(expiresAt, sequence));
-    this.#added++;
-    this.#isStale = true;
+    this.#count.add(1);
+    this.#first.changed();
   }
 
   /** The event is removed. */
   remove(expiresAt: number, sequence: number): void {
-    this.#added -= this.#delete.run(expiresAt, sequence).changes;
-    this.#isStale = true;
+    this.#count.add(-this.#delete.run(expiresAt, sequence).changes);
+    this.#first.changed();
   }
 
   /** Entries whose time has come, the first ones first. */
   *due(now: number): Generator<ExpiryEntry, undefined> {
     for (const row of this.#due.iterate(now)) {
       const [expiresAt, sequence] = row;
-      if (this.#passedOver.has(sequence)) continue;
+      if (this.#first.isPassedOver(sequence)) continue;
       yield { expiresAt, sequence, isSound: isSound(row) };
     }
   }
 
   /** The entry cannot be dealt with: it stays, and is not due any more. */
   passOver(sequence: number): void {
-    this.#passedOver.add(sequence);
-    this.#isStale = true;
+    this.#first.passOver(sequence);
   }
 
   /** Writes the number of rows, in the transaction. */
   finish(): void {
-    if (this.#added !== 0) this.#meta.set({ [EXPIRIES_COUNT]: this.#count + this.#added });
+    this.#count.finish();
   }
 
   commit(): void {
-    this.#count += this.#added;
-    this.#added = 0;
+    this.#count.commit();
   }
 
   /** The transaction is undone, or about to be. */
   rollback(): void {
-    if (this.#added !== 0) this.#isStale = true;
-    this.#added = 0;
+    this.#count.rollback();
+    this.#first.changed();
   }
 }
 

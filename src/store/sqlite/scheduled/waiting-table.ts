@@ -6,7 +6,9 @@ import {
 } from '../../../record/event-record.js';
 import type { DuePublish, WaitingPlace, WaitingTimes } from '../../scheduled.js';
 import type { Database, Statement } from '../driver/driver.js';
+import { FirstTime } from '../tables/first-time.js';
 import { MetaTable, SCHEDULED_COUNT } from '../tables/meta-table.js';
+import { RowCount } from '../tables/row-count.js';
 import {
   isSoundWaiting,
   rowOfWaiting,
@@ -27,10 +29,8 @@ type NamePlace = [id: string, topic: string, dueAt: number, number: number];
  * many wait; two indexes find them by time and by id.
  */
 export class WaitingTable {
-  readonly #meta: MetaTable;
   readonly #insert: Statement<WaitingRow>;
   readonly #delete: Statement<[number]>;
-  readonly #first: Statement<[number], [number, number]>;
   readonly #due: Statement<[number], WaitingRow>;
   readonly #after: Statement<[number, number], WaitingRow>;
   readonly #byId: Statement<IdPlace, WaitingRow>;
@@ -38,23 +38,17 @@ export class WaitingTable {
   readonly #byName: Statement<NamePlace, WaitingRow>;
   readonly #view = new EventRecordView();
   readonly #other = new EventRecordView();
-  /** The numbers of damaged rows that `due` has shown. */
-  readonly #passedOver = new Set<number>();
-  #count: number;
-  /** The change in the number of rows since the transaction began. */
-  #added = 0;
+  /** Leaves damaged rows aside that `due` has shown. */
+  readonly #first: FirstTime;
+  readonly #count: RowCount;
   #numberNext: number;
-  #firstDue = 0;
-  #isStale = true;
 
   constructor(database: Database) {
-    this.#meta = new MetaTable(database);
     this.#insert = database.prepare<WaitingRow>(
       `INSERT INTO scheduled (${WAITING_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#delete = database.prepare('DELETE FROM scheduled WHERE number = ?');
-    const first = 'SELECT due_at, number FROM scheduled ORDER BY due_at, number LIMIT ?';
-    this.#first = database.prepare<[number], [number, number]>(first).raw();
+    this.#first = new FirstTime(database, 'scheduled', 'due_at, number');
     const rows = `SELECT ${WAITING_COLUMNS} FROM scheduled`;
     const order = 'ORDER BY due_at, number';
     this.#due = database.prepare<[number], WaitingRow>(`${rows} WHERE due_at <= ? ${order}`).raw();
@@ -65,23 +59,17 @@ export class WaitingTable {
     const behind = `AND (due_at, number) > (?, ?) ${order}`;
     this.#byId = database.prepare<IdPlace, WaitingRow>(`${rows} WHERE id = ? ${behind}`).raw();
     this.#byName = database.prepare<NamePlace, WaitingRow>(`${named} ${behind}`).raw();
-    this.#count = this.#meta.get(SCHEDULED_COUNT);
+    this.#count = new RowCount(new MetaTable(database), SCHEDULED_COUNT);
     const last = database.prepare<[], number | null>('SELECT max(number) FROM scheduled').pluck();
     this.#numberNext = (last.get() ?? 0) + 1;
   }
 
   get count(): number {
-    return this.#count + this.#added;
+    return this.#count.value;
   }
 
   get firstDue(): number {
-    if (this.#isStale) {
-      const firsts = this.#first.all(this.#passedOver.size + 1);
-      const first = firsts.find(([, number]) => !this.#passedOver.has(number));
-      this.#firstDue = first?.[0] ?? Number.POSITIVE_INFINITY;
-      this.#isStale = false;
-    }
-    return this.#firstDue;
+    return this.#first.value;
   }
 
   put(bytes: Buffer, offset: number, { dueAt, acceptedAt }: WaitingTimes): void {
@@ -89,8 +77,8 @@ export class WaitingTable {
     const record = Buffer.from(bytes.subarray(offset, offset + length));
     this.#insert.run(...rowOfWaiting({ number: this.#numberNext, dueAt, acceptedAt, record }));
     this.#numberNext++;
-    this.#added++;
-    this.#isStale = true;
+    this.#count.add(1);
+    this.#first.changed();
   }
 
   find(bytes: Buffer, offset: number): number | undefined {
@@ -107,12 +95,11 @@ export class WaitingTable {
     const found: DuePublish[] = [];
     let bytes = 0;
     for (const row of this.#due.iterate(until)) {
-      if (this.#passedOver.has(row[0])) continue;
+      if (this.#first.isPassedOver(row[0])) continue;
       const publish = waitingOf(row);
       if (isSoundWaiting(row)) found.push(publish);
       else {
-        this.#passedOver.add(row[0]);
-        this.#isStale = true;
+        this.#first.passOver(row[0]);
         found.push({ ...publish, fault: waitingDamage(row) });
       }
       bytes += row[5]?.length ?? 0;
@@ -122,8 +109,8 @@ export class WaitingTable {
   }
 
   remove(number: number): void {
-    this.#added -= this.#delete.run(number).changes;
-    this.#isStale = true;
+    this.#count.add(-this.#delete.run(number).changes);
+    this.#first.changed();
   }
 
   page({ dueAt, number }: WaitingPlace, limit: number): DuePublish[] {
@@ -145,18 +132,17 @@ export class WaitingTable {
 
   /** Writes the number of rows, in the batch's transaction. */
   finish(): void {
-    if (this.#added !== 0) this.#meta.set({ [SCHEDULED_COUNT]: this.count });
+    this.#count.finish();
   }
 
   commit(): void {
-    this.#count += this.#added;
-    this.#added = 0;
+    this.#count.commit();
   }
 
   /** The transaction is undone, or about to be. */
   rollback(): void {
-    if (this.#added !== 0) this.#isStale = true;
-    this.#added = 0;
+    this.#count.rollback();
+    this.#first.changed();
   }
 
   #collect(rows: Iterable<WaitingRow>, limit: number): DuePublish[] {
