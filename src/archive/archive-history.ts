@@ -42,6 +42,8 @@ interface Range {
   readonly after: number;
   readonly until: number;
   readonly head: number;
+  /** Up to where the log has lost events that the request wants, most of which are archived; 0: none. */
+  readonly lost: number;
 }
 
 /**
@@ -119,7 +121,7 @@ export class ArchiveHistory implements StoreHistory {
     if (gone <= after || request.limit <= 0 || after >= until) {
       return isProbe ? this.#log.page(shard, request) : page;
     }
-    const range = { request, after, until, head };
+    const range = { request, after, until, head, lost: page.prunedThrough };
     return reverse ? this.#backward(shard, range, gone) : this.#forward(shard, range, gone);
   }
 
@@ -177,9 +179,10 @@ function goneThroughOf({ prunedThrough, goneThrough = prunedThrough }: Page): nu
 function pageFrom(
   collector: PageCollector,
   next: number,
-  { request, until, after, head }: Range,
+  { request, until, after, head, lost }: Range,
 ): Page {
-  const hole = Math.min(collector.holeThrough, next);
+  // A segment says what is missing of all topics, the log up to where any of those that are wanted is.
+  const hole = Math.min(collector.holeThrough, next, lost);
   return {
     records: collector.records,
     count: collector.count,

@@ -3,6 +3,7 @@ import { compilePredicate, type EventPredicate } from '../protocol/filter.js';
 import { hasWildcard, matchesPattern } from '../protocol/topic.js';
 import { EventRecordView } from '../record/event-record.js';
 import { PAGE_PREFIX_BYTES, type PageRequest } from '../store/page.js';
+import { lostThroughOf } from './segments/segment-format.js';
 import type { OpenSegment, SegmentReader } from './segments/segment-reader.js';
 
 /** A page from the log has no more than this either. */
@@ -19,7 +20,7 @@ export class PageCollector {
   readonly #view = new EventRecordView();
   #bytes = 0;
   count = 0;
-  /** Sequences up to this one, of those looked at, had been removed before they could be archived; 0: none. */
+  /** Sequences up to this one, of those looked at, were lost before they could be archived; 0: none. */
   holeThrough = 0;
 
   constructor(reader: SegmentReader, request: PageRequest, deadline: number) {
@@ -63,9 +64,10 @@ export class PageCollector {
       number >= 0 && number < length;
       number += reverse ? -1 : 1
     ) {
-      const { first, last, events } = segment.chunks[number]!;
+      const chunk = segment.chunks[number]!;
+      const { first, last } = chunk;
       if (reverse ? last <= after : first > until) break;
-      if (events < last - first + 1) this.holeThrough = Math.max(this.holeThrough, this.#in(last));
+      this.holeThrough = Math.max(this.holeThrough, this.#in(lostThroughOf(chunk)));
       if (chunks?.[number] === 0) {
         position = reverse ? Math.max(after, first - 1) : Math.min(until, last);
         continue;

@@ -51,6 +51,8 @@ export class ShardArchiver {
   readonly #reader: SegmentReader;
   /** Made and not stored yet: a retry stores the same again. */
   #pending: BuiltSegment | undefined;
+  /** Has come to no event yet: the next segment covers those sequences too, so that no hole is between segments. */
+  #empty: SegmentBuilder | undefined;
   /** The flushed head when retention last waited: all up to it is archived. */
   #target = 0;
   #madeAt = Number.NEGATIVE_INFINITY;
@@ -124,10 +126,9 @@ export class ShardArchiver {
     const { words, lineage, shard, history, rules } = this.#options;
     const after = words.through;
     const until = Math.min(words.synced, (this.#catalog.next(after)?.from ?? Infinity) - 1);
-    const builder = new SegmentBuilder(
-      { directory: lineage.directory, shard, epoch: lineage.epoch },
-      after + 1,
-    );
+    const origin = { directory: lineage.directory, shard, epoch: lineage.epoch };
+    const isGoingOn = this.#empty?.through === after;
+    const builder = isGoingOn ? this.#empty! : new SegmentBuilder(origin, after + 1);
     let next = after;
     while (next < until && builder.rawBytes < rules.segmentBytes) {
       const page = await history.page(shard, {
@@ -142,6 +143,7 @@ export class ShardArchiver {
     }
     this.#wasFull = next < until;
     this.#pending = builder.finish();
+    this.#empty = this.#pending === undefined ? builder : undefined;
     // Nothing is left of these events: retention has nothing to wait for.
     if (this.#pending === undefined) words.through = await this.#firstHole(next);
   }

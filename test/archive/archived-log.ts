@@ -21,6 +21,8 @@ export interface ReadBack {
   readonly sequence: number;
   readonly topic: string;
   readonly payload: string;
+  /** ms since 1970; 0: never. */
+  readonly expiry: number;
 }
 
 export const RULES: ArchivingRules = { segmentBytes: 4096, segmentMs: 0 };
@@ -58,8 +60,9 @@ export class ArchivedLog {
     this.history = new ArchiveHistory(openHistory({ dir }), reader, [archived]);
   }
 
-  publish(topic: string, payload: unknown, timestamp = 1): number {
-    this.log.append(record({ topic, payload, timestamp }), 0, timestamp);
+  /** `expiry`: ms since 1970; 0: never. */
+  publish(topic: string, payload: unknown, timestamp = 1, expiry = 0): number {
+    this.log.append(record({ topic, payload, timestamp, expiry }), 0, timestamp);
     this.log.commit(true, []);
     return this.log.head;
   }
@@ -78,6 +81,12 @@ export class ArchivedLog {
   remove(pattern: string, events: number): number {
     const request = { pattern, excessEvents: events, excessBytes: 0, after: 0 };
     return this.#link.byRequest(() => this.log.pruning.prune(request, this.#link)).events;
+  }
+
+  /** Removes what has expired, whatever the archive has. */
+  expire(nowMs: number): number {
+    const { expiry } = this.log;
+    return expiry.remove(expiry.due(nowMs).map(({ sequence }) => sequence));
   }
 
   async archive(): Promise<void> {
@@ -105,8 +114,8 @@ export class ArchivedLog {
       const asked = { after: 0, limit: 7, ...request, ...at };
       const page = await this.history.page(0, asked);
       decodePage(page, ({ bytes, offset, sequence }) => {
-        const { topic, payloadText: payload } = view.wrap(bytes, offset);
-        events.push({ sequence, topic, payload });
+        const { topic, payloadText: payload, expiry } = view.wrap(bytes, offset);
+        events.push({ sequence, topic, payload, expiry });
       });
       if (page.prunedThrough > 0) lost.push(page.prunedThrough);
       if (page.done) return { events, lost };

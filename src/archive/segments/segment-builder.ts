@@ -44,6 +44,8 @@ export class SegmentBuilder {
   #pendingEvents = 0;
   #firstAt = 0;
   #lastAt = 0;
+  /** Of the chunk that is being made; see `Chunk.lostThrough`. */
+  #lostThrough = 0;
 
   /** The segment begins with the sequence `first`. */
   constructor(origin: SegmentOrigin, first: number) {
@@ -61,9 +63,16 @@ export class SegmentBuilder {
     return this.#ids.length;
   }
 
-  /** Takes a page that begins behind the last one. */
+  /** The last sequence that the segment covers so far. */
+  get through(): number {
+    return this.#through;
+  }
+
+  /** Takes a page of all events that begins behind the last one. */
   add(page: Page): void {
-    decodePage(page, ({ bytes, offset, recordedAt }) => {
+    decodePage(page, ({ bytes, offset, recordedAt, sequence }) => {
+      this.#noteMissing(sequence - 1, page.prunedThrough);
+      this.#through = sequence;
       const view = this.#view.wrap(bytes, offset);
       if (this.#pendingEvents === 0) this.#firstAt = recordedAt;
       this.#lastAt = recordedAt;
@@ -74,18 +83,20 @@ export class SegmentBuilder {
     if (page.records.byteLength > 0) this.#pending.push(Buffer.from(page.records));
     this.#pendingBytes += page.records.byteLength;
     this.#rawBytes += page.records.byteLength;
+    this.#noteMissing(page.next, page.prunedThrough);
     this.#through = page.next;
     if (this.#pendingBytes >= ARCHIVE_CHUNK_BYTES) this.#endChunk();
   }
 
-  /** `undefined` if there was no event. */
+  /** `undefined` if there was no event; more pages may follow then. */
   finish(): BuiltSegment | undefined {
     if (this.#pendingEvents > 0) this.#endChunk();
     const last = this.#through;
     const end = this.#chunks.at(-1);
     if (end === undefined) return undefined;
     // Sequences without events that follow the last chunk belong to it.
-    this.#chunks[this.#chunks.length - 1] = { ...end, last };
+    const lostThrough = Math.max(end.lostThrough ?? 0, this.#lostThrough);
+    this.#chunks[this.#chunks.length - 1] = { ...end, last, lostThrough };
     const index: SegmentIndex = {
       chunks: this.#chunks,
       topics: Object.fromEntries(this.#topics),
@@ -116,6 +127,12 @@ export class SegmentBuilder {
     return { first: this.#first, last, epoch, events: this.#ids.length, data, manifest };
   }
 
+  /** The sequences behind the last one up to `through` have no event; the log has lost events up to `lostThrough`. */
+  #noteMissing(through: number, lostThrough: number): void {
+    const lost = Math.min(through, lostThrough);
+    if (lost > this.#through) this.#lostThrough = lost;
+  }
+
   #note(topic: string): void {
     const chunk = this.#chunks.length;
     const chunks = this.#topics.get(topic);
@@ -134,10 +151,12 @@ export class SegmentBuilder {
       firstAt: this.#firstAt,
       lastAt: this.#lastAt,
       rawLength: raw.length,
+      lostThrough: this.#lostThrough,
     });
     this.#pending = [];
     this.#pendingBytes = 0;
     this.#pendingEvents = 0;
+    this.#lostThrough = 0;
   }
 
   #append(bytes: Buffer): { offset: number; length: number; crc: number } {

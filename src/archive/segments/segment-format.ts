@@ -29,7 +29,7 @@ export interface SegmentManifest {
   readonly directory: string;
   readonly shard: number;
   readonly epoch: string;
-  /** The sequences that the segment covers. Those without an event had been removed before they could be archived. */
+  /** The sequences that the segment covers. Those without an event had left the log before they could be archived. */
   readonly first: number;
   readonly last: number;
   readonly events: number;
@@ -59,12 +59,23 @@ export interface Chunk extends PackedPart {
   readonly events: number;
   readonly firstAt: number;
   readonly lastAt: number;
+  /**
+   * The last of its sequences that the log had lost before it could be archived; 0: none. Other sequences without an
+   * event are of events that nobody misses: they had expired, or newer ones of their topics had replaced them. Absent in
+   * segments of earlier versions, which cannot tell the two apart.
+   */
+  readonly lostThrough?: number;
 }
 
 export interface SegmentIndex {
   readonly chunks: readonly Chunk[];
   /** By topic: the numbers of the chunks that hold its events, ascending. */
   readonly topics: Readonly<Record<string, readonly number[]>>;
+}
+
+/** Sequences up to this one, of those that the chunk covers, are told as a gap; 0: none. */
+export function lostThroughOf({ first, last, events, lostThrough }: Chunk): number {
+  return lostThrough ?? (events < last - first + 1 ? last : 0);
 }
 
 /**

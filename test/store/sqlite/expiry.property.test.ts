@@ -61,7 +61,8 @@ class Game {
   now = 1000;
   head = 0;
   stored: Stored[] = [];
-  /** By topic, the last sequence that was pruned on request while no older event was left. */
+  /** The last sequence that was removed on request. */
+  lost = 0;
   readonly ids: { readonly topic: string; readonly id: string; readonly sequence: number }[] = [];
   pruned = 0;
 
@@ -94,6 +95,7 @@ class Game {
         this.log.pruning.prune({ pattern, excessEvents: step.events, excessBytes: 0, after: 0 });
         this.stored = this.stored.filter((event) => !gone.includes(event));
         this.pruned += gone.length;
+        this.lost = Math.max(this.lost, gone.at(-1)?.sequence ?? 0);
         break;
       }
       case 'open':
@@ -135,6 +137,7 @@ class Game {
     const times = stored.map(({ expiresAt = Infinity }) => expiresAt);
     expect(log.expiry.first).toBe(Math.min(Infinity, ...times));
     expect(log.prunedEvents).toBe(this.pruned);
+    expect(log.page({ after: 0, limit: 1 }).prunedThrough).toBe(this.lost);
     for (const name of TOPICS) {
       const events = stored.filter(({ topic }) => topic === name);
       const topic = log.topic(name);
@@ -164,6 +167,16 @@ describe('a log with events that expire', () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  it('tells no gap for what had expired before the last event of its topic was removed', () => {
+    const game = new Game();
+    game.play({ kind: 'append', events: [0, 5, 5].map((ttl) => ({ topic: 0, ttl })) });
+    game.play({ kind: 'expire', by: 10 });
+    game.play({ kind: 'prune', topic: 0, events: 1 });
+    expect(game.log.page({ after: 0, limit: 10 })).toMatchObject({ count: 0, prunedThrough: 1 });
+    expect(game.log.page({ after: 1, limit: 10 })).toMatchObject({ count: 0, prunedThrough: 0 });
+    game.end();
   });
 
   it('keeps topics without a gap where everything of them has expired', () => {

@@ -247,7 +247,8 @@ export class TopicTable {
       gone = entry.lastSequence;
     }
     entry.goneThrough = Math.max(entry.goneThrough, gone);
-    if (isLoss) entry.prunedThrough = Math.max(entry.prunedThrough, gone);
+    // Newer events of a topic that is now empty had gone before, and nobody missed them.
+    if (isLoss && gone > 0) entry.prunedThrough = Math.max(entry.prunedThrough, sequence);
     entry.isDirty = true;
     this.#countRules(entry, -1, -bytes);
   }
