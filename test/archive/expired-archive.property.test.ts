@@ -160,4 +160,38 @@ describe('an archive of a log with events that expire', () => {
     },
     propertyTimeoutMs(40),
   );
+
+  test('leaves no hole between segments where all events have expired', async () => {
+    const game = new Game();
+    await game.beginArchive();
+    const many = (count: number, ttl: number): Step => {
+      return { do: 'publish', events: Array.from({ length: count }, () => ({ topic: 0, ttl })) };
+    };
+    await game.play(many(10, 0));
+    await game.play({ do: 'settle' });
+    await game.play(many(20, 5));
+    await game.play({ do: 'retain' });
+    await game.play({ do: 'expire', by: 10 });
+    await game.play({ do: 'archive' });
+    expect(game.log.words.through).toBe(30);
+    await game.play(many(20, 0));
+    await game.play({ do: 'settle' });
+    expect((await game.log.read({ after: 10 })).lost).toEqual([]);
+    game.log.close();
+  });
+
+  test('tells readers of other topics nothing of what was lost', async () => {
+    const game = new Game();
+    const many = (topic: number): Step => {
+      return { do: 'publish', events: Array.from({ length: 10 }, () => ({ topic, ttl: 0 })) };
+    };
+    await game.play(many(0));
+    await game.play({ do: 'retain' });
+    await game.beginArchive();
+    await game.play(many(2));
+    await game.play({ do: 'settle' });
+    const { events, lost } = await game.log.read({ filter: { topics: ['kept.x'] } });
+    expect([events.length, lost]).toEqual([10, []]);
+    game.log.close();
+  });
 });
