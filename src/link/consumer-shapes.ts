@@ -21,6 +21,8 @@ export interface ConsumerEntry {
   readonly round: number;
   /** Where the consumer begins in this shard in this round: behind that sequence. */
   readonly position: number;
+  /** The position is that of a cursor: events that are gone behind it were to come, and make a gap. */
+  readonly isFromCursor?: true;
   /**
    * Its place in the memory in which the shards agree (`ShardThreadData.gates`), below `CONSUMERS_MAX`. Main gives it
    * anew in each process, and to another consumer only when every shard has answered that this one is gone.
@@ -29,7 +31,7 @@ export interface ConsumerEntry {
 }
 
 /** A durable consumer, as the main thread tells endpoints of it. */
-export interface ListedConsumer extends Omit<ConsumerEntry, 'position' | 'gate'> {
+export interface ListedConsumer extends Omit<ConsumerEntry, 'position' | 'isFromCursor' | 'gate'> {
   /** ms since 1970. */
   readonly createdAt: number;
   /** Since when it is paused, and who paused it, where that is known. */

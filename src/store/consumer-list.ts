@@ -29,6 +29,8 @@ export interface KeptConsumer {
   readonly round: number;
   /** By shard, the position behind which the consumer began in this round. */
   readonly positions: readonly number[];
+  /** The positions are those of a cursor, so events that are gone behind them make a gap. */
+  readonly isFromCursor?: true;
 }
 
 /** @throws BusError `STORE_CORRUPT` naming the file and its fault, or the error of the system */
@@ -46,6 +48,7 @@ export function writeConsumerList(text: KeptText, consumers: readonly KeptConsum
     ...pauseTexts(consumer),
     round: consumer.round,
     positions: consumer.positions,
+    ...(consumer.isFromCursor === true ? { fromCursor: true } : {}),
     definition: consumer.definition,
   }));
   const json = `${JSON.stringify({ format: FORM.format, consumers: kept }, null, 1)}\n`;
@@ -76,7 +79,7 @@ function parse({ consumers }: KeptObject, shards: number): KeptConsumer[] {
 
 function parseConsumer(value: unknown, shards: number): KeptConsumer {
   if (!isKeptObject(value)) throw new Error('it is not an object');
-  const { id, name, createdAt, paused, round, positions, definition } = value;
+  const { id, name, createdAt, paused, round, positions, fromCursor, definition } = value;
   if (typeof id !== 'string' || !ID.test(id)) throw new Error('its id is not a ULID');
   assertConsumerName(name);
   const at = typeof createdAt === 'string' ? Date.parse(createdAt) : Number.NaN;
@@ -87,6 +90,9 @@ function parseConsumer(value: unknown, shards: number): KeptConsumer {
   if (!Array.isArray(positions) || positions.length !== shards || !positions.every(isWhole)) {
     throw new Error(`its positions are not ${shards} whole numbers, one for each shard`);
   }
+  if (fromCursor !== undefined && fromCursor !== true) {
+    throw new Error('its fromCursor is not true');
+  }
   return {
     id,
     name,
@@ -96,6 +102,7 @@ function parseConsumer(value: unknown, shards: number): KeptConsumer {
     ...pause,
     round,
     positions,
+    ...(fromCursor === true ? { isFromCursor: true } : {}),
   };
 }
 

@@ -33,6 +33,7 @@ const MAILER: KeptConsumer = {
   isPaused: true,
   round: 3,
   positions: [7, 0],
+  isFromCursor: true,
 };
 
 describe('a list of consumers', () => {
@@ -73,6 +74,7 @@ describe('a list of consumers', () => {
     ['with a wrong pause', changed({ paused: 1 }), 'its paused is not true or false'],
     ['with a wrong round', changed({ round: -1 }), 'its round is not a whole number'],
     ['of other shards', changed({ positions: [1] }), 'its positions are not 2 whole numbers'],
+    ['with a wrong mark', changed({ fromCursor: 1 }), 'its fromCursor is not true'],
     ['with a wrong position', changed({ positions: [1, 0.5] }), 'its positions are not 2'],
     [
       'with a wrong definition',

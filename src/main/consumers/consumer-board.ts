@@ -160,7 +160,10 @@ export class ConsumerBoard {
     const { positions, gaps } = await this.#start(bus, definition.filter, from);
     const id = ulid();
     const createdAt = Date.now();
-    const made = { id, name, createdAt, definition, isPaused: false, round: 1, positions };
+    const made: KeptConsumer = {
+      ...{ id, name, createdAt, definition, isPaused: false, round: 1, positions },
+      ...cursorMark(from),
+    };
     await this.#commit(bus, [...this.#list, made]);
     this.#teller.tell(made, 'created', { definition });
     for (const gap of gaps) this.#teller.tell(made, 'gap', gap);
@@ -222,9 +225,11 @@ export class ConsumerBoard {
     from: SubscribeFrom,
     by: string | undefined,
   ): Promise<KeptConsumer> {
-    const { definition, round } = consumer;
-    const { positions, gaps } = await this.#start(bus, definition.filter, from);
-    const changed = await this.#replace(bus, consumer, { round: round + 1, positions });
+    const { isFromCursor: _, ...before } = consumer;
+    const { positions, gaps } = await this.#start(bus, before.definition.filter, from);
+    const place = { round: before.round + 1, positions, ...cursorMark(from) };
+    const changed = { ...before, ...place };
+    await this.#put(bus, consumer, changed);
     this.#teller.tell(consumer, 'sought', { from, positions, ...principalOf(by) });
     for (const gap of gaps) this.#teller.tell(consumer, 'gap', gap);
     return changed;
@@ -323,8 +328,13 @@ export class ConsumerBoard {
 }
 
 function listed(consumer: KeptConsumer): ListedConsumer {
-  const { positions: _, ...told } = consumer;
+  const { positions: _, isFromCursor: __, ...told } = consumer;
   return told;
+}
+
+/** A cursor says what its holder has had, so what is gone behind it is missing. No other place promises events that are gone. */
+function cursorMark(from: SubscribeFrom): Pick<KeptConsumer, 'isFromCursor'> {
+  return typeof from === 'object' && 'after' in from ? { isFromCursor: true } : {};
 }
 
 /** For the events that tell of a change. */

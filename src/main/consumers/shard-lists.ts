@@ -52,13 +52,14 @@ export class ShardLists {
   }
 
   #entriesFor(shard: number): ConsumerEntry[] {
-    return this.#list.map(({ id, name, definition, isPaused, round, positions }) => ({
+    return this.#list.map(({ id, name, definition, isPaused, round, positions, isFromCursor }) => ({
       id,
       name,
       definition,
       isPaused: isPaused || id === this.#held,
       round,
       position: positions[shard]!,
+      ...(isFromCursor === true ? { isFromCursor } : {}),
       gate: this.#gates.of(id),
     }));
   }

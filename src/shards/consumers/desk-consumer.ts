@@ -121,8 +121,7 @@ export class DeskConsumer {
     this.machine.pause(entry.isPaused);
     this.#gates = new ConsumerGates(entry, host.gates, this.machine.counts.leased);
     this.#floorStored = this.floor;
-    // What was gone before the round began is nothing that it has lost.
-    if (isNew) this.prunedSeen = prunedEvents;
+    if (isNew) this.prunedSeen = seenAtStart(entry, prunedEvents);
   }
 
   /** Of the lane that has come least far. */
@@ -192,7 +191,7 @@ export class DeskConsumer {
     this.entry = entry;
     if (entry.round !== round) {
       this.#seek(entry.position);
-      this.prunedSeen = prunedEvents;
+      this.prunedSeen = seenAtStart(entry, prunedEvents);
     }
     if (JSON.stringify(definition) !== JSON.stringify(entry.definition)) {
       const { filter } = entry.definition;
@@ -371,4 +370,9 @@ export class DeskConsumer {
 
 function isReordered(one: ConsumerDefinition, other: ConsumerDefinition): boolean {
   return one.order !== other.order || one.priority.join('\n') !== other.priority.join('\n');
+}
+
+/** What was gone before the round began is nothing that the consumer has lost, unless a cursor promised it. */
+function seenAtStart({ isFromCursor }: ConsumerEntry, prunedEvents: number): number {
+  return isFromCursor === true ? -1 : prunedEvents;
 }
