@@ -75,7 +75,8 @@ async function confirm(): Promise<void> {
   if (!process.stdin.isTTY) throw usageFailure('nothing was done: say --yes, or --dry-run to look');
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    const answer = await terminal.question('Go on? [y/N] ');
+    // Ctrl+D and Ctrl+C reject the question, and are no yes.
+    const answer = await terminal.question('Go on? [y/N] ').catch(() => 'no');
     if (!/^y(es)?$/i.test(answer.trim())) throw new CommandFailure('nothing was done');
   } finally {
     terminal.close();
