@@ -9,6 +9,7 @@ import {
   subscriptionName,
 } from '../protocol/options.js';
 import { messageOf } from '../protocol/thrown.js';
+import { pause } from './pause.js';
 import type { Sink, SinkInfo, SinkOptions, SinkState } from './sink.js';
 
 /**
@@ -95,17 +96,7 @@ export class SinkLife {
 
   /** Resolves after this time, or at once when the sink has to stop. */
   wait(ms: number): Promise<void> {
-    const { signal } = this;
-    if (signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const timer = setTimeout(end, ms);
-      signal.addEventListener('abort', end);
-    });
+    return pause(ms, this.signal);
   }
 
   /** The wait before the next attempt: doubled with each failure in a row, and half of it by chance. */

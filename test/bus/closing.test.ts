@@ -153,9 +153,9 @@ describe('a bus that is closed', () => {
           await closeTestBus(bus, dir);
         },
       );
-      await holds(property, 15);
+      await holds(property, 10);
     },
-    propertyTimeoutMs(15),
+    propertyTimeoutMs(10),
   );
 
   test('while it reads history for a subscription does close', async () => {

@@ -78,9 +78,9 @@ describe('every subscriber', () => {
   test(
     'property: gets every published event once and in order, as does every replay',
     async () => {
-      await holds(fc.asyncProperty(scenarios, play), 25);
+      await holds(fc.asyncProperty(scenarios, play), 15);
     },
-    propertyTimeoutMs(25),
+    propertyTimeoutMs(15),
   );
 });
 

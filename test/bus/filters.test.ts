@@ -103,9 +103,9 @@ describe('a filter', () => {
           await closeTestBus(bus, dir);
         },
       );
-      await holds(property, 15);
+      await holds(property, 10);
     },
-    propertyTimeoutMs(15),
+    propertyTimeoutMs(10),
   );
 
   test(
@@ -136,9 +136,9 @@ describe('a filter', () => {
           await closeTestBus(bus, dir);
         },
       );
-      await holds(property, 15);
+      await holds(property, 10);
     },
-    propertyTimeoutMs(15),
+    propertyTimeoutMs(10),
   );
 });
 

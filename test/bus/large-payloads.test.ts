@@ -220,8 +220,8 @@ async function killAfter(dir: string, life: number, acks: number): Promise<Told[
 describe('kill -9 of a process that publishes and prunes large payloads', () => {
   it('leaves no row without its file, and no file without a row once the bus is open again', async () => {
     const dir = temporaryDirectory();
-    for (let life = 0; life < 8; life++) {
-      const told = await killAfter(dir, life, 20 + 31 * life);
+    for (let life = 0; life < 5; life++) {
+      const told = await killAfter(dir, life, 20 + 54 * life);
       expect(findings(dir)).toEqual([]);
       const bus = await openTestBus({ dir });
       const events = await gather(bus.read({ topic: '*' }));

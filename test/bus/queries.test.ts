@@ -129,9 +129,9 @@ describe('a query', () => {
           await closeTestBus(bus, dir);
         },
       );
-      await holds(property, 15);
+      await holds(property, 10);
     },
-    propertyTimeoutMs(15),
+    propertyTimeoutMs(10),
   );
 
   test('over several shards is in the order of recording', async () => {

@@ -60,8 +60,8 @@ describe('a directory that is damaged', () => {
   test(
     'reads correctly or reports its damage',
     () => {
-      const { status, output } = campaign('mutate', '--seed', '8', '--count', '30');
-      expect(output).toMatch(/mutate: 30 mutations, 0 silent: 0 problems, 0 hung/);
+      const { status, output } = campaign('mutate', '--seed', '8', '--count', '20');
+      expect(output).toMatch(/mutate: 20 mutations, 0 silent: 0 problems, 0 hung/);
       expect(status, output).toBe(0);
     },
     TIME_MS,
@@ -83,10 +83,10 @@ describe('a directory that is damaged', () => {
 
 describe.runIf(gcc !== undefined)('on a disk that records and fails', () => {
   test.each([
-    ['after a power cut', ['power', '--seed', '1', '--count', '20']],
-    ['with its payload in a file, after a power cut', ['payloads', '--seed', '5', '--count', '20']],
-    ['after a call that failed', ['inject', '--seed', '900', '--count', '8']],
-    ['after kills', ['kill', '--seed', '8', '--count', '3']],
+    ['after a power cut', ['power', '--seed', '1', '--count', '12']],
+    ['with its payload in a file, after a power cut', ['payloads', '--seed', '5', '--count', '12']],
+    ['after a call that failed', ['inject', '--seed', '900', '--count', '5']],
+    ['after kills', ['kill', '--seed', '8', '--count', '2']],
   ])(
     'every acknowledged event is there %s',
     (_, args) => {

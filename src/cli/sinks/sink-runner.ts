@@ -7,6 +7,7 @@ import {
 } from '../../protocol/limits/cli.js';
 import type { SinkFigures } from '../../protocol/sink-figures.js';
 import { messageOf } from '../../protocol/thrown.js';
+import { pause } from '../../sinks/pause.js';
 import type { Sink, SinkBus, SinkState } from '../../sinks/sink.js';
 import type { CommandLog } from '../log.js';
 import { startSink } from './run-sink.js';
@@ -95,7 +96,7 @@ export class SinkRunner {
       this.#tell(error, retryInMs);
       if (onFailure === 'stop') this.#host.stop(error);
       if (retryInMs === undefined) return;
-      await this.#wait(retryInMs);
+      await pause(retryInMs, this.#stop.signal);
       this.#restarts++;
     }
   }
@@ -160,18 +161,5 @@ export class SinkRunner {
     const untold = this.#unlogged === 0 ? {} : { untold: this.#unlogged };
     this.#unlogged = 0;
     this.#host.log.warn({ sink: name, kind, code, ...untold }, message);
-  }
-
-  #wait(ms: number): Promise<void> {
-    const { signal } = this.#stop;
-    return new Promise((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const timer = setTimeout(end, ms);
-      signal.addEventListener('abort', end);
-    });
   }
 }

@@ -56,7 +56,7 @@ export class ClientPull implements Taker {
     const { max, waitMs, signal } = this.#request;
     if (waitMs > 0) await this.#first(waitMs, signal);
     if (this.#taken.length < max && this.#failure === undefined && !signal.aborted) {
-      await this.#shardsHaveLeased();
+      await this.#member.shardsHaveLeased();
     }
     await this.#member.collected();
     this.flush();
@@ -118,11 +118,6 @@ export class ClientPull implements Taker {
       if (signal.aborted) done();
       this.#onFirst = done;
     });
-  }
-
-  /** A shard answers before it leases in the same turn, so a token that it has then is used before it is asked for it. */
-  async #shardsHaveLeased(): Promise<void> {
-    await Promise.allSettled(this.#member.live.map((end) => end.call('sync', () => ({}))));
   }
 }
 

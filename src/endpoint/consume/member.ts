@@ -113,6 +113,11 @@ export class Member implements TakenMember<BusDelivery>, TokenHolder, Joining, D
     return this.#membership.live;
   }
 
+  /** A shard answers before it leases in the same turn, so a token that it has then is used before it is asked for it. */
+  async shardsHaveLeased(): Promise<void> {
+    await Promise.allSettled(this.live.map((end) => end.call('sync', () => ({}))));
+  }
+
   // For its taker.
 
   /** Begins the next event, if there is one and a place for it. */

@@ -28,7 +28,7 @@ export class Pull implements Taker {
   async take(waitMs: number): Promise<BusDelivery[]> {
     if (waitMs > 0) await this.#first(waitMs);
     if (this.#taken.length < this.#max && this.#failure === undefined)
-      await this.#shardsHaveLeased();
+      await this.#member.shardsHaveLeased();
     await this.#member.collected();
     this.flush();
     const taken = this.#taken.filter(({ isLost }) => !isLost);
@@ -63,10 +63,5 @@ export class Pull implements Taker {
         resolve();
       };
     });
-  }
-
-  /** A shard answers before it leases in the same turn, so a token that it has then is used before it is asked for it. */
-  async #shardsHaveLeased(): Promise<void> {
-    await Promise.allSettled(this.#member.live.map((end) => end.call('sync', () => ({}))));
   }
 }

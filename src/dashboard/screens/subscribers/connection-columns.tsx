@@ -1,8 +1,8 @@
 import type { ConnectionInfo } from 'millrace/client';
 import type { Column } from '../../parts/data-table.js';
 import { numberColumn } from '../../parts/number-column.js';
-import { now } from '../../state/now.js';
-import { ago, bytes, dateAndClock } from '../../text/format.js';
+import { bytes } from '../../text/format.js';
+import { SINCE_COLUMN } from './since-column.js';
 
 /** The columns of the list of connections. `own`: the id of the page's connection. */
 export function connectionColumns(
@@ -61,14 +61,7 @@ const TRAFFIC: readonly Column<ConnectionInfo>[] = [
 ];
 
 const ORIGIN: readonly Column<ConnectionInfo>[] = [
-  {
-    key: 'since',
-    title: 'Since',
-    width: '4.5rem',
-    sortValue: ({ since }) => since,
-    cell: ({ since }) => <span title={dateAndClock(since)}>{ago(since, now.value)}</span>,
-    fact: ({ since }) => dateAndClock(since),
-  },
+  SINCE_COLUMN,
   {
     key: 'agent',
     title: 'User agent',

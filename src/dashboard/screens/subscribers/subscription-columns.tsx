@@ -1,8 +1,8 @@
 import type { SubscriberInfo } from 'millrace/client';
 import type { Column } from '../../parts/data-table.js';
 import { numberColumn } from '../../parts/number-column.js';
-import { now } from '../../state/now.js';
-import { ago, dateAndClock, duration, whole } from '../../text/format.js';
+import { duration, whole } from '../../text/format.js';
+import { SINCE_COLUMN } from './since-column.js';
 
 /** The columns of the list of subscriptions. */
 
@@ -106,12 +106,5 @@ export const SUBSCRIPTION_COLUMNS: readonly Column<SubscriberInfo>[] = [
     fact: ({ principal, connection, endpoint }) =>
       [principal, connection && `connection ${connection}`, endpoint].filter(Boolean).join(', '),
   },
-  {
-    key: 'since',
-    title: 'Since',
-    width: '4.5rem',
-    sortValue: ({ since }) => since,
-    cell: ({ since }) => <span title={dateAndClock(since)}>{ago(since, now.value)}</span>,
-    fact: ({ since }) => dateAndClock(since),
-  },
+  SINCE_COLUMN,
 ];
