@@ -4,16 +4,21 @@
  */
 export const DEADLINE_MS = 20_000;
 
-/** Polls until the condition holds. */
+const POLL_MS = 2;
+const POLL_MS_MAX = 10;
+
+/** Polls until the condition holds; a long wait polls less often, as its polls take time from what it waits for. */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
   deadlineMs = DEADLINE_MS,
 ): Promise<void> {
-  const deadline = Date.now() + deadlineMs;
+  const begun = Date.now();
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not within ${deadlineMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    const waited = Date.now() - begun;
+    if (waited > deadlineMs) throw new Error(`not within ${deadlineMs} ms: ${what}`);
+    const pollMs = Math.min(POLL_MS_MAX, Math.max(POLL_MS, waited / 20));
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
 }
 

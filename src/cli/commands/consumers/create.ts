@@ -40,7 +40,7 @@ export function addCreateCommand(consumers: Command): void {
   const command = consumers
     .command('create')
     .description('make a consumer; the same definition again changes nothing')
-    .argument('<name>', 'topic-like: segments of a-z A-Z 0-9 _ - with dots between')
+    .argument('<name>', 'as a topic: segments with dots between, at most 128 bytes, no wildcards')
     .addOption(repeated('--filter <pattern>', 'topics that it reads').makeOptionMandatory());
   addFilterOptions(command);
   for (const option of definitionOptions()) command.addOption(option);

@@ -24,7 +24,11 @@ interface PageOptions extends ConsumerCommandOptions {
 }
 
 export function addPageCommands(consumers: Command): void {
-  const open = pageCommand(consumers, 'open', 'list the events that are open: not done, not dead');
+  const open = pageCommand(
+    consumers,
+    'open',
+    'list the open events: read, and neither done nor dead',
+  );
   open.action((name: string) =>
     act<PageOptions>(open, async (session, options) => {
       const events = await pages<OpenEvent>(options.limit, async (page) => {
