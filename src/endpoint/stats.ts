@@ -117,6 +117,7 @@ function shardStats(control: ShardControl, shard: number): ShardStats {
     ephemeral: of('ephemeral'),
     duplicates: of('duplicates'),
     refused: of('refused'),
+    expired: of('expired'),
     delivered: of('delivered'),
     dropped: of('dropped'),
     subscriptions: of('subscriptions'),

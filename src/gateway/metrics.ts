@@ -130,6 +130,12 @@ export class GatewayMetrics {
       'Publishes refused because the store was full.',
       (s) => s.refused,
     );
+    this.#perShard(
+      'counter',
+      'events_expired_total',
+      'Events removed because they had expired.',
+      (s) => s.expired,
+    );
     this.#perShard('counter', 'shard_restarts_total', 'Shard threads replaced.', (s) => s.restarts);
     this.#whole(
       'counter',

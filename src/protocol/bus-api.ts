@@ -207,6 +207,8 @@ export interface ShardStats {
   readonly ephemeral: number;
   readonly duplicates: number;
   readonly refused: number;
+  /** How many events the shard has removed because they had expired (`ttlMs`), since the bus was opened. */
+  readonly expired: number;
   readonly delivered: number;
   readonly dropped: number;
   /** How many subscriptions have a filter that can match a topic of this shard. */

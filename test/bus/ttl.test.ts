@@ -152,6 +152,7 @@ describe('a consumer', () => {
     expect(deliveries.map(({ event: { payload } }) => payload)).toEqual([2]);
     await deliveries[0]!.ack();
     expect(await consumer.info()).toMatchObject({ expired: 1, lost: 0, acked: 1, pending: 0 });
+    expect((await bus.stats()).shards[0]).toMatchObject({ expired: 1, published: 2 });
   });
 
   test('may acknowledge an event that expires in its hand, and does not get it again', async () => {

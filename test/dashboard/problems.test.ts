@@ -23,6 +23,7 @@ function shard(given: Partial<ShardStats> = {}): ShardStats {
     ephemeral: 0,
     duplicates: 0,
     refused: 0,
+    expired: 7,
     delivered: 0,
     dropped: 0,
     subscriptions: 0,

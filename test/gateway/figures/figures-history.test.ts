@@ -15,6 +15,7 @@ const SHARD: ShardStats = {
   ephemeral: 0,
   duplicates: 0,
   refused: 0,
+  expired: 7,
   delivered: 0,
   dropped: 0,
   subscriptions: 0,
