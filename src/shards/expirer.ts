@@ -24,7 +24,9 @@ export interface ExpirerOptions {
   readonly clock: RemovalClock;
   /** ms; never steps. */
   readonly elapsed: () => number;
-  /** Called once for each damaged entry: its event stays, hidden. */
+  /** True while nobody knows what consumers have to do with the events: nothing is removed. Default: never. */
+  readonly isHeld?: () => boolean;
+  /** Called once for each damage: the events that it concerns stay, hidden. */
   readonly onDamage: (error: BusError) => void;
   /** So many events were removed. */
   readonly onRemoved: (events: number) => void;
@@ -42,8 +44,14 @@ export class Expirer {
   readonly #expiry: ShardExpiry;
   readonly #options: ExpirerOptions;
   #step: Step | undefined;
+  /** The rest of a step that came to damage, in parts. */
+  readonly #parts: (readonly number[])[] = [];
   /** A full disk has held it up until then. */
   #retryAt = 0;
+  /** What expires next cannot be read: nothing is removed until the log is opened again. */
+  #isEnded = false;
+  /** The damage that was told last: several events may meet the same. */
+  #told = '';
 
   constructor(expiry: ShardExpiry, options: ExpirerOptions) {
     this.#expiry = expiry;
@@ -54,7 +62,7 @@ export class Expirer {
   hasWork(desk: ExpiringDesk | undefined): boolean {
     const step = this.#step;
     if (step !== undefined && step.desk === desk && !step.isStored) return false;
-    const first = step === undefined ? this.#expiry.first : 0;
+    const first = step === undefined ? this.#first : 0;
     if (first === Number.POSITIVE_INFINITY || this.#isHeldUp) return false;
     return first <= this.#options.clock.removalNow;
   }
@@ -62,10 +70,10 @@ export class Expirer {
   /** How long nothing is to be removed, at most so long, ms. */
   idleMs(longest: number): number {
     // What the consumers ended is stored by their desk, which knows when it tries again on a full disk.
-    if (this.#step?.isStored === false) return longest;
+    if (this.#step?.isStored === false || this.#isHeld) return longest;
     const heldMs = this.#retryAt - this.#options.elapsed();
     if (this.#step !== undefined) return Math.min(longest, Math.max(heldMs, 0));
-    const { first } = this.#expiry;
+    const first = this.#first;
     if (first === Number.POSITIVE_INFINITY) return longest;
     return Math.min(longest, Math.max(heldMs, first - this.#options.clock.removalNow, 0));
   }
@@ -74,6 +82,7 @@ export class Expirer {
   step(desk: ExpiringDesk | undefined): boolean {
     if (!this.hasWork(desk)) return false;
     const step = (this.#step ??= this.#find());
+    if (step === undefined) return false;
     if (step.sequences.length === 0) {
       this.#step = undefined;
       return true;
@@ -89,35 +98,86 @@ export class Expirer {
     return true;
   }
 
-  #find(): Step {
-    const found = this.#expiry.due(this.#options.clock.removalNow);
+  #find(): Step | undefined {
+    const found = this.#read(() => this.#expiry.due(this.#options.clock.removalNow));
+    if (found === undefined) return undefined;
     for (const { fault } of found) if (fault !== undefined) this.#tellDamage(fault);
     const sound = found.filter(({ fault }) => fault === undefined);
-    return { sequences: sound.map(({ sequence }) => sequence), desk: undefined, isStored: true };
+    return stepOf(sound.map(({ sequence }) => sequence));
   }
 
   #remove(sequences: readonly number[]): void {
     try {
       this.#options.onRemoved(this.#expiry.remove(sequences));
-      this.#step = undefined;
+      this.#goOn();
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
-      if (error.code === 'STORE_CORRUPT') this.#options.onDamage(error);
-      else if (error.code !== 'STORE_FULL') throw error;
-      this.#step = undefined;
-      this.#retryAt = this.#options.elapsed() + DUE_RETRY_MS;
+      if (error.code === 'STORE_CORRUPT') this.#split(sequences, error);
+      else if (error.code === 'STORE_FULL') this.#waitForRoom();
+      else throw error;
     }
   }
 
+  /** Finds the event that meets the damage by halves, so that the others go. */
+  #split(sequences: readonly number[], damage: BusError): void {
+    if (sequences.length === 1) {
+      this.#expiry.passOver(sequences[0]!);
+      this.#tell(damage);
+    } else {
+      const half = sequences.length >>> 1;
+      this.#parts.push(sequences.slice(half), sequences.slice(0, half));
+    }
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    const part = this.#parts.pop();
+    this.#step = part && stepOf(part);
+  }
+
+  #waitForRoom(): void {
+    this.#step = undefined;
+    this.#parts.length = 0;
+    this.#retryAt = this.#options.elapsed() + DUE_RETRY_MS;
+  }
+
+  get #first(): number {
+    if (this.#isEnded) return Number.POSITIVE_INFINITY;
+    return this.#read(() => this.#expiry.first) ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Gives up for good where the entries themselves cannot be read. */
+  #read<T>(work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
+      this.#isEnded = true;
+      this.#tell(error);
+      return undefined;
+    }
+  }
+
+  get #isHeld(): boolean {
+    return this.#options.isHeld?.() === true;
+  }
+
   get #isHeldUp(): boolean {
-    return this.#retryAt > 0 && this.#options.elapsed() < this.#retryAt;
+    return this.#isHeld || (this.#retryAt > 0 && this.#options.elapsed() < this.#retryAt);
   }
 
   #tellDamage(fault: string): void {
     const { shard } = this.#options;
     const message = `shard ${shard}: ${fault}: it is hidden from readers, and not removed`;
-    this.#options.onDamage(
-      new BusError('STORE_CORRUPT', message, { details: { shard, reason: fault } }),
-    );
+    this.#tell(new BusError('STORE_CORRUPT', message, { details: { shard, reason: fault } }));
   }
+
+  #tell(damage: BusError): void {
+    if (damage.message !== this.#told) this.#options.onDamage(damage);
+    this.#told = damage.message;
+  }
+}
+
+function stepOf(sequences: readonly number[]): Step {
+  return { sequences, desk: undefined, isStored: true };
 }

@@ -168,6 +168,7 @@ export class Shard {
       shard: this.#options.shard,
       clock: this.#clock,
       elapsed: elapsedMs,
+      isHeld: () => this.#consumers.isDamaged,
       onDamage: (error) => this.#options.onDamage?.(error),
       onRemoved: (events) => {
         this.#control.counters[ShardCounter.expired]! += events;

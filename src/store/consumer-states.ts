@@ -1,3 +1,4 @@
+import type { BusError } from '../protocol/errors.js';
 /**
  * What a shard's log keeps for durable consumers: for each the state of its lanes, and the events that are dead for it.
  * A log of its own stores this in the transaction of the shard's batch. The shard's thread alone calls it.
@@ -43,6 +44,11 @@ export interface ShardConsumers {
    * @throws BusError `STORE_CORRUPT` naming the event whose row is damaged; the log itself goes on
    */
   dead(consumer: string, after: number, limit: number): StoredDeadEvent[];
+  /**
+   * One dead event; undefined: it is not dead for the consumer.
+   * @throws BusError `STORE_CORRUPT` if its own row is damaged or missing
+   */
+  deadAt(consumer: string, sequence: number): StoredDeadEvent | undefined;
   /** The state of one dead event; undefined: it is not dead for the consumer. It costs no read. */
   deadState(consumer: string, sequence: number): DeadState | undefined;
   /** The events of a consumer that are open again. */
@@ -53,11 +59,13 @@ export interface ShardConsumers {
   lettersDueCount(consumer: string): number;
   /**
    * The oldest dead events whose letter is due, as `dead` limits them: of all consumers, or those that are wanted.
-   * @throws as `dead`
+   * With `onDamage` a row that is damaged or missing is passed over; each fault is told once until the log is opened again.
+   * @throws as `dead`, without `onDamage`
    */
   lettersDue(
     limit: number,
     isWanted?: (consumer: string, sequence: number) => boolean,
+    onDamage?: (error: BusError) => void,
   ): StoredDeadEvent[];
   /** Dead events that were forgotten since the log was opened, the oldest first, because there were too many. */
   readonly deadForgotten: number;

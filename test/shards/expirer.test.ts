@@ -1,5 +1,12 @@
 import { expect, it } from 'vitest';
-import { Expirer } from '../../src/shards/expirer.js';
+import { BusError } from '../../src/protocol/errors.js';
+import { Expirer, type ExpirerOptions } from '../../src/shards/expirer.js';
+import { shardFile } from '../../src/store/sqlite/connection/schema.js';
+import { openDatabase } from '../../src/store/sqlite/driver/driver.js';
+import { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
+import { INDEX_BLOCK_EVENTS } from '../../src/store/sqlite/tables/tables.js';
+import { temporaryDirectory } from '../store/directories.js';
+import { record } from '../store/records.js';
 
 it('lets the thread park while what the consumers ended is not stored', () => {
   let stored = (): void => {};
@@ -9,6 +16,7 @@ it('lets the thread park while what the consumers ended is not stored', () => {
     first: 10,
     due: () => [{ sequence: 1 }],
     remove: (sequences: readonly number[]) => removed.push(...sequences),
+    passOver: () => {},
   };
   const desk = {
     expired: () => {
@@ -36,4 +44,131 @@ it('lets the thread park while what the consumers ended is not stored', () => {
   expect(expirer.idleMs(1000)).toBe(0);
   expect(expirer.step(desk)).toBe(true);
   expect(removed).toEqual([1]);
+});
+
+/** A log of events 1 to `count`, all of which have expired; some of them meet damage when they are removed. */
+class Expiring {
+  readonly removed: number[] = [];
+  readonly damage: string[] = [];
+  removals = 0;
+  entriesAreDamaged = false;
+  readonly #left: Set<number>;
+  readonly #damaged: ReadonlyMap<number, string>;
+
+  constructor(count: number, damaged: ReadonlyMap<number, string>) {
+    this.#left = new Set(Array.from({ length: count }, (_, n) => n + 1));
+    this.#damaged = damaged;
+  }
+
+  get first(): number {
+    if (this.entriesAreDamaged) throw new BusError('STORE_CORRUPT', 'no entry can be read');
+    return this.#left.size > 0 ? 10 : Number.POSITIVE_INFINITY;
+  }
+
+  due(): { sequence: number }[] {
+    return [...this.#left].slice(0, 64).map((sequence) => ({ sequence }));
+  }
+
+  remove(sequences: readonly number[]): number {
+    this.removals++;
+    for (const sequence of sequences) {
+      const reason = this.#damaged.get(sequence);
+      if (reason !== undefined) throw new BusError('STORE_CORRUPT', reason);
+    }
+    for (const sequence of sequences) this.#left.delete(sequence);
+    this.removed.push(...sequences);
+    return sequences.length;
+  }
+
+  passOver(sequence: number): void {
+    this.#left.delete(sequence);
+  }
+
+  expirer(options: Partial<ExpirerOptions> = {}): Expirer {
+    return new Expirer(this, {
+      shard: 0,
+      clock: { removalNow: 20 },
+      elapsed: () => 5,
+      onDamage: ({ message }) => this.damage.push(message),
+      onRemoved: () => {},
+      ...options,
+    });
+  }
+}
+
+it.each([1, 2, 63, 64, 65, 200])('passes over what cannot be removed, of %i events', (count) => {
+  const worst = Math.max(1, Math.floor(count / 2));
+  const log = new Expiring(count, new Map([worst, count].map((one) => [one, `row ${one}`])));
+  const expirer = log.expirer();
+  let steps = 0;
+  while (expirer.step(undefined)) expect(++steps).toBeLessThan(200);
+  expect(log.removed.toSorted((a, b) => a - b)).toEqual(
+    Array.from({ length: count }, (_, n) => n + 1).filter((n) => n !== worst && n !== count),
+  );
+  expect(log.damage.toSorted()).toEqual([...new Set([`row ${count}`, `row ${worst}`])].toSorted());
+  expect(expirer.idleMs(1000)).toBe(1000);
+});
+
+it('tells one damage that all events meet once', () => {
+  const all = new Map(Array.from({ length: 64 }, (_, n) => [n + 1, 'the block is damaged']));
+  const log = new Expiring(64, all);
+  const expirer = log.expirer();
+  while (expirer.step(undefined));
+  expect([log.removed, log.damage]).toEqual([[], ['the block is damaged']]);
+  expect(log.removals).toBeLessThanOrEqual(127);
+});
+
+it('gives up, and tells so once, where the entries cannot be read', () => {
+  const log = new Expiring(3, new Map());
+  const expirer = log.expirer();
+  log.entriesAreDamaged = true;
+  expect(expirer.hasWork(undefined)).toBe(false);
+  expect(expirer.step(undefined)).toBe(false);
+  expect(expirer.idleMs(1000)).toBe(1000);
+  expect(log.damage).toEqual(['no entry can be read']);
+});
+
+it('removes nothing while the states of consumers cannot be read', () => {
+  const log = new Expiring(3, new Map());
+  let isHeld = true;
+  const expirer = log.expirer({ isHeld: () => isHeld });
+  expect(expirer.step(undefined)).toBe(false);
+  expect(expirer.idleMs(1000)).toBe(1000);
+  isHeld = false;
+  expect(expirer.step(undefined)).toBe(true);
+  expect(log.removed).toEqual([1, 2, 3]);
+});
+
+it('goes on behind a block of the log of which the record of removed events is damaged', () => {
+  const file = shardFile(temporaryDirectory(), 0);
+  const log = new SqliteShardLog({ file, shard: 0 });
+  const append = (expiry: number): void => {
+    log.append(record({ topic: 'a', timestamp: 1, expiry }), 0, 1);
+  };
+  for (let n = 1; n <= 10; n++) append(10);
+  log.commit(true, []);
+  log.expiry.remove([1]);
+  for (let n = 11; n <= INDEX_BLOCK_EVENTS; n++) {
+    append(0);
+    if (n % 4096 === 0) log.commit(false, []);
+  }
+  for (let n = 0; n < 3; n++) append(15);
+  log.commit(true, []);
+  const database = openDatabase(file);
+  database.exec('UPDATE pruned_blocks SET checksum = checksum + 1');
+  database.close();
+  const told: BusError[] = [];
+  const expirer = new Expirer(log.expiry, {
+    shard: 0,
+    clock: { removalNow: 20 },
+    elapsed: () => 5,
+    onDamage: (error) => told.push(error),
+    onRemoved: () => {},
+  });
+  while (expirer.step(undefined));
+  expect(told).toMatchObject([{ code: 'STORE_CORRUPT' }]);
+  expect(told[0]!.message).toContain('block 0 in pruned_blocks is damaged');
+  expect(log.prunedEvents).toBe(4);
+  expect(expirer.idleMs(1000)).toBe(1000);
+  log.close();
 });

@@ -1,5 +1,6 @@
 /** What the turn changes in the rows of a consumer's dead events; stored with the batch. */
 import type { DeadCause } from '../../protocol/consumers.js';
+import { BusError } from '../../protocol/errors.js';
 import {
   type DeadState,
   LETTER_DUE,
@@ -7,6 +8,7 @@ import {
   NO_LETTER_WANTED,
   REDRIVEN,
   type ShardConsumers,
+  type StoredDeadEvent,
 } from '../../store/consumer-states.js';
 
 export interface Death {
@@ -69,8 +71,17 @@ export class DeadChanges {
   /** The letter of this death: the event may have been redriven meanwhile, and have died again. */
   #isDue(sequence: number, times: number): boolean {
     if (this.stateOf(sequence) !== LETTER_DUE) return false;
-    const [event] = this.#store.dead(this.#consumer, sequence - 1, 1);
-    return event?.sequence === sequence && event.times === times;
+    return this.#rowOf(sequence)?.times === times;
+  }
+
+  /** Undefined also for a row that is damaged: a death writes it anew, and nothing else of it can be said. */
+  #rowOf(sequence: number): StoredDeadEvent | undefined {
+    try {
+      return this.#store.deadAt(this.#consumer, sequence);
+    } catch (error) {
+      if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
+      return undefined;
+    }
   }
 
   /** The event is done, or lost: it is not dead any more, and not to be redriven. */
@@ -110,8 +121,7 @@ export class DeadChanges {
     }
     const state = wantsLetter ? LETTER_DUE : NO_LETTER_WANTED;
     for (const death of this.#deaths) {
-      const before = this.#store.dead(consumer, death.sequence - 1, 1)[0];
-      const times = before?.sequence === death.sequence ? before.times + 1 : 1;
+      const times = (this.#rowOf(death.sequence)?.times ?? 0) + 1;
       this.#store.putDead({ consumer, diedAt, times, state, ...death });
     }
   }

@@ -75,6 +75,7 @@ export class Desk implements DeskView {
   readonly groupAcks: GroupAcks;
   readonly events: EventFinder;
   readonly entries: DeadEntries;
+  readonly onDamage: (error: BusError) => void;
   readonly #options: DeskOptions;
   readonly #gates: SharedGates;
   readonly #failures = new FailureMemory();
@@ -101,6 +102,7 @@ export class Desk implements DeskView {
     this.log = log;
     this.store = store;
     this.now = now;
+    this.onDamage = onDamage;
     this.recordedAt = recordedAt;
     for (const lane of store.load()) {
       this.#stored.set(lane.consumer, [...(this.#stored.get(lane.consumer) ?? []), lane]);

@@ -36,6 +36,8 @@ export interface ShardDeskOptions {
 export class ShardDesk {
   /** Undefined while the shard has no consumer. */
   current: Desk | undefined;
+  /** The states of the shard's consumers cannot be read: nobody knows what they still need. */
+  isDamaged = false;
   /** It stays when the last consumer has gone. */
   #opened: Desk | undefined;
   readonly #log: ShardLog;
@@ -60,7 +62,9 @@ export class ShardDesk {
    * @throws BusError `OPTION_INVALID` if the log keeps no consumers, `STORE_CORRUPT`
    */
   apply(entries: readonly ConsumerEntry[]): Desk {
+    this.isDamaged = this.#opened === undefined && entries.length > 0;
     const desk = (this.#opened ??= this.#open());
+    this.isDamaged = false;
     desk.apply(entries);
     this.current = desk.isEmpty ? undefined : desk;
     return desk;

@@ -1,3 +1,4 @@
+import type { BusError } from '../../protocol/errors.js';
 import type { DeadState, ShardConsumers, StoredDeadEvent, StoredLane } from '../consumer-states.js';
 import type { DeadTable } from './consumers/dead-table.js';
 import type { StateTable } from './consumers/state-table.js';
@@ -59,6 +60,10 @@ export class SqliteConsumers implements ShardConsumers {
     return this.#health.guard('reading', () => this.#dead.page(consumer, after, limit));
   }
 
+  deadAt(consumer: string, sequence: number): StoredDeadEvent | undefined {
+    return this.#health.guard('reading', () => this.#dead.at(consumer, sequence));
+  }
+
   deadState(consumer: string, sequence: number): DeadState | undefined {
     return this.#dead.stateOf(consumer, sequence);
   }
@@ -78,8 +83,9 @@ export class SqliteConsumers implements ShardConsumers {
   lettersDue(
     limit: number,
     isWanted?: (consumer: string, sequence: number) => boolean,
+    onDamage?: (error: BusError) => void,
   ): StoredDeadEvent[] {
-    return this.#health.guard('reading', () => this.#dead.due(limit, isWanted));
+    return this.#health.guard('reading', () => this.#dead.due(limit, isWanted, onDamage));
   }
 
   get deadForgotten(): number {

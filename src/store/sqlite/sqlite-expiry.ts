@@ -29,4 +29,8 @@ export class SqliteExpiry implements ShardExpiry {
       return removed;
     });
   }
+
+  passOver(sequence: number): void {
+    this.#parts.retention.expired.passOver(sequence);
+  }
 }

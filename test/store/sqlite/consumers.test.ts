@@ -189,6 +189,17 @@ describe('dead events in SQLite', () => {
     });
     expect(() => consumers.dead('one', 0, 10)).toThrow(damage);
     expect(() => consumers.lettersDue(10)).toThrow(damage);
+    const told: BusError[] = [];
+    const passing = (): number[] =>
+      consumers.lettersDue(10, undefined, (error) => told.push(error)).map((one) => one.sequence);
+    expect([passing(), passing()]).toEqual([
+      [1, 3],
+      [1, 3],
+    ]);
+    expect(told).toEqual([damage]);
+    expect(() => consumers.deadAt('one', 2)).toThrow(damage);
+    expect(consumers.deadAt('one', 1)).toEqual(deadOf());
+    expect(consumers.deadAt('one', 4)).toBeUndefined();
     expect(consumers.dead('one', 0, 1)).toEqual([deadOf()]);
     expect(consumers.dead('one', 2, 10)).toEqual([deadOf({ sequence: 3 })]);
     expect(findings(file)).toEqual([expect.stringContaining('event 2, dead for consumer one,')]);

@@ -69,8 +69,8 @@ export class ConsumerCommands {
     takeLetters: (request) => {
       const { desk } = this.#shard;
       if (desk === undefined) return { letters: [] };
-      const { store, events, roster } = desk;
-      return { letters: dueLetters(store, events, roster.byId, request) };
+      const { store, events, roster, onDamage } = desk;
+      return { letters: dueLetters(store, events, roster.byId, request, onDamage) };
     },
     lettersSent: (letters) => {
       const { desk } = this.#shard;

@@ -47,8 +47,7 @@ export class DeadEntries {
   }
 
   row(consumer: string, sequence: number): StoredDeadEvent | undefined {
-    const [row] = this.#store.dead(consumer, sequence - 1, 1);
-    return row?.sequence === sequence ? row : undefined;
+    return this.#store.deadAt(consumer, sequence);
   }
 
   entryOf(row: StoredDeadEvent): DeadEntry {

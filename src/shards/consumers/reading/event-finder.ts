@@ -100,9 +100,9 @@ export class EventFinder {
   #kept(sequence: number, consumer: string): FoundEvent | undefined {
     if (this.#store.deadState(consumer, sequence) === undefined) return undefined;
     return this.#sound(() => {
-      const [row] = this.#store.dead(consumer, sequence - 1, 1);
-      if (row?.sequence !== sequence || row.record === undefined) return undefined;
-      const { buffer, byteOffset, length } = row.record;
+      const record = this.#store.deadAt(consumer, sequence)?.record;
+      if (record === undefined) return undefined;
+      const { buffer, byteOffset, length } = record;
       return { bytes: Buffer.from(buffer, byteOffset, length), offset: 0, length };
     });
   }

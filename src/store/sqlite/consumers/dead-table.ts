@@ -19,6 +19,7 @@ import {
   isSoundDead,
   rowOfDead,
 } from './dead-rows.js';
+import { ToldDamage } from './told-damage.js';
 
 /** Rows deleted in one batch when their consumer is. */
 const ROWS_PER_REMOVAL = 1024;
@@ -47,6 +48,7 @@ export class DeadTable {
   #forgotten = 0;
   /** The open transaction has changed the table. */
   #isChanged = false;
+  readonly #told: ToldDamage;
   /** The index is not that of the table. */
   #isStale = false;
 
@@ -63,6 +65,7 @@ export class DeadTable {
     this.#meta = new MetaTable(database);
     this.#recordOf = recordOf;
     this.#kept = kept;
+    this.#told = new ToldDamage(database.name, kept.rows);
     const rows = `SELECT ${DEAD_COLUMNS} FROM consumer_dead WHERE consumer = ? AND sequence`;
     this.#one = database.prepare<[string, number], DeadRow>(`${rows} = ?`).raw();
     this.#after = database
@@ -95,7 +98,7 @@ export class DeadTable {
     const isSound = before !== undefined && isSoundDead(before);
     const record = event.record ?? (isSound ? deadOf(before).record : undefined);
     this.#write({ ...event, record }, before === undefined);
-    if (before !== undefined) this.#index.remove(consumer, sequence);
+    this.#index.remove(consumer, sequence);
     this.#index.add(entryOf({ ...event, record }));
   }
 
@@ -134,6 +137,12 @@ export class DeadTable {
     return events;
   }
 
+  /** @throws BusError `STORE_CORRUPT` if the event's row is damaged or missing */
+  at(consumer: string, sequence: number): StoredDeadEvent | undefined {
+    if (this.#index.get(consumer, sequence) === undefined) return undefined;
+    return this.#read(consumer, sequence);
+  }
+
   countOf(consumer: string): number {
     return this.#index.countOf(consumer);
   }
@@ -157,19 +166,28 @@ export class DeadTable {
       .map(({ sequence }) => sequence);
   }
 
-  /** @throws BusError `STORE_CORRUPT` also for a row of whose state nothing can be said */
+  /** As `ShardConsumers.lettersDue`; a row of whose state nothing can be said is a fault too. */
   due(
     limit: number,
     isWanted: (consumer: string, sequence: number) => boolean = () => true,
+    onDamage?: (error: BusError) => void,
   ): StoredDeadEvent[] {
-    this.assertComplete();
-    for (const { consumer, sequence } of this.#index.damaged()) this.#read(consumer, sequence);
+    const look = <T>(work: () => T): T | undefined =>
+      onDamage === undefined ? work() : this.#told.lookPast(work, onDamage);
+    look(() => this.assertComplete());
+    for (const { consumer, sequence } of this.#index.damaged()) {
+      look(() => this.#read(consumer, sequence));
+    }
     const events: StoredDeadEvent[] = [];
     let bytes = 0;
     for (const { consumer, sequence } of this.#index.due()) {
       if (events.length >= limit || bytes >= PAGE_RECORD_BYTES) break;
       if (!isWanted(consumer, sequence)) continue;
-      const event = this.#read(consumer, sequence);
+      const event = look(() => this.#read(consumer, sequence));
+      if (event === undefined) {
+        this.#index.change({ consumer, sequence, state: DAMAGED, bytes: 0 });
+        continue;
+      }
       bytes += event.record?.length ?? 0;
       events.push(event);
     }

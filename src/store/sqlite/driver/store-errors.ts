@@ -21,10 +21,16 @@ export function storeError(error: unknown, file: string, doing: string): BusErro
   if (isFull(error, file)) {
     return new BusError('STORE_FULL', message, { details, cause: error });
   }
-  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
+  if (isDamagedPage(error)) {
     return new BusError('STORE_CORRUPT', message, { details, cause: error });
   }
   return new BusError('STORE_FAILED', message, { details, cause: error });
+}
+
+/** Whether SQLite has found a page of the file damaged. */
+export function isDamagedPage(error: unknown): boolean {
+  const code = codeOf(error);
+  return code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB';
 }
 
 /** Whether an operation failed only for want of room, and may be repeated once there is some. */

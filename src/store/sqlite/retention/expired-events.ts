@@ -1,4 +1,5 @@
 import type { ExpiredEvent } from '../../expiry.js';
+import { isDamagedPage } from '../driver/store-errors.js';
 import { type ExpiryTable, expiryDamage } from '../rows/expiry-table.js';
 import { blockOf } from '../tables/tables.js';
 import type { DoomedRow, Removal } from './removal.js';
@@ -42,6 +43,11 @@ export class ExpiredEvents {
     return found.sort((a, b) => a.sequence - b.sequence);
   }
 
+  /** As `ShardExpiry.passOver`. */
+  passOver(sequence: number): void {
+    this.#table.passOver(sequence);
+  }
+
   /** As `ShardExpiry.remove`. `head` is the last committed sequence. */
   remove(sequences: readonly number[], head: number): number {
     const rows: DoomedRow[] = [];
@@ -56,10 +62,20 @@ export class ExpiredEvents {
 
   /** A row that is damaged, missing or of another time must not be removed. */
   #faultOf(sequence: number, expiresAt: number): string | undefined {
-    const row = this.#look.at(sequence);
+    const row = this.#rowOf(sequence);
+    if (row === 'unreadable') return `event ${sequence}, which expires, cannot be read`;
     if (row === undefined) return `event ${sequence}, which expires, is missing`;
     if (row.isDamaged) return `event ${sequence}, which expires, is damaged`;
     if (row.expiresAt === expiresAt) return undefined;
     return `event ${sequence} expires at ${row.expiresAt}, and not at ${expiresAt} as in expiries`;
+  }
+
+  #rowOf(sequence: number): ReturnType<RowLook['at']> | 'unreadable' {
+    try {
+      return this.#look.at(sequence);
+    } catch (error) {
+      if (!isDamagedPage(error)) throw error;
+      return 'unreadable';
+    }
   }
 }

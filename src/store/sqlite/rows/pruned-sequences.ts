@@ -184,7 +184,8 @@ export class PrunedSequencesWriter {
     this.#sparse = [];
     let whole = before;
     for (const row of this.#from.iterate(before)) {
-      if (row[0] !== whole || checkedBits(this.#file, row).length > 0) break;
+      // A damaged row is told to those who need it. It must not hold up removals elsewhere.
+      if (row[0] !== whole || !isSound(row) || row[1].length > 0) break;
       whole++;
     }
     if (whole > before) this.#deleteBelow.run(whole);
@@ -228,10 +229,14 @@ function countBits(bits: Buffer): number {
   return count;
 }
 
-function checkedBits(file: string, [block, bits, checksum]: PrunedBlock): Buffer {
-  const isSound =
-    (bits.length === 0 || bits.length === BITMAP_BYTES) && checksum === checksumOf(bits, [block]);
-  if (isSound) return bits;
+function isSound([block, bits, checksum]: PrunedBlock): boolean {
+  const isWhole = bits.length === 0 || bits.length === BITMAP_BYTES;
+  return isWhole && checksum === checksumOf(bits, [block]);
+}
+
+function checkedBits(file: string, row: PrunedBlock): Buffer {
+  const [block, bits] = row;
+  if (isSound(row)) return bits;
   const reason = `the row of block ${block} in pruned_blocks is damaged`;
   throw new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
 }
