@@ -27,7 +27,11 @@ interface Columns {
   readonly causation_id: string | null;
   readonly attributes: string | null;
   readonly timestamp: string | null;
+  readonly expires_at: string | null;
 }
+
+const COLUMNS =
+  'id, topic, type, payload, source, correlation_id, causation_id, attributes, timestamp, expires_at';
 
 /** By database: what waits for new rows in this process. */
 const wakers = new WeakMap<SqliteDatabase, Set<() => void>>();
@@ -47,7 +51,7 @@ export class OutboxTable {
   readonly #delete: SqliteStatement;
   readonly #keep: SqliteStatement;
 
-  /** Makes the table if it is not there. The name is checked. */
+  /** Makes the table if it is not there, and adds a column that one of an earlier version lacks. The name is checked. */
   constructor(db: SqliteDatabase, name: string) {
     this.#db = db;
     this.#name = name;
@@ -63,14 +67,15 @@ export class OutboxTable {
       causation_id TEXT,
       attributes TEXT,
       timestamp TEXT,
+      expires_at TEXT,
       error TEXT
     )`);
+    this.#addExpiry();
     this.#insert = db.prepare(
-      `INSERT INTO "${name}" (id, topic, type, payload, source, correlation_id, causation_id, attributes, timestamp)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO "${name}" (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#select = db.prepare(
-      `SELECT sequence, id, topic, type, payload, source, correlation_id, causation_id, attributes, timestamp
+      `SELECT sequence, ${COLUMNS}
        FROM "${name}" WHERE error IS NULL AND topic NOT IN (SELECT value FROM json_each(?))
        ORDER BY sequence LIMIT ?`,
     );
@@ -81,7 +86,7 @@ export class OutboxTable {
 
   /** Writes a row in the caller's own transaction, and returns the id that its event will have. */
   insert(input: EventInput): string {
-    const { id = randomUUID(), topic, type, payload, attributes, timestamp } = input;
+    const { id = randomUUID(), topic, type, payload, attributes, timestamp, expiresAt } = input;
     const json: string | undefined = JSON.stringify(payload);
     if (json === undefined) throw noJson(topic);
     this.#insert.run(
@@ -94,6 +99,7 @@ export class OutboxTable {
       input.causationId ?? null,
       attributes === undefined ? null : JSON.stringify(attributes),
       timestamp === undefined ? null : new Date(timestamp).toISOString(),
+      expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
     );
     for (const wake of wakers.get(this.#db) ?? []) wake();
     return id;
@@ -124,6 +130,21 @@ export class OutboxTable {
     return this.#name;
   }
 
+  /** Several processes may find at once that the column is not there. */
+  #addExpiry(): void {
+    if (this.#hasExpiry) return;
+    try {
+      this.#db.exec(`ALTER TABLE "${this.#name}" ADD COLUMN expires_at TEXT`);
+    } catch (error) {
+      if (!this.#hasExpiry) throw error;
+    }
+  }
+
+  get #hasExpiry(): boolean {
+    const columns = this.#db.prepare(`PRAGMA table_info("${this.#name}")`).all();
+    return (columns as { name: string }[]).some(({ name }) => name === 'expires_at');
+  }
+
   #transaction<T>(begin: string, call: () => T): T {
     this.#db.exec(begin);
     try {
@@ -152,6 +173,7 @@ function rowOf(row: Columns): OutboxRow {
     ...(correlation_id === null ? {} : { correlationId: correlation_id }),
     ...(causation_id === null ? {} : { causationId: causation_id }),
     ...(timestamp === null ? {} : { timestamp }),
+    ...(row.expires_at === null ? {} : { expiresAt: row.expires_at }),
   };
   try {
     input.payload = JSON.parse(row.payload);

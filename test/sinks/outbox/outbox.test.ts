@@ -33,6 +33,7 @@ describe('outbox', () => {
       causationId: 'c-1',
       attributes: { region: 'eu' },
       timestamp: new Date(0),
+      expiresAt: new Date('2999-01-01T00:00:00Z'),
     });
     for (let n = 0; n < 1000; n++) enqueue(order(n, 'orders.bulk'));
     const courier = outbox({ bus, db });
@@ -47,8 +48,35 @@ describe('outbox', () => {
       causationId: 'c-1',
       attributes: { region: 'eu' },
       timestamp: '1970-01-01T00:00:00.000Z',
+      expiresAt: '2999-01-01T00:00:00.000Z',
     });
     expect(courier.info()).toMatchObject({ done: 1001, duplicates: 0, kept: 0, state: 'running' });
+    await courier.stop();
+  });
+
+  it('adds the time at which an event expires to a table of an earlier version', async () => {
+    const bus = await openTestBus();
+    const path = `${temporaryDirectory()}/app.db`;
+    const db = openSqlite(path);
+    prepareOutbox(db);
+    db.exec('ALTER TABLE outbox DROP COLUMN expires_at');
+    const write = (payload: string, more = '', value = ''): void =>
+      db.exec(`INSERT INTO outbox (topic, type, payload${more})
+        VALUES ('orders.new', 'order_created', '"${payload}"'${value})`);
+    write('before');
+    for (const one of [db, openSqlite(path)]) prepareOutbox(one);
+    write('over', ', expires_at', `, '2001-01-01T00:00:00Z'`);
+    write('no time', ', expires_at', `, 'tomorrow'`);
+    write('later', ', expires_at', `, '2999-01-01T00:00:00Z'`);
+    const courier = outbox({ bus, db, ...quiet });
+    await until('one is left', () => rowsIn(db) === 1 && courier.info().kept === 1);
+    const found = await bus.query({ topic: 'orders.*' });
+    expect(found.map(({ payload, expiresAt }) => [payload, expiresAt])).toEqual([
+      ['before', undefined],
+      ['later', '2999-01-01T00:00:00.000Z'],
+    ]);
+    const [kept] = db.prepare('SELECT error FROM outbox').all() as { error: string }[];
+    expect(kept!.error).toContain('expiresAt');
     await courier.stop();
   });
 
