@@ -60,9 +60,10 @@ describe('outbox', () => {
     const db = openSqlite(path);
     prepareOutbox(db);
     db.exec('ALTER TABLE outbox DROP COLUMN expires_at');
-    const write = (payload: string, more = '', value = ''): void =>
+    const write = (payload: string, more = '', value = ''): void => {
       db.exec(`INSERT INTO outbox (topic, type, payload${more})
         VALUES ('orders.new', 'order_created', '"${payload}"'${value})`);
+    };
     write('before');
     for (const one of [db, openSqlite(path)]) prepareOutbox(one);
     write('over', ', expires_at', `, '2001-01-01T00:00:00Z'`);
