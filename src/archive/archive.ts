@@ -21,18 +21,31 @@ export interface ArchiveSettings {
   readonly rules: ArchivingRules;
 }
 
+export interface ArchiveFailures {
+  /** How many there were that differ from the one before. */
+  readonly count: number;
+  readonly last: BusError | undefined;
+  /** RFC 3339. */
+  readonly lastAt: string | undefined;
+}
+
 /** The archive of an open bus, as the main thread sees it: it starts the thread that archives, and watches it. */
 export class Archive {
+  readonly place: ArchivePlace;
   /** History that begins in the archive and goes on in the logs. */
   readonly history: HistoryAddress;
   /** The log's note of where the archive is. */
   readonly #note: KeptText | undefined;
   #data: ArchiverData;
   #worker: Worker | undefined;
+  #failed = 0;
+  #lastError: BusError | undefined;
+  #lastFailedAt: string | undefined;
   #isStopping = false;
 
   /** @throws BusError `OPTION_INVALID` if the store cannot have an archive */
   constructor({ place, rules }: ArchiveSettings, store: OpenStore) {
+    this.place = place;
     const { history: log, lineage } = store;
     if (log === undefined || lineage === undefined) {
       throw optionInvalid('openBus', 'archive', 'needs a bus in a directory');
@@ -52,11 +65,17 @@ export class Archive {
 
   /**
    * Starts archiving. An archive that cannot be reached does not keep a bus from opening: retention waits for it.
-   * @param onWarning gets each new failure
+   * @param onFailure gets each new failure
    * @throws BusError `OPTION_INVALID` if the archive is another history's, `ARCHIVE_FAILED` if the server of the archive
    * refuses this bus
    */
-  async start(onWarning: (error: BusError) => void): Promise<void> {
+  async start(onFailure: (error: BusError) => void): Promise<void> {
+    const onWarning = (error: BusError): void => {
+      this.#failed++;
+      this.#lastError = error;
+      this.#lastFailedAt = new Date().toISOString();
+      onFailure(error);
+    };
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(resolve, ARCHIVE_ATTACH_MS);
       const settle = (error?: BusError): void => {
@@ -66,6 +85,11 @@ export class Archive {
       };
       this.#spawn(onWarning, settle);
     });
+  }
+
+  /** What became of its attempts since the bus was opened. */
+  get failures(): ArchiveFailures {
+    return { count: this.#failed, last: this.#lastError, lastAt: this.#lastFailedAt };
   }
 
   /** Ends the thread. What it was about to archive is archived after the next opening. */

@@ -7,6 +7,7 @@ import type { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { noteReceivedTexts } from '../protocol/frame-payloads.js';
 import { COMMAND_FRAME_BYTES_MAX, COMMAND_FRAMES_AHEAD_MAX } from '../protocol/limits/cli.js';
+import { NO_SINKS } from '../protocol/sink-list.js';
 import type { RequestPayload, Result, ServerFrame, Welcome } from '../protocol/wire.js';
 import type { AnswerPayload, AskedPayload, AskedType } from '../protocol/wire-answers.js';
 import type { ServerSettings } from './config.js';
@@ -121,7 +122,9 @@ export class Session {
   }
 
   async stats(): Promise<BusStats> {
-    return (await this.request('stats', {})).stats as BusStats;
+    const stats = (await this.request('stats', {})).stats as BusStats;
+    // A server of before there were figures of sinks tells none.
+    return { ...stats, sinks: stats.sinks ?? NO_SINKS };
   }
 
   pause(): void {

@@ -17,6 +17,7 @@ import {
   type ScheduledQuery,
 } from '../protocol/scheduled.js';
 import type { Schedules } from '../protocol/schedules.js';
+import { NO_SINKS } from '../protocol/sink-list.js';
 import type { AnsweredType } from '../protocol/wire.js';
 import { ClientSchedules } from './client-schedules.js';
 import type { Answer, Requests } from './requests.js';
@@ -54,7 +55,9 @@ export abstract class OperationsClient {
   }
 
   async stats(): Promise<BusStats> {
-    return (await this.#ask('stats', {})).stats!;
+    // A server of before there were figures of sinks tells none.
+    const stats = (await this.#ask('stats', {})).stats!;
+    return { ...stats, sinks: stats.sinks ?? NO_SINKS };
   }
 
   /**

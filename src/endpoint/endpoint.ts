@@ -25,6 +25,7 @@ import type {
   Responder,
   RespondOptions,
 } from '../protocol/requests.js';
+import { SINK_PLACE } from '../protocol/sink-figures.js';
 import { subscribeArguments } from '../protocol/subscribe-arguments.js';
 import { shardOf } from '../protocol/topic-hash.js';
 import { KeepAlive } from '../threads/keep-alive.js';
@@ -53,6 +54,8 @@ import { QueryRunner } from './read/query.js';
 import { ReaderPorts } from './read/reader-ports.js';
 import type { Reading } from './read-calls.js';
 import { Questions } from './request/questions.js';
+import { EndpointSinks } from './sinks.js';
+import { consumersMark } from './stats.js';
 import { checkFrom } from './subscribe/history.js';
 import type { BusSubscription } from './subscribe/subscription.js';
 import { Subscriptions } from './subscribe/subscriptions.js';
@@ -63,6 +66,7 @@ export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListe
   readonly epoch: string;
   readonly gateways: EndpointGateways;
   readonly schedules: EndpointSchedules;
+  readonly [SINK_PLACE]: EndpointSinks;
   readonly #later: ClientLater;
   protected readonly reading: Reading;
   readonly #data: EndpointData;
@@ -121,6 +125,7 @@ export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListe
       dispatcher,
       this.#onError,
     );
+    this[SINK_PLACE] = this.#makeSinks();
     this.#consumers = this.#makeConsumers(dispatcher, history.segments);
     this.#members = this.#consumers.members;
     const definitions = new TopicDefinitions(settings.topics);
@@ -154,8 +159,18 @@ export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListe
       trace: tracedDelivery,
       publishWithAck: this.publishWithAck,
       report: this.#onError,
+      sinks: this[SINK_PLACE],
     };
     return new EndpointConsumers(endpoint, turns, segments);
+  }
+
+  #makeSinks(): EndpointSinks {
+    return new EndpointSinks({
+      endpoint: this.#data.endpoint,
+      main: this.main,
+      consumersMark: () => consumersMark(this.#ends.map(({ control }) => control)),
+      pendingOf: (names) => this.#consumers.pendingOf(names),
+    });
   }
 
   #makeReading(queries: QueryRunner, segments: number, busCounters: BusCounters): Reading {
@@ -371,6 +386,7 @@ export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListe
     this.#subscriptions.close(true);
     this.#members.close(error);
     this.#questions.close(error);
+    this[SINK_PLACE].close();
     this.#settled.wake();
     this.#alive.release();
     forgetAtExit(this);

@@ -1,7 +1,6 @@
 import type { AnswerOf, Handlers, NameOf, RequestOf } from '../link/calls.js';
 import type { CallContext, Caller } from '../link/port-calls.js';
 import type { DefinitionInfo } from '../protocol/operations.js';
-import type { SinkFigures } from '../protocol/sink-figures.js';
 import type { MainThread } from './main-thread.js';
 
 /**
@@ -71,15 +70,6 @@ export class EndpointGateways implements Caller<'gateway'> {
   /** The topics with which the bus was opened. */
   async definitions(): Promise<readonly DefinitionInfo[]> {
     return (await this.#main.call('definitions', {})).definitions;
-  }
-
-  /** Notes the figures of the sinks that this thread runs, for the metrics of all gateways. */
-  async noteSinks(sinks: readonly SinkFigures[]): Promise<void> {
-    await this.#main.call('noteSinks', { sinks });
-  }
-
-  async notedSinks(): Promise<readonly SinkFigures[]> {
-    return (await this.#main.call('notedSinks', {})).sinks;
   }
 
   #announce(): void {

@@ -17,6 +17,7 @@ import {
   type ScheduledPage,
   type ScheduledQuery,
 } from '../protocol/scheduled.js';
+import { SINK_PLACE } from '../protocol/sink-figures.js';
 import { assertPattern, assertTopic } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
 import type { PruneOptions } from './bus-endpoint.js';
@@ -28,6 +29,7 @@ import { pruneShards } from './prune.js';
 import { allTopics, furthestBehind, subscribersOf } from './read/introspection.js';
 import { parseLatest, parseLookup, parseQuery } from './read/parse-query.js';
 import type { QueryRunner } from './read/query.js';
+import type { EndpointSinks } from './sinks.js';
 import { busStats } from './stats.js';
 
 /** The parts of an endpoint that its reading calls use. */
@@ -46,6 +48,7 @@ export interface Reading {
 export abstract class ReadCalls extends MainCalls {
   abstract readonly epoch: string;
   protected abstract readonly reading: Reading;
+  abstract readonly [SINK_PLACE]: EndpointSinks;
 
   async query<P = unknown>(query: Query): Promise<Event<P>[]> {
     this.assertOpen();
@@ -108,7 +111,8 @@ export abstract class ReadCalls extends MainCalls {
     this.assertOpen();
     const { ends, openedAt, retention, busCounters } = this.reading;
     const controls = ends.map(({ control }) => control);
-    return busStats(this.epoch, openedAt, busCounters, controls, retention);
+    const sinks = await this[SINK_PLACE].all();
+    return busStats(this.epoch, openedAt, busCounters, controls, retention, sinks);
   }
 
   async prune(options: PruneOptions): Promise<PruneResult> {

@@ -16,6 +16,7 @@ import type {
   ShardStats,
 } from '../protocol/bus-api.js';
 import { GATEWAY_STALLED_SECONDS } from '../protocol/limits/gateway.js';
+import type { SinkList } from '../protocol/sink-figures.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import type { DedupeReach } from './internals.js';
 
@@ -25,6 +26,7 @@ export function busStats(
   busCounters: BusCounters,
   controls: readonly ShardControl[],
   retention: readonly RetentionRule[],
+  sinks: SinkList,
 ): BusStats {
   const shards = controls.map(shardStats);
   const total = (of: (shard: ShardStats) => number): number =>
@@ -43,6 +45,7 @@ export function busStats(
       0,
     ),
     requests: busCounters.requests,
+    sinks,
     endpoints: busCounters.endpoints,
     connections: busCounters.connections,
     gateways: busCounters.gateways.map(gatewayStats),
@@ -64,6 +67,16 @@ function consumerTotals(controls: readonly ShardControl[]): ConsumerTotals {
     waiting: total(ShardCounter.consumersWaiting),
     dead: total(ShardCounter.consumersDead),
   };
+}
+
+/** Another one whenever what a consumer has to do may have changed. */
+export function consumersMark(controls: readonly ShardControl[]): string {
+  const { head, consumersPending, consumersInFlight, consumersWaiting, consumersDead } =
+    ShardCounter;
+  const counters = [head, consumersPending, consumersInFlight, consumersWaiting, consumersDead];
+  return controls
+    .map((control) => counters.map((counter) => control.counters[counter]).join(' '))
+    .join(' ');
 }
 
 function gatewayStats(count: GatewayCount): GatewayStats {

@@ -7,6 +7,7 @@ import { internalsOf } from '../endpoint/internals.js';
 import type { GatewayOptions } from '../main/gateway-options.js';
 import { GATEWAY_DRAIN_MS, GATEWAY_REBIND_MS } from '../protocol/limits/gateway.js';
 import { HTTP_LINGER_MS } from '../protocol/limits/http.js';
+import { within } from '../threads/within.js';
 import { Admission } from './admission.js';
 import { Audit } from './audit.js';
 import { Budgets } from './budget/budgets.js';
@@ -34,7 +35,6 @@ import { SignIns } from './sign-ins.js';
 import { TurnQueue } from './turn-queue.js';
 import { Upgrades } from './upgrades.js';
 import { SERVER_NAME } from './version.js';
-import { within } from './within.js';
 
 interface GatewayMeans {
   readonly isMounted?: boolean;
@@ -199,7 +199,6 @@ export class Gateway {
       endpoint,
       () => budgets.heldBytes,
       (count) => internalsOf(endpoint)?.busCounters.atDoors(count) ?? 0,
-      async () => (await internalsOf(endpoint)?.gateways.notedSinks()) ?? [],
     );
     return {
       endpoint,

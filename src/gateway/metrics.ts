@@ -12,12 +12,10 @@ import type { BusStats, Histogram, ShardStats } from '../protocol/bus-api.js';
 import type { ConsumerInfo } from '../protocol/consumers.js';
 import type { DoorCount } from '../protocol/door-counts.js';
 import { CONSUMER_FIGURES_MS } from '../protocol/limits/consumers.js';
-import { SINK_FIGURES_WAIT_MS } from '../protocol/limits/gateway.js';
-import type { SinkFigures } from '../protocol/sink-figures.js';
+import { within } from '../threads/within.js';
 import { addArchiveMetrics } from './archive-metrics.js';
 import { addSinkMetrics } from './sink-metrics.js';
 import { VERSION } from './version.js';
-import { within } from './within.js';
 
 /**
  * The bus's counters in the text format of Prometheus, in a registry of their own. Shards and endpoints count in shared
@@ -39,21 +37,14 @@ export class GatewayMetrics {
   readonly #registry = new Registry();
   #stats: BusStats | undefined;
   #consumers: readonly ConsumerInfo[] = [];
-  readonly #askForSinks: () => Promise<readonly SinkFigures[]>;
-  #sinks: readonly SinkFigures[] = [];
 
-  /**
-   * `heldBytes`: the bytes that this gateway holds for its clients. `atDoors`: the counts of all doors of the bus.
-   * `sinks`: those that its server runs.
-   */
+  /** `heldBytes`: the bytes that this gateway holds for its clients. `atDoors`: the counts of all doors of the bus. */
   constructor(
     endpoint: Pick<BusEndpoint, 'stats' | 'consumers'>,
     heldBytes: () => number = () => 0,
     atDoors: (count: DoorCount) => number = () => 0,
-    sinks: () => Promise<readonly SinkFigures[]> = async () => [],
   ) {
     this.#endpoint = endpoint;
-    this.#askForSinks = sinks;
     this.#addDoorCounters(atDoors);
     this.#add(
       'gauge',
@@ -66,7 +57,7 @@ export class GatewayMetrics {
     this.#addHistograms();
     this.#addConsumers();
     addArchiveMetrics(this.#registry, () => this.#shards());
-    addSinkMetrics(this.#registry, () => this.#sinks);
+    addSinkMetrics(this.#registry, () => this.#stats?.sinks.list ?? []);
     collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -74,7 +65,6 @@ export class GatewayMetrics {
   async metrics(): Promise<MetricsText> {
     this.#stats = await this.#endpoint.stats();
     this.#consumers = this.#stats.consumers.count === 0 ? [] : await this.#askForConsumers();
-    await this.#noteSinks();
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 
@@ -268,17 +258,6 @@ export class GatewayMetrics {
         () => (this.#stats === undefined ? [] : [[{}, this.#stats.deliveryMs]]),
       ),
     );
-  }
-
-  /** What was noted last, where the opener's thread does not answer at once: it may be busy with the app's own work. */
-  async #noteSinks(): Promise<void> {
-    const asked = this.#askForSinks().then(
-      (sinks) => {
-        this.#sinks = sinks;
-      },
-      () => {},
-    );
-    await within(SINK_FIGURES_WAIT_MS, asked);
   }
 
   async #askForConsumers(): Promise<readonly ConsumerInfo[]> {

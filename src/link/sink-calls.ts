@@ -1,17 +1,20 @@
-import type { SinkFigures } from '../protocol/sink-figures.js';
+import type { SinkList } from '../protocol/sink-figures.js';
 import { by } from './call.js';
-import { fields, isList, isNull } from './shapes.js';
+import { fields, isList, isNull, isNumber } from './shapes.js';
 
-/** The calls by which the thread that runs sinks notes their figures with main, and gateways learn them. */
+const isSinkList = fields<SinkList>({
+  count: isNumber,
+  failed: isNumber,
+  waiting: isNumber,
+  list: isList,
+});
+
+/** The calls by which the threads that run sinks note their figures with main, and every thread learns them. */
 export const SINK_CALLS = {
-  noteSinks: by(
-    'main',
-    fields<{ readonly sinks: readonly SinkFigures[] }>({ sinks: isList }),
-    isNull,
-  ),
+  noteSinks: by('main', fields<{ readonly sinks: SinkList }>({ sinks: isSinkList }), isNull),
   notedSinks: by(
     'main',
     fields<Record<never, never>>({}),
-    fields<{ readonly sinks: readonly SinkFigures[] }>({ sinks: isList }),
+    fields<{ readonly sinks: SinkList }>({ sinks: isSinkList }),
   ),
 } as const;

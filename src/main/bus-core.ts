@@ -17,12 +17,14 @@ import { TopicDefinitions } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { BackupResult, DefinitionInfo } from '../protocol/operations.js';
 import { optionInvalid } from '../protocol/options.js';
+import type { SinkFigures } from '../protocol/sink-figures.js';
 import { matchesPattern } from '../protocol/topic.js';
 import type { BackupProgress } from '../store/backup.js';
 import type { ResolvedCursor } from '../store/cursor-positions.js';
 import type { LogStore, OpenStore, RunningBackup } from '../store/log-store.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { keepAliveDuring } from '../threads/keep-alive.js';
+import { archiveFigures } from './archive-figures.js';
 import { archiveSettings } from './archive-options.js';
 import { defaultShards, type ParsedBusOptions, systemEventOptions } from './bus-options.js';
 import { ConsumerBoard } from './consumers/consumer-board.js';
@@ -62,7 +64,7 @@ export class BusCore {
     this.#busCounters.addRequests(count, change),
   );
   readonly #definitions: TopicDefinitions;
-  readonly #sinkNotes = new SinkNotes();
+  readonly #sinkNotes = new SinkNotes(() => this.#archiveFigures());
   #described: readonly DefinitionInfo[] | undefined;
   readonly #shares = new EndpointShares(this.#busCounters);
   /** Set if threads other than the shards can read their logs. */
@@ -192,6 +194,7 @@ export class BusCore {
     this.#members.delete(endpoint);
     this.#listeners.delete(endpoint);
     this.#hub.forget(endpoint);
+    this.#sinkNotes.forget(endpoint);
     this.#switchboard.remove(endpoint);
     this.#shares.giveBack(share);
     this.#busCounters.endpoints = this.#members.size;
@@ -240,6 +243,13 @@ export class BusCore {
     return this.#described;
   }
 
+  #archiveFigures(): readonly SinkFigures[] {
+    if (this.#archive === undefined) return [];
+    // The opener's own endpoint is the first.
+    const [opener = ''] = this.#members.keys();
+    return [archiveFigures(this.#archive, this.controls, opener)];
+  }
+
   /** The calls that this thread serves to an endpoint. */
   handlersFor(endpoint: string): Handlers<'main', MainCallContext> {
     return {
@@ -247,7 +257,7 @@ export class BusCore {
       connectReaders: ({ ended }) => this.connectReaders(ended),
       backup: ({ dir }, { signal, onProgress }) => this.#backUp(dir, signal, onProgress),
       definitions: () => ({ definitions: this.#definitionInfos }),
-      ...this.#sinkNotes.handlers,
+      ...this.#sinkNotes.handlersFor(endpoint),
       checkPayloads: ({ payloads }) => ({ fault: firstFault(this.#definitions, payloads) }),
       announceGateways: ({ gateways }) => {
         const listener = this.#listeners.get(endpoint);

@@ -1,15 +1,34 @@
-import type { SinkFigures } from '../protocol/sink-figures.js';
+import type { Handlers } from '../link/calls.js';
+import type { SinkFigures, SinkList } from '../protocol/sink-figures.js';
+import { mergedSinks, sinkListOf } from '../protocol/sink-list.js';
 
-/** The figures of sinks that were noted last, for the metrics of all gateways. Main thread. */
+/** The sinks that each thread noted last, and those of the bus itself. Main thread. */
 export class SinkNotes {
-  #sinks: readonly SinkFigures[] = [];
+  /** By endpoint. */
+  readonly #lists = new Map<string, SinkList>();
+  readonly #own: () => readonly SinkFigures[];
 
-  /** The calls that main serves. */
-  readonly handlers = {
-    noteSinks: ({ sinks }: { readonly sinks: readonly SinkFigures[] }): null => {
-      this.#sinks = sinks;
-      return null;
-    },
-    notedSinks: () => ({ sinks: this.#sinks }),
-  };
+  /** `own`: the sinks that the bus itself runs. */
+  constructor(own: () => readonly SinkFigures[]) {
+    this.#own = own;
+  }
+
+  /** The calls that main serves to an endpoint. */
+  handlersFor(endpoint: string): Pick<Handlers<'main', unknown>, 'noteSinks' | 'notedSinks'> {
+    return {
+      noteSinks: ({ sinks }) => {
+        if (sinks.count === 0) this.#lists.delete(endpoint);
+        else this.#lists.set(endpoint, sinks);
+        return null;
+      },
+      notedSinks: () => ({
+        sinks: mergedSinks([...this.#lists.values(), sinkListOf(this.#own())]),
+      }),
+    };
+  }
+
+  /** The endpoint has left, or its thread has died: its sinks do not run any more. */
+  forget(endpoint: string): void {
+    this.#lists.delete(endpoint);
+  }
 }

@@ -7,6 +7,7 @@ import type { OVERFLOW_POLICIES } from './options.js';
 import type { QuestionHandler, RequestOptions, Responder, RespondOptions } from './requests.js';
 import type { CancelOptions, ScheduledPage, ScheduledQuery } from './scheduled.js';
 import type { Schedules } from './schedules.js';
+import type { SinkList } from './sink-figures.js';
 
 /**
  * The types of the bus's calls: the same for the thread that opened the bus, for a worker attached to it, for the
@@ -272,6 +273,8 @@ export interface BusStats {
   /** How many publishes wait for their time. Up to 250 ms old. */
   readonly scheduled: number;
   readonly requests: RequestTotals;
+  /** The sinks that run on the bus, and its archive, which is one too. Up to 1 s old. */
+  readonly sinks: SinkList;
   readonly endpoints: number;
   /** How many WebSockets the bus's gateways have. */
   readonly connections: number;

@@ -1,6 +1,7 @@
 import type { BusApi } from '../protocol/bus-api.js';
 import type { Consumer, ConsumerOptions } from '../protocol/consumers.js';
 import type { BusError, ErrorData } from '../protocol/errors.js';
+import type { SinkState } from '../protocol/sink-figures.js';
 
 /**
  * The common shape of the sinks, programs that run on a bus's consumers or feed a bus. A sink is made by one function of
@@ -27,25 +28,28 @@ export interface SinkOptions {
   onError?: (error: BusError) => void;
 }
 
-/**
- * `waiting`: the last attempt failed, and the next one comes by itself. `stopping`: it takes nothing new, and ends what it
- * has begun.
- */
-export type SinkState = 'starting' | 'running' | 'waiting' | 'stopping' | 'stopped' | 'failed';
+export type { SinkState };
 
 export interface SinkInfo {
   /** The function that made it: `project`, `outbox` … */
   readonly kind: string;
   readonly name: string;
   readonly state: SinkState;
+  /** Since when it is in this state, RFC 3339; absent: not known. */
+  readonly since?: string;
+  /** The name of the consumer whose events it takes; absent: it has none. */
+  readonly consumer?: string;
+  /** Where to it goes: a URL, a path, a name; without credentials. Absent: not known, or not always the same. */
+  readonly target?: string;
   /** How many events or rows it has finished since it was made. */
   readonly done: number;
   /** How many attempts have failed since it was made. */
   readonly failed: number;
   /** When it finished something last, RFC 3339; absent: not yet. */
   readonly lastDoneAt?: string;
-  /** The last failure; absent: none since it was made. */
+  /** The last failure, and when it was, RFC 3339; absent: none since it was made. */
   readonly lastError?: ErrorData;
+  readonly lastFailedAt?: string;
 }
 
 /** A sink at work. It keeps the process running until it has ended. */

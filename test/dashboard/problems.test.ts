@@ -6,6 +6,7 @@ import {
   type Situation,
 } from '../../src/dashboard/screens/overview/problems.js';
 import type { BusStats, GatewayStats, ShardStats } from '../../src/protocol/bus-api.js';
+import { NO_SINKS } from '../../src/protocol/sink-list.js';
 import { sampleAt, shardFigures } from './support/figures.js';
 
 const NOW = Date.parse('2026-11-28T12:00:00Z');
@@ -58,6 +59,7 @@ function stats(shards: readonly ShardStats[], gateways: readonly GatewayStats[] 
     endpoints: 1,
     connections: 1,
     gateways,
+    sinks: NO_SINKS,
     gatewayRestarts: 0,
     scheduled: 0,
     requests: { responders: 0, pending: 0, asked: 0, answered: 0, failed: 0, noResponders: 0 },

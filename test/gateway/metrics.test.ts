@@ -5,6 +5,7 @@ import { parseConsumerOptions } from '../../src/protocol/consumer-definition.js'
 import type { ConsumerInfo } from '../../src/protocol/consumers.js';
 import { BusError } from '../../src/protocol/errors.js';
 import { CONSUMER_FIGURES_MS } from '../../src/protocol/limits/consumers.js';
+import { NO_SINKS } from '../../src/protocol/sink-list.js';
 
 const shard = (number: number, more: Partial<ShardStats> = {}): ShardStats => ({
   shard: number,
@@ -47,6 +48,7 @@ const stats = (shards: readonly ShardStats[]): BusStats => ({
   lag: 8,
   endpoints: 3,
   gateways: [],
+  sinks: NO_SINKS,
   gatewayRestarts: 0,
   scheduled: 0,
   consumers: { count: 0, pending: 0, inFlight: 0, waiting: 0, dead: 0 },

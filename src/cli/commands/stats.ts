@@ -5,6 +5,7 @@ import { writeLine } from '../output.js';
 import { readableBound } from '../percentiles.js';
 import { Session } from '../session.js';
 import { shardState } from '../shard-state.js';
+import { sinkLines } from '../sink-lines.js';
 import { type Cell, formatBytes, formatDuration, formatNumber, tableLines } from '../table.js';
 
 /** `millrace stats`: prints a server's counters, in total and by shard. */
@@ -54,6 +55,7 @@ function statsLines(stats: BusStats): string[] {
     ...totals.map(([name, value]) => `${name!.padEnd(14)} ${value}`),
     '',
     ...tableLines(SHARD_COLUMNS, stats.shards.map(shardCells)),
+    ...(stats.sinks.count === 0 ? [] : ['', ...sinkLines(stats.sinks)]),
   ];
 }
 

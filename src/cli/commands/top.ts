@@ -9,6 +9,7 @@ import { Screen } from '../screen.js';
 import { Session } from '../session.js';
 import { shardState } from '../shard-state.js';
 import { ShutdownSignal } from '../shutdown.js';
+import { sinkLines, sinkSummary } from '../sink-lines.js';
 import { type Cell, formatBytes, formatDuration, formatNumber, tableLines } from '../table.js';
 import { integerFrom, parseTimeout } from '../values.js';
 
@@ -18,6 +19,7 @@ import { integerFrom, parseTimeout } from '../values.js';
  */
 
 const SLOW_SHOWN_MAX = 10;
+const SINKS_SHOWN_MAX = 10;
 
 interface TopOptions extends ServerSettings {
   /** Milliseconds. */
@@ -129,9 +131,11 @@ function plainLine(stats: BusStats, rates: Rates): string {
     count === 0
       ? ''
       : `  consumers ${formatNumber(count)}  pending ${formatNumber(pending)}  dead ${formatNumber(dead)}`;
+  const { sinks } = stats;
+  const served = sinks.count === 0 ? '' : `  sinks ${sinkSummary(sinks)}`;
   return (
     `${new Date().toISOString()}  published ${published}/s  delivered ${delivered}/s  ` +
-    `subscriptions ${counts[0]}  lag ${counts[1]}  dropped ${counts[2]}${jobs}`
+    `subscriptions ${counts[0]}  lag ${counts[1]}  dropped ${counts[2]}${jobs}${served}`
   );
 }
 
@@ -185,6 +189,7 @@ function viewLines(server: string, { stats, before, rates, slow }: Look): string
     ...rows.map((row, i) => shardLine(row, stats.shards[i]!)),
     '',
     ...slowLines(slow),
+    ...(stats.sinks.count === 0 ? [] : [...sinkLines(stats.sinks, SINKS_SHOWN_MAX), '']),
     styled('dim', 'q quits'),
   ];
 }

@@ -1,7 +1,7 @@
 import { internalsOf } from '../../endpoint/internals.js';
 import type { Bus } from '../../main/bus.js';
 import type { BusError } from '../../protocol/errors.js';
-import { SINK_FIGURES_MS } from '../../protocol/limits/cli.js';
+import { sinkPlaceOf } from '../../protocol/sink-figures.js';
 import { CommandFailure } from '../failure.js';
 import type { CommandLog } from '../log.js';
 import { SinkRunner } from './sink-runner.js';
@@ -14,7 +14,6 @@ export class ServerSinks {
   /** That sink's failure. */
   failure: CommandFailure | undefined;
   readonly #runners: readonly SinkRunner[];
-  readonly #timer: NodeJS.Timeout | undefined;
   #fail: () => void = () => {};
 
   constructor(bus: Bus, sections: readonly SinkSection[], log: CommandLog) {
@@ -24,23 +23,17 @@ export class ServerSinks {
     const internals = internalsOf(bus);
     const publishSystem = (topic: string, type: string, payload: object): void =>
       internals?.publishSystem(topic, type, payload);
+    const place = sinkPlaceOf(bus);
     this.#runners = sections.map((section) => {
       const stop = (error: BusError): void => this.#onFailure(section.name, error);
-      return new SinkRunner(section, { bus, log, publishSystem, stop });
+      const runner = new SinkRunner(section, { bus, log, place, publishSystem, stop });
+      place?.add(runner, runner);
+      return runner;
     });
-    if (sections.length === 0) return;
-    const note = (): void => {
-      const sinks = this.#runners.map(({ figures }) => figures);
-      // Rejects if the bus is closing.
-      internals?.gateways.noteSinks(sinks).catch(() => {});
-    };
-    note();
-    this.#timer = setInterval(note, SINK_FIGURES_MS).unref();
   }
 
   /** Never rejects. */
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
     await Promise.all(this.#runners.map((runner) => runner.stop()));
   }
 

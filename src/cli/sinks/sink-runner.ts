@@ -5,10 +5,11 @@ import {
   SINK_RESTART_MS_MAX,
   SINK_STOP_MS,
 } from '../../protocol/limits/cli.js';
-import type { SinkFigures } from '../../protocol/sink-figures.js';
+import type { ShownSink, SinkPlace, SinkState } from '../../protocol/sink-figures.js';
 import { messageOf } from '../../protocol/thrown.js';
+import { failureOf, figuresOf } from '../../sinks/figures-of.js';
 import { pause } from '../../sinks/pause.js';
-import type { Sink, SinkBus, SinkState } from '../../sinks/sink.js';
+import type { Sink, SinkBus, SinkInfo } from '../../sinks/sink.js';
 import type { CommandLog } from '../log.js';
 import { startSink } from './run-sink.js';
 import type { SinkSection } from './sink-sections.js';
@@ -22,6 +23,8 @@ import type { SinkSection } from './sink-sections.js';
 export interface SinkHost {
   readonly bus: SinkBus;
   readonly log: Pick<CommandLog, 'info' | 'warn' | 'error'>;
+  /** Shows the sinks of the bus's programs; this one shows itself. */
+  readonly place: SinkPlace | undefined;
   /** Publishes an event of the bus's own. */
   publishSystem(topic: string, type: string, payload: object): void;
   /** A sink has failed for which the server has to stop. */
@@ -32,16 +35,20 @@ export interface SinkHost {
 const FINAL_CODES = new Set(['ENDPOINT_GONE', 'AUDIT_BROKEN']);
 const MINUTE_MS = 60_000;
 
-export class SinkRunner {
+export class SinkRunner implements ShownSink {
   readonly #section: SinkSection;
   readonly #host: SinkHost;
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
   #sink: Sink | undefined;
   #state: SinkState = 'starting';
+  #since = now();
+  #retryAt: string | undefined;
   /** Of the sinks that have ended. */
   #done = 0;
   #failed = 0;
+  #past: Pick<SinkInfo, 'lastDoneAt' | 'lastError' | 'lastFailedAt' | 'target'> = {};
+  #pending: (() => number | undefined) | undefined;
   #restarts = 0;
   #failuresInARow = 0;
   #logMinute = 0;
@@ -54,14 +61,31 @@ export class SinkRunner {
     this.#ended = this.#run();
   }
 
-  get figures(): SinkFigures {
-    const { name, kind } = this.#section;
-    const { state = this.#state, done = 0, failed = 0 } = this.#sink?.info() ?? {};
+  figures(): ReturnType<ShownSink['figures']> {
+    const { name, kind, consumer } = this.#section;
+    const own = { kind, name, state: this.#state, since: this.#since, done: 0, failed: 0 };
+    const shown = figuresOf({ ...this.#past, ...(this.#info() ?? own) });
     return {
-      ...{ name, kind, state, restarts: this.#restarts },
-      done: this.#done + done,
-      failed: this.#failed + failed,
+      ...shown,
+      ...{ name, kind, restarts: this.#restarts },
+      ...(consumer === undefined ? {} : { consumer: consumer.name }),
+      done: this.#done + shown.done,
+      failed: this.#failed + shown.failed,
+      ...(this.#retryAt === undefined ? {} : { retryAt: this.#retryAt }),
     };
+  }
+
+  pending(): number | undefined {
+    return this.#sink === undefined ? undefined : this.#pending?.();
+  }
+
+  /** What the sink says of itself; that of an app's own may throw. */
+  #info(): SinkInfo | undefined {
+    try {
+      return this.#sink?.info();
+    } catch {
+      return undefined;
+    }
   }
 
   /** Lets the sink end what it has begun. Resolves at the latest after `SINK_STOP_MS`; never rejects. */
@@ -83,21 +107,23 @@ export class SinkRunner {
       const startedAt = performance.now();
       const error = await this.#runOnce();
       if (error === undefined) {
-        this.#state = 'stopped';
+        this.#enter('stopped');
         log.info({ sink: name, kind }, `sink ${name} has stopped`);
         return;
       }
       this.#failed++;
-      this.#state = 'failed';
+      this.#past = { ...this.#past, lastError: error.toJSON(), lastFailedAt: now() };
       // One that has worked for a while begins with the shortest wait again.
       if (performance.now() - startedAt > SINK_RESTART_MS_MAX) this.#failuresInARow = 0;
       const isFinal = onFailure === 'stop' || FINAL_CODES.has(error.code);
       const retryInMs = isFinal ? undefined : this.#retryMs();
+      this.#enter(isFinal ? 'failed' : 'waiting', retryInMs);
       this.#tell(error, retryInMs);
       if (onFailure === 'stop') this.#host.stop(error);
       if (retryInMs === undefined) return;
       await pause(retryInMs, this.#stop.signal);
       this.#restarts++;
+      this.#enter('starting');
     }
   }
 
@@ -107,7 +133,10 @@ export class SinkRunner {
     const { name, kind } = this.#section;
     try {
       const { bus, log } = this.#host;
-      this.#sink = await startSink(this.#section, bus, signal, (error) => this.#warn(error));
+      const sink = await startSink(this.#section, bus, signal, (error) => this.#warn(error));
+      // Shown by this runner, which goes on after its end.
+      this.#pending = this.#host.place?.take(sink)?.pending;
+      this.#sink = sink;
       // An app's own sink need not know the signal, which may have come while it was made.
       if (signal.aborted) await this.#sink.stop();
       await this.#sink.ready;
@@ -120,11 +149,30 @@ export class SinkRunner {
       if (error instanceof BusError) return error;
       return new BusError('SINK_FAILED', messageOf(error), { cause: error });
     } finally {
-      const { done = 0, failed = 0 } = this.#sink?.info() ?? {};
-      this.#done += done;
-      this.#failed += failed;
+      this.#keep();
       this.#sink = undefined;
     }
+  }
+
+  /** Keeps what the sink that ends has counted. */
+  #keep(): void {
+    const info = this.#info();
+    if (info === undefined) return;
+    const { done, failed, ...others } = figuresOf(info);
+    this.#done += done;
+    this.#failed += failed;
+    const { lastDoneAt, lastFailedAt, target } = { ...this.#past, ...others };
+    const { lastError = this.#past.lastError } = info;
+    this.#past = Object.fromEntries(
+      Object.entries({ lastDoneAt, lastError, lastFailedAt, target }).filter(([, v]) => v),
+    );
+  }
+
+  #enter(state: SinkState, retryInMs?: number): void {
+    this.#state = state;
+    this.#since = now();
+    this.#retryAt =
+      retryInMs === undefined ? undefined : new Date(Date.now() + retryInMs).toISOString();
   }
 
   #retryMs(): number {
@@ -141,7 +189,7 @@ export class SinkRunner {
       { sink: name, kind, code, ...next },
       `sink ${name} has failed: ${message}`,
     );
-    const payload = { sink: name, kind, error: { code, message }, ...next };
+    const payload = { sink: name, kind, error: failureOf(error), ...next };
     this.#host.publishSystem(`$sys.sink.${name}`, 'sink_failed', payload);
   }
 
@@ -162,4 +210,8 @@ export class SinkRunner {
     this.#unlogged = 0;
     this.#host.log.warn({ sink: name, kind, code, ...untold }, message);
   }
+}
+
+function now(): string {
+  return new Date().toISOString();
 }

@@ -18,6 +18,7 @@ import type {
 } from '../../protocol/consumers.js';
 import { optionInvalid } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
+import { SINK_PLACE, type SinkPlace } from '../../protocol/sink-figures.js';
 import { ConsumerControl } from './consumer-control.js';
 import type { ControlHost } from './consumer-shards.js';
 import type { BusDelivery } from './delivery.js';
@@ -28,6 +29,8 @@ import { Pull } from './pull.js';
 /** The endpoint, as its consumers see it. */
 export interface ConsumerHost extends RunHost, ControlHost, NoticeHost {
   readonly members: Members;
+  /** Where sinks on these consumers show themselves. */
+  readonly sinks: SinkPlace;
   /** Calls the handler within a span of the program's tracing. */
   trace(delivery: Delivery, handler: DeliveryHandler): void | Promise<void>;
   /** The runs, whose handlers a close waits for. */
@@ -44,6 +47,10 @@ export class BusConsumer<P = unknown> extends ConsumerControl implements Consume
     super(consumer, host);
     this.#consumer = consumer;
     this.#host = host;
+  }
+
+  get [SINK_PLACE](): SinkPlace {
+    return this.#host.sinks;
   }
 
   get name(): string {

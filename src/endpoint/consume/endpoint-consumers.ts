@@ -8,7 +8,7 @@ import type { EndpointEnd } from '../links/endpoint-end.js';
 import { ClientConsumers } from './client-consumers.js';
 import { BusConsumer, type ConsumerHost } from './consumer.js';
 import { endMembers, handlersOf, whenHandled } from './ending.js';
-import { listConsumers } from './list-consumers.js';
+import { listConsumers, pendingOf } from './list-consumers.js';
 import type { PublishWithAck } from './member.js';
 import { Members } from './members.js';
 import { openConsumer } from './open-consumer.js';
@@ -44,6 +44,11 @@ export class EndpointConsumers {
   async list(): Promise<ConsumerInfo[]> {
     this.#host.assertOpen();
     return listConsumers(this.#host);
+  }
+
+  /** About how much these consumers have to do, by name; without those that are not there or do not answer. */
+  async pendingOf(names: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    return pendingOf(names, this.#host);
   }
 
   /** The handlers at work, for a wait that must not wait for its own caller. */

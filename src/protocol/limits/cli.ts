@@ -19,7 +19,5 @@ export const SINK_STOP_MS = 4000;
 export const SINK_DATABASE_BUSY_MS = 250;
 /** How many failures of one sink the log of the server has in a minute. */
 export const SINK_LOGS_PER_MINUTE = 60;
-/** How often the server notes the figures of its sinks for metrics. */
-export const SINK_FIGURES_MS = 1000;
 /** The most that `millrace respond` takes from its command as an answer. */
 export const ANSWER_BYTES_MAX = 16 * MIB;

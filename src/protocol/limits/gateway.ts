@@ -84,5 +84,3 @@ export const USER_AGENT_LENGTH_MAX = 256;
 /** The time between two samples of a gateway's figures, and how many it keeps: those of 15 minutes. */
 export const FIGURES_EVERY_MS = 2000;
 export const FIGURE_SAMPLES_MAX = 450;
-/** How long metrics wait for the figures of the sinks. */
-export const SINK_FIGURES_WAIT_MS = 250;

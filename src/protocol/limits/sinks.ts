@@ -24,3 +24,18 @@ export const OUTBOX_STALE_MS = 10_000;
 export const OUTBOX_TOPICS_WAITING_MAX = 1000;
 /** How many rows in doubt are looked up at the same time. */
 export const OUTBOX_LOOKUPS_AT_ONCE = 16;
+/** How many rows of an outbox its figures count: more are told as so many. */
+export const OUTBOX_COUNTED_MAX = 10_000;
+
+/** How many sinks figures name; all are counted. */
+export const SINKS_LISTED_MAX = 100;
+/** How many sinks of one thread that have failed are still shown. */
+export const SINKS_FAILED_KEPT_MAX = 20;
+/** How often a thread notes the figures of its sinks, and how long those who ask for them wait for the main thread. */
+export const SINK_FIGURES_MS = 1000;
+export const SINK_FIGURES_WAIT_MS = 250;
+/** The characters of a failure and of a target that figures show. */
+export const SINK_ERROR_LENGTH_MAX = 300;
+export const SINK_TARGET_LENGTH_MAX = 200;
+/** The characters of a text that are looked at for credentials; the rest is left out. */
+export const MASKED_INPUT_LENGTH_MAX = 4096;

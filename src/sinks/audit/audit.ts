@@ -5,7 +5,7 @@ import { AUDIT_BATCH_BYTES_MAX, AUDIT_BATCH_EVENTS_MAX } from '../../protocol/li
 import { eventText } from '../../protocol/payload-text.js';
 import { LeaseKeeper } from '../lease-keeper.js';
 import type { Sink, SinkInfo } from '../sink.js';
-import { SinkLife } from '../sink-life.js';
+import { SinkLife, targetOf } from '../sink-life.js';
 import { whenAborted } from '../when-aborted.js';
 import { type AuditOptions, type ParsedAuditOptions, parseAuditOptions } from './audit-options.js';
 import { type Entry, Trail, type TrailHead } from './trail.js';
@@ -57,6 +57,7 @@ class Audit<P> {
   }
 
   start(): Sink<AuditInfo> {
+    const { consumer, path } = this.#options;
     return this.#life.start(
       () => this.#work(),
       this.#options.signal,
@@ -64,6 +65,7 @@ class Audit<P> {
         const { head } = this.#trail;
         return head === undefined ? {} : { head };
       },
+      { on: consumer, consumer: consumer.name, target: targetOf(path) },
     );
   }
 

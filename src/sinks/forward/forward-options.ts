@@ -15,7 +15,7 @@ import { quote } from '../../protocol/quote.js';
 import { topicFault } from '../../protocol/topic.js';
 import { aConsumer } from '../consumer-option.js';
 import type { SinkOptions } from '../sink.js';
-import { SINK_CHECKS } from '../sink-life.js';
+import { SINK_CHECKS, targetOf } from '../sink-life.js';
 import { BusTarget, type TargetBus } from './bus-target.js';
 import { busNameFault, type Route } from './hops.js';
 import type { Target } from './target.js';
@@ -64,6 +64,8 @@ export interface ParsedForwardOptions<P> extends SinkOptions {
   readonly isOrdered: boolean;
   readonly looksUpAll: boolean;
   readonly concurrency: number;
+  /** Where to the events go, without credentials. */
+  readonly target: string;
   /** Called once, when the sink begins. */
   readonly open: () => Target;
 }
@@ -120,6 +122,7 @@ export function parseForwardOptions<P>(options: ForwardOptions<P>): ParsedForwar
     ...{ consumer, concurrency, isOrdered: !unordered, looksUpAll: lookUp === 'all' },
     // The function gets the events of its consumer, whatever it calls their payloads.
     route: { here, there, topicOf: (topic as Route['topicOf'] | undefined) ?? prefixed },
+    target: isBus(to) ? there : targetOf(to.url),
     open: () => (isBus(to) ? new BusTarget(to) : connected(to)),
   });
 }

@@ -93,10 +93,12 @@ class Forward<P> {
   }
 
   start(): Sink<ForwardInfo> {
+    const { consumer, target } = this.#options;
     return this.#life.start(
       () => this.#work(),
       this.#options.signal,
       () => ({ held: this.#leases.count, duplicates: this.#duplicates, skipped: this.#skipped }),
+      { on: consumer, consumer: consumer.name, target },
     );
   }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { BusError } from '../../protocol/errors.js';
 import type { EventInput } from '../../protocol/event.js';
+import { OUTBOX_COUNTED_MAX } from '../../protocol/limits/sinks.js';
 import { messageOf } from '../../protocol/thrown.js';
 import type { SqliteDatabase, SqliteStatement } from '../project/projection-store.js';
 
@@ -48,6 +49,7 @@ export class OutboxTable {
   readonly #insert: SqliteStatement;
   readonly #select: SqliteStatement;
   readonly #last: SqliteStatement;
+  readonly #waiting: SqliteStatement;
   readonly #delete: SqliteStatement;
   readonly #keep: SqliteStatement;
 
@@ -80,6 +82,9 @@ export class OutboxTable {
        ORDER BY sequence LIMIT ?`,
     );
     this.#last = db.prepare(`SELECT max(sequence) AS last FROM "${name}"`);
+    this.#waiting = db.prepare(
+      `SELECT count(*) AS rows FROM (SELECT 1 FROM "${name}" WHERE error IS NULL LIMIT ?)`,
+    );
     this.#delete = db.prepare(`DELETE FROM "${name}" WHERE sequence = ?`);
     this.#keep = db.prepare(`UPDATE "${name}" SET error = ? WHERE sequence = ?`);
   }
@@ -115,6 +120,11 @@ export class OutboxTable {
     const topics = JSON.stringify(except);
     const rows = this.#transaction('BEGIN', () => this.#select.all(topics, limit));
     return (rows as Columns[]).map(rowOf);
+  }
+
+  /** How many rows are to be published, at most `OUTBOX_COUNTED_MAX`. */
+  waiting(): number {
+    return (this.#waiting.get(OUTBOX_COUNTED_MAX) as { rows: number }).rows;
   }
 
   /** Deletes what is published, and notes at the others why they never will be. */

@@ -15,7 +15,7 @@ import {
   wholeNumber,
 } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
-import { isSqlite, type SqliteDatabase } from '../project/projection-store.js';
+import { databaseName, isSqlite, type SqliteDatabase } from '../project/projection-store.js';
 import type { Sink, SinkBus, SinkInfo, SinkOptions } from '../sink.js';
 import { SINK_CHECKS, SinkLife } from '../sink-life.js';
 import { isOfTopics, OutboxPublisher, type Outcome } from './outbox-publisher.js';
@@ -107,10 +107,17 @@ export function outbox(options: OutboxOptions): Sink<OutboxInfo> {
   }
   const life = new SinkLife('outbox', options);
   const courier = new OutboxCourier(life, options);
+  const { bus, db, table = 'outbox' } = options;
+  const file = databaseName(db);
   return life.start(
     () => courier.work(),
     options.signal,
     () => ({ duplicates: courier.duplicates, kept: courier.kept }),
+    {
+      on: bus,
+      target: file === undefined ? table : `${file}: ${table}`,
+      pending: () => courier.pending,
+    },
   );
 }
 
@@ -134,6 +141,16 @@ class OutboxCourier {
     this.#life = life;
     this.#options = options;
     this.#publisher = new OutboxPublisher(options.bus);
+  }
+
+  /** How many rows wait, at most `OUTBOX_COUNTED_MAX`; `undefined` before the first look, and where it fails. */
+  get pending(): number | undefined {
+    try {
+      return this.#table?.waiting();
+    } catch {
+      // Attempts tell of it.
+      return undefined;
+    }
   }
 
   async work(): Promise<void> {

@@ -13,6 +13,7 @@ import { aConsumer } from '../consumer-option.js';
 import type { Sink, SinkInfo, SinkOptions } from '../sink.js';
 import { SINK_CHECKS, SinkLife } from '../sink-life.js';
 import {
+  databaseName,
   isProjectionStore,
   isSqlite,
   type ProjectionStore,
@@ -140,6 +141,7 @@ export function project(
     () => projector.work(),
     signal,
     () => ({ repeated: projector.repeated, missing: projector.missing }),
+    { on: consumer, consumer: consumer.name, target: databaseName(db) },
   );
   return { ...sink, reset: () => projector.reset() };
 }

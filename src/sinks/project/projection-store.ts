@@ -1,3 +1,5 @@
+import { targetOf } from '../sink-life.js';
+
 /**
  * Where a projection keeps its rows and its position: a store of the user's, or one of the SQLite bindings as it is.
  */
@@ -35,6 +37,22 @@ export interface SqliteStatement {
 export function isSqlite(db: unknown): db is SqliteDatabase {
   const { exec, prepare } = (db ?? {}) as Partial<SqliteDatabase>;
   return typeof exec === 'function' && typeof prepare === 'function';
+}
+
+/** The file of a connection, as far as its binding says: `better-sqlite3`, and `node:sqlite` from Node 24 on. */
+export function databaseName(db: object): string | undefined {
+  const { name, location } = db as { readonly name?: unknown; readonly location?: unknown };
+  const file = typeof location === 'function' ? callOrNothing(() => location.call(db)) : name;
+  return typeof file === 'string' && file !== '' ? targetOf(file) : undefined;
+}
+
+/** A connection that is closed does not say it. */
+function callOrNothing(call: () => unknown): unknown {
+  try {
+    return call();
+  } catch {
+    return undefined;
+  }
 }
 
 export function isProjectionStore(db: unknown): db is ProjectionStore {

@@ -9,7 +9,7 @@ import { optionInvalid } from '../../protocol/options.js';
 import { eventText } from '../../protocol/payload-text.js';
 import { messageOf } from '../../protocol/thrown.js';
 import type { Sink, SinkInfo } from '../sink.js';
-import { SinkLife } from '../sink-life.js';
+import { SinkLife, targetOf } from '../sink-life.js';
 import { whenAborted } from '../when-aborted.js';
 import { AddressPolicy } from './addresses.js';
 import { type Answer, Caller } from './call.js';
@@ -73,10 +73,13 @@ class Webhook<P> {
   }
 
   start(): Sink<WebhookInfo> {
+    const { consumer, endpoint } = this.#options;
+    const target = typeof endpoint === 'function' ? undefined : targetOf(endpoint.url.href);
     return this.#life.start(
       () => this.#work(),
       this.#options.signal,
       () => ({ requests: this.#requests, gone: this.#notes.goneUrls() }),
+      { on: consumer, consumer: consumer.name, target },
     );
   }
 

@@ -162,6 +162,7 @@ export class World {
       },
       trace: (delivery, handler) => handler(delivery),
       report: (error) => this.reported.push(error),
+      sinks: { add: () => {}, end: () => {}, take: () => undefined },
     };
     this.consumer = new BusConsumer<number>(entry, this.host);
   }

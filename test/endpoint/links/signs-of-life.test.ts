@@ -3,6 +3,7 @@ import { SignsOfLife } from '../../../src/endpoint/links/signs-of-life.js';
 import { busStats } from '../../../src/endpoint/stats.js';
 import { BusCounters, GATEWAY_LISTENING } from '../../../src/link/bus-counters.js';
 import { BusError } from '../../../src/protocol/errors.js';
+import { NO_SINKS } from '../../../src/protocol/sink-list.js';
 
 type Answer = () => Promise<never>;
 const shard = (index: number, answer: Answer | Promise<unknown>, failure?: BusError) => {
@@ -48,7 +49,7 @@ test('a gateway whose loop has not turned for long is stalled, whatever state it
       gatewayRestarts: { value: 0 },
       delivery: { value: { bounds: [], counts: [0], sum: 0 } },
     });
-    return busStats('e', 0, looked, [], []).gateways[0]?.state;
+    return busStats('e', 0, looked, [], [], NO_SINKS).gateways[0]?.state;
   };
   expect(stateAfter(1)).toBe('listening');
   expect(stateAfter(60)).toBe('stalled');

@@ -3,6 +3,7 @@ import { FiguresHistory, type KeptFigures } from '../../../src/gateway/figures/f
 import type { BusStats, ShardStats } from '../../../src/protocol/bus-api.js';
 import { FIGURE_SAMPLES_MAX, FIGURES_EVERY_MS } from '../../../src/protocol/limits/gateway.js';
 import type { FigureSample } from '../../../src/protocol/operations.js';
+import { NO_SINKS } from '../../../src/protocol/sink-list.js';
 
 const none = { bounds: [1, 10], counts: [0, 0, 0], sum: 0 };
 
@@ -48,6 +49,7 @@ function statsOf(bus: Partial<BusStats>, ...shards: Partial<ShardStats>[]): BusS
     endpoints: 1,
     connections: 0,
     gateways: [],
+    sinks: NO_SINKS,
     gatewayRestarts: 0,
     scheduled: 0,
     requests: { responders: 0, pending: 0, asked: 0, answered: 0, failed: 0, noResponders: 0 },

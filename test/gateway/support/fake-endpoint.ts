@@ -19,6 +19,7 @@ import { checkEventInput } from '../../../src/protocol/event-input.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../../../src/protocol/filter.js';
 import type { BackupResult, PruneResult } from '../../../src/protocol/operations.js';
 import type { ScheduledPage } from '../../../src/protocol/scheduled.js';
+import { NO_SINKS } from '../../../src/protocol/sink-list.js';
 import { matchesPattern } from '../../../src/protocol/topic.js';
 
 /**
@@ -194,6 +195,7 @@ export class FakeEndpoint implements BusEndpoint {
       endpoints: 1,
       connections: 0,
       gateways: [],
+      sinks: NO_SINKS,
       gatewayRestarts: 0,
       scheduled: 0,
       consumers: { count: 0, pending: 0, inFlight: 0, waiting: 0, dead: 0 },
