@@ -290,6 +290,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   gateway: [
     'protocol',
     'collections',
+    'threads/within',
     'endpoint',
     'main/gateway-',
     'auth',
@@ -318,6 +319,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'gateway/websocket': [
     'protocol',
     'collections',
+    'threads/within',
     'endpoint',
     'auth',
     'gateway',

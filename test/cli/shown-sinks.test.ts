@@ -71,7 +71,9 @@ describe('the sinks of a server', () => {
     const readable = await server.run(['stats']);
     expect(readable.stdout).toMatch(/^hook +webhook +waiting +0 +\d+ +1 +- +http:\S+\?…$/m);
     expect(readable.stdout).toMatch(/^ {2}SINK_FAILED: webhook hook: HTTP 503 .*no$/m);
-    expect(readable.stdout).toMatch(/^ {2}SINK_FAILED: .*missing\.db.*; starts again at 20\S+Z$/m);
+    expect(readable.stdout).toMatch(
+      /^ {2}SINK_FAILED: unable to open database file; starts again at 20\S+Z$/m,
+    );
     const top = await server.run(['top', '--count', '1']);
     expect(top.stdout).toMatch(/ sinks 2 {2}waiting 2$/m);
     const metrics = await (await fetch(`${server.url}/metrics`)).text();
