@@ -122,6 +122,7 @@ export type {
   Responder,
   RespondOptions,
 } from './protocol/requests.js';
+export type { SinkFailure, SinkFigures, SinkList, SinkState } from './protocol/sink-figures.js';
 export { matchesPattern } from './protocol/topic.js';
 export type { Welcome as ServerInfo, WireLimits as ServerLimits } from './protocol/wire.js';
 export { EventType } from './vocabulary/event-types.js';

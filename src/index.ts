@@ -135,6 +135,7 @@ export type {
   Schedules,
   ShownEvent,
 } from './protocol/schedules.js';
+export type { SinkFailure, SinkFigures, SinkList, SinkState } from './protocol/sink-figures.js';
 export { matchesPattern } from './protocol/topic.js';
 export type { BackupProgress } from './store/backup.js';
 export { EventType } from './vocabulary/event-types.js';
