@@ -52,7 +52,7 @@ describe('the sinks of a server', () => {
       { HOOK_SECRET: SECRET },
     );
     await server.run(['pub', 'orders.new', '1']);
-    const statsOf = async () => objects((await server.run(['stats', '--json'])).stdout)[0].sinks;
+    const statsOf = async () => (await (await fetch(`${server.url}/v1/stats`)).json()).sinks;
     await until('both wait', async () => {
       const { list } = await statsOf();
       return list.length === 2 && list[0].pending === 1 && list[1].retryAt !== undefined;

@@ -1,14 +1,24 @@
+import { access } from '../../state/access.js';
 import { place } from '../../state/place.js';
 import { ConsumerList } from './consumer-list.js';
 import { ConsumerPage } from './consumer-page.js';
+import { Sinks } from './sinks.js';
 import './consumers.css';
 
 /** The durable consumers of the bus, or the one that the address names: `consumer=NAME`. */
 export default function Consumers() {
   const name = place.value.parameters.get('consumer') ?? '';
   return (
-    <div class="consumers">
-      {name === '' ? <ConsumerList /> : <ConsumerPage key={name} name={name} />}
-    </div>
+    <div class="consumers">{name === '' ? <Lists /> : <ConsumerPage key={name} name={name} />}</div>
+  );
+}
+
+/** The figures of sinks are those of the whole bus. */
+function Lists() {
+  return (
+    <>
+      <ConsumerList />
+      {access.value.mayAdminister && <Sinks />}
+    </>
   );
 }

@@ -1,10 +1,9 @@
 import { BusError, type BusStats, type ConsumerInfo, type SubscriberInfo } from 'millrace/client';
 import { lazy, Suspense } from 'preact/compat';
-import { useEffect } from 'preact/hooks';
 import { Notice } from '../../parts/notice.js';
+import { useShownPart } from '../../parts/use-shown-part.js';
 import { alerts, alertsError, firing } from '../../state/alerts.js';
 import { now } from '../../state/now.js';
-import { amend, place } from '../../state/place.js';
 import { usePolled } from '../../state/polled.js';
 import { client, disconnectedAt, serverInfo } from '../../state/session.js';
 import { added, type FigureBook, newestAt } from './figure-book.js';
@@ -109,17 +108,4 @@ function alertsFault(): string | undefined {
   }
   if (alertsError.value === undefined) return undefined;
   return `The alerts could not be asked for: ${alertsError.value}`;
-}
-
-/** Brings the part that the address names (`show=shards`) into view, once it is there, and then forgets its name. */
-function useShownPart(isThere: boolean): void {
-  const part = place.value.parameters.get('show');
-  useEffect(() => {
-    if (!isThere || part === null) return;
-    const element = document.getElementById(`show-${part}`);
-    element?.scrollIntoView({ block: 'center' });
-    element?.focus({ preventScroll: true });
-    // Other changes of the address must not move the page again, and a second link to the part must.
-    amend({ show: undefined });
-  }, [isThere, part]);
 }

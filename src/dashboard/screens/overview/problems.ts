@@ -8,6 +8,7 @@ import type {
 import { bytes, clock, compact, counted, duration } from '../../text/format.js';
 import { consumerProblems } from './consumer-problems.js';
 import { type FigureBook, lately, mean } from './figure-book.js';
+import { sinkProblems } from './sink-problems.js';
 
 /** The faults of the bus in words, each with the place that shows more of it. Pure. */
 
@@ -74,6 +75,7 @@ export function problemsOf(situation: Situation): Problem[] {
     ...ringProblems(situation),
     ...subscriptionProblems(situation),
     ...consumerProblems(situation.consumers),
+    ...sinkProblems(situation.stats?.sinks, situation.consumers, situation.now),
     ...timeProblems(situation),
   ];
   return found.sort((a, b) => RANKS.indexOf(a.severity) - RANKS.indexOf(b.severity));
