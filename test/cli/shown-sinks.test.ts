@@ -52,7 +52,8 @@ describe('the sinks of a server', () => {
       { HOOK_SECRET: SECRET },
     );
     await server.run(['pub', 'orders.new', '1']);
-    const statsOf = async () => (await (await fetch(`${server.url}/v1/stats`)).json()).sinks;
+    const statsOf = async () =>
+      JSON.parse(await (await fetch(`${server.url}/v1/stats`)).text()).sinks;
     await until('both wait', async () => {
       const { list } = await statsOf();
       return list.length === 2 && list[0].pending === 1 && list[1].retryAt !== undefined;
