@@ -9,6 +9,7 @@ import {
   type SetScheduleRequest,
 } from '../../link/schedule-calls.js';
 import { BusError } from '../../protocol/errors.js';
+import { MOVE_RETRY_MS, MOVE_RETRY_MS_MAX } from '../../protocol/limits/schedules.js';
 import { optionInvalid } from '../../protocol/options.js';
 import { PatternSet } from '../../protocol/pattern-set.js';
 import { quote } from '../../protocol/quote.js';
@@ -50,22 +51,43 @@ interface Found {
  * A move has four steps, each flushed: the new shard has the schedule as one that is arriving, and publishes nothing by
  * it; the old shard keeps its own as one that has moved, and publishes nothing more by it; the new one begins, with
  * what the old one has done; the old shard deletes its own. A move that was broken off, by a death or a refusal, is
- * ended when the bus is opened, or by the next change of the schedule: where one of the two publishes, the other goes;
- * where neither does, the arriving one begins.
+ * ended when the bus is opened, by the next change of the schedule, or a little later, as a full disk may have room again:
+ * where one of the two publishes, the other goes; where neither does, the arriving one begins.
  */
 export class ScheduleBoard {
   readonly #changes = new ChangeQueue('schedules');
   #bus: ScheduleBus | undefined;
   #isStopped = false;
+  /** Moves that were broken off are looked for then. */
+  #timer: NodeJS.Timeout | undefined;
+  /** The pause before that, ms; 0: no move waits to be ended. */
+  #waitMs = 0;
 
   /** Ends moves that an earlier process began. Changes wait for that. */
   start(bus: ScheduleBus): void {
     this.#bus = bus;
-    this.#inTurn(() => this.#settleAll(bus)).catch((error: unknown) => report(bus, error));
+    this.#endMoves(bus);
   }
 
   stop(): void {
     this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #endMoves(bus: ScheduleBus): void {
+    this.#inTurn(() => this.#settleAll(bus)).catch((error: unknown) => {
+      if (this.#waitMs === 0) report(bus, error);
+      if (isFailure(error)) this.#endLater(bus);
+    });
+  }
+
+  /** A step of a move was refused: the move is ended a little later. */
+  #endLater(bus: ScheduleBus): void {
+    if (this.#isStopped) return;
+    const longer = Math.max(MOVE_RETRY_MS, 2 * this.#waitMs);
+    this.#waitMs = Math.min(longer, MOVE_RETRY_MS_MAX);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#endMoves(bus), this.#waitMs).unref();
   }
 
   /** @throws BusError as `Schedules.set`; `FORBIDDEN` where one is there that publishes on another topic than `topics` */
@@ -116,16 +138,31 @@ export class ScheduleBoard {
     target: number,
     definition: string,
   ): Promise<ScheduleEntry> {
+    try {
+      return await this.#moveBySteps(bus, from, target, definition);
+    } catch (error) {
+      this.#endLater(bus);
+      throw error;
+    }
+  }
+
+  async #moveBySteps(
+    bus: ScheduleBus,
+    from: ScheduleEntry,
+    target: number,
+    definition: string,
+  ): Promise<ScheduleEntry> {
     const { name, fired, lastAt, isPaused } = from;
     const arriving = { fired, lastAt, isPaused };
     await bus.call(target, 'putSchedule', () => ({ name, definition, arriving }));
     const left = await this.#alter(bus, from.shard, { name, kind: 'leave' });
     const done = doneBy(left ?? from);
     const arrived = await this.#alter(bus, target, { name, kind: 'arrive', done });
-    // The schedule has moved, whatever becomes of this; the next change tries it again.
-    await this.#alter(bus, from.shard, { name, kind: 'delete' }).catch((error) =>
-      report(bus, error),
-    );
+    // The schedule has moved, whatever becomes of this.
+    await this.#alter(bus, from.shard, { name, kind: 'delete' }).catch((error) => {
+      report(bus, error);
+      this.#endLater(bus);
+    });
     return arrived!;
   }
 
@@ -138,10 +175,17 @@ export class ScheduleBoard {
         else others.push(entry);
       }
     }
+    let isRefused = false;
     for (const entries of byName.values()) {
       if (!entries.some(isMoving)) continue;
-      await this.#settle(bus, entries).catch((error: unknown) => report(bus, error));
+      await this.#settle(bus, entries).catch((error: unknown) => {
+        // Those that tried before have told it.
+        if (this.#waitMs === 0) report(bus, error);
+        isRefused = true;
+      });
     }
+    if (isRefused) this.#endLater(bus);
+    else this.#waitMs = 0;
   }
 
   /** The schedule of this name, after a move of it that was broken off is ended. */
@@ -235,10 +279,14 @@ async function schedulesOf(bus: ScheduleBus, shard: number): Promise<ScheduleEnt
   return found;
 }
 
-/** A store without schedules refuses the first question; that is no failure. */
 function report(bus: ScheduleBus, error: unknown): void {
-  if (!(error instanceof BusError)) return;
-  if (error.code !== 'BUS_CLOSED' && error.code !== 'OPTION_INVALID') bus.report(error);
+  if (isFailure(error)) bus.report(error);
+}
+
+/** A store without schedules refuses the first question; that is no failure. */
+function isFailure(error: unknown): error is BusError {
+  if (!(error instanceof BusError)) return false;
+  return error.code !== 'BUS_CLOSED' && error.code !== 'OPTION_INVALID';
 }
 
 function unknownSchedule(name: string): BusError {

@@ -10,6 +10,9 @@ export const DELIVER_AHEAD_MS_MAX = 36_525 * 86_400_000;
 export const DUE_EVENTS_PER_BATCH = 1024;
 /** The pause after which a shard tries again what a full disk, or a subscription that blocks, held up, ms. */
 export const DUE_RETRY_MS = 250;
+/** The pause after which a schedule's move to another shard that was refused is ended: it doubles up to the second, ms. */
+export const MOVE_RETRY_MS = 1000;
+export const MOVE_RETRY_MS_MAX = 60_000;
 /** Waiting publishes that a list has at most; its default. */
 export const SCHEDULED_LIMIT_MAX = 1000;
 export const SCHEDULED_LIMIT = 100;

@@ -17,6 +17,9 @@ import type { ShardLog } from '../../../src/store/shard-log.js';
 
 const START = 1_800_000_000_000;
 
+/** Calls that need no room. */
+const READS: ReadonlySet<string> = new Set(['findSchedule', 'shardSchedules']);
+
 export interface Published {
   readonly shard: number;
   readonly dueAt: number;
@@ -98,7 +101,7 @@ export class Rig {
   /** The process dies with this call: before it, or after it is carried out. */
   #dies: { call: number; after: boolean } | undefined;
   #isDead = false;
-  #refused = -1;
+  #refused = { first: -1, last: -1 };
   calls = 0;
 
   constructor(shards = 2) {
@@ -114,9 +117,9 @@ export class Rig {
     this.board.start(this.#bus);
   }
 
-  /** The shard refuses this call. */
-  refuse(call: number): void {
-    this.#refused = call;
+  /** The shards refuse these calls, but for those that change nothing. */
+  refuse(first: number, last = first): void {
+    this.#refused = { first, last };
   }
 
   dieWith(call: number, after: boolean): void {
@@ -170,7 +173,9 @@ export class Rig {
     if (this.lost.has(shard)) throw lostShard(shard);
     if (this.#isDead) return new Promise(() => {});
     const call = this.calls++;
-    if (call === this.#refused) throw new BusError('STORE_FULL', 'the disk is full');
+    const { first, last } = this.#refused;
+    if (call >= first && call <= last && !READS.has(name))
+      throw new BusError('STORE_FULL', 'the disk is full');
     const isLast = this.#dies?.call === call;
     // Between two changes the time goes on.
     this.pass(1700);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Rig } from './board-rig.js';
 
 /** Changes of schedules, with the death of the process before and after each call of a shard. */
@@ -68,6 +68,31 @@ describe('a schedule that moves to another shard', () => {
       const altered = await rig.board.alter({ name: 'mover', kind: 'pause', topics: null });
       expect(altered, String(moved)).toMatchObject({ schedule: { isPaused: true } });
       expect(rig.entries('mover')).toHaveLength(1);
+    }
+  });
+});
+
+describe('a move that a full disk has broken off', () => {
+  it('is ended by itself, once there is room', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    for (let call = 3; call < 6; call++) {
+      const rig = new Rig();
+      await rig.set('mover', '0.a');
+      rig.pass(5000);
+      const first = rig.calls + call;
+      rig.refuse(first, first + 6);
+      await rig.set('mover', '1.a').catch((error) => expect(error.code).toBe('STORE_FULL'));
+      await vi.advanceTimersByTimeAsync(600_000);
+      expect(rig.calls).toBeGreaterThan(first + 6);
+      const calls = rig.calls;
+      expect(rig.entries('mover')).toMatchObject([{ isArriving: false, isMoved: false }]);
+      expect(rig.reports.length).toBeLessThanOrEqual(2);
+      rig.pass(2000);
+      expectEachOnce(rig);
+      await vi.advanceTimersByTimeAsync(600_000);
+      expect(rig.calls).toBe(calls);
+      rig.board.stop();
     }
   });
 });
