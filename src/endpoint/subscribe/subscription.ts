@@ -157,11 +157,13 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
 
   /** Queues an event from a shard; `flush` hands it out. */
   push(progress: ShardProgress, event: Event<P>, bytes: number): void {
+    this.#holdPosition(progress);
     this.#queue.push(progress, event, bytes);
   }
 
   /** Queues an event from history; `flush` hands it out. */
   pushHistory(progress: ShardProgress, event: Event<P>, bytes: number): void {
+    this.#holdPosition(progress);
     this.#queue.pushHistory(progress, event, bytes);
   }
 
@@ -262,6 +264,14 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
 
   #position(progress: ShardProgress): number {
     return positionOf(progress, this.#host.watermark(progress.shard));
+  }
+
+  /**
+   * Before an event waits alone: its position stays where it had got without an event. Else it would fall back to the
+   * last consumed event, and a changed filter would judge again what the old one had passed over.
+   */
+  #holdPosition(progress: ShardProgress): void {
+    if (progress.pending === 0) progress.consumed = this.#position(progress);
   }
 
   async #leave(): Promise<void> {
