@@ -24,7 +24,7 @@ export interface Arrival<P> {
 /** Something that happens between two events, once the one before it is consumed. */
 export interface Mark {
   readonly event?: undefined;
-  readonly cursor?: string;
+  cursor?: string;
   readonly notify?: () => void;
 }
 
@@ -41,6 +41,8 @@ export class ArrivalQueue<P> implements Supply<Event<P>> {
   #current: Arrival<P> | undefined;
   #pending = 0;
   #marks = 0;
+  /** The mark that was put in last, if nothing has come behind it and it has not been passed. */
+  #lastMark: Mark | undefined;
 
   constructor(cursor: string, listener: ArrivalListener) {
     this.position = new ConsumedPosition(cursor);
@@ -68,11 +70,18 @@ export class ArrivalQueue<P> implements Supply<Event<P>> {
 
   push(arrival: Arrival<P>): void {
     this.#queue.push(arrival);
+    this.#lastMark = undefined;
     this.#pending += arrival.events;
   }
 
+  /** Of marks in a row that only move the position, the last one counts, so that any number of them takes one place. */
   mark(mark: Mark): void {
+    if (this.#lastMark !== undefined && mark.cursor !== undefined && mark.notify === undefined) {
+      this.#lastMark.cursor = mark.cursor;
+      return;
+    }
     this.#queue.push(mark);
+    this.#lastMark = mark.notify === undefined ? mark : undefined;
     this.#marks++;
   }
 
@@ -106,6 +115,7 @@ export class ArrivalQueue<P> implements Supply<Event<P>> {
   /** Drops all events and marks that wait; the position stays where it is. */
   clear(): void {
     this.#queue.clear();
+    this.#lastMark = undefined;
     this.#pending = 0;
     this.#marks = 0;
   }
@@ -116,6 +126,7 @@ export class ArrivalQueue<P> implements Supply<Event<P>> {
     for (let mark = this.#queue.peek(); mark !== undefined; mark = this.#queue.peek()) {
       if (mark.event !== undefined) return;
       this.#queue.shift();
+      if (mark === this.#lastMark) this.#lastMark = undefined;
       this.#marks--;
       if (mark.cursor !== undefined) this.position.reach(mark.cursor);
       mark.notify?.();

@@ -109,6 +109,16 @@ export class Intake<P> {
     this.#reached = cursor;
   }
 
+  /** True if the cursor lies nowhere before the events that have arrived. @throws BusError `CURSOR_INVALID` */
+  isAhead(cursor: string): boolean {
+    const { epoch, positions } = decodeCursor(cursor);
+    const arrived = this.#arrived;
+    return (
+      arrived?.epoch === epoch &&
+      arrived.positions.every((position, at) => positions[at]! >= position)
+    );
+  }
+
   /** Passes the gathered events on, even if their window is not over. */
   flush(): void {
     const coalescer = this.#coalescer;

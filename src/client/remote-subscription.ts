@@ -37,6 +37,8 @@ export interface NearSide {
   /** Where the next opening is to begin. */
   start(): SubscribeFrom;
   onOpened(cursor: string): void;
+  /** The server has another filter from this position on. */
+  onUpdated(cursor: string): void;
   /** The server has ended the subscription, or refuses it. */
   onFailed(error: BusError): void;
 }
@@ -195,7 +197,12 @@ export class RemoteSubscription {
   #sendUpdate(filter: ParsedFilter, done: (error?: BusError) => void): boolean {
     if (this.#stage !== 'open') return false;
     const payload = JSON.stringify({ subscription: this.#name, filter });
-    this.#host.requests.askOnce('update', payload, () => done(), done);
+    const opening = this.#opening;
+    const onAnswer = ({ cursor }: ServerPayloads['subscribed']): void => {
+      if (opening === this.#opening) this.#near.onUpdated(cursor);
+      done();
+    };
+    this.#host.requests.askOnce('update', payload, onAnswer, done);
     return true;
   }
 }

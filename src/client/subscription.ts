@@ -78,6 +78,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
       held: () => this.lag,
       start: () => this.#start(),
       onOpened: (cursor) => this.#onOpened(cursor),
+      onUpdated: (cursor) => this.#onUpdated(cursor),
       onFailed: (error) => this.giveUp(error),
     });
     this.#life.endOnAbort(options.signal);
@@ -208,10 +209,20 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
   }
 
   #onOpened(cursor: string): void {
+    this.#reach(cursor);
+    this.#life.begin();
+  }
+
+  /** Else the next opening would judge by the new filter again what the server has passed over by the old one. */
+  #onUpdated(cursor: string): void {
+    if (this.#intake.isAhead(cursor)) this.#reach(cursor);
+  }
+
+  /** The server has sent, or passed over, everything up to here, by the filter that it had. */
+  #reach(cursor: string): void {
     this.#intake.reach(cursor);
     // Behind the events that wait: the log may be of a new epoch, and the cursor must not be reached before them.
     this.#intake.mark(cursor);
-    this.#life.begin();
   }
 
   #clear(): void {

@@ -29,6 +29,7 @@ import {
 } from '../link/link-records.js';
 import { BusError, type ErrorCode } from '../protocol/errors.js';
 import { compilePredicate } from '../protocol/filter.js';
+import { EventRecordView } from '../record/event-record.js';
 import type { PruneStep } from '../store/pruning.js';
 import type { ShardLog, ShardPages, ShardPruning } from '../store/shard-log.js';
 import { ConsumerCommands, type ConsumerHandlers } from './consumers/calls/consumer-commands.js';
@@ -69,6 +70,7 @@ export class Commands {
   readonly #settle = new SettleView();
   readonly #reason = new ReasonView();
   readonly #tokens = new TokensView();
+  readonly #view = new EventRecordView();
   #link!: ShardEnd;
   #firstLink = 0;
 
@@ -232,6 +234,12 @@ export class Commands {
       subscription.predicate = compilePredicate(filter);
       subscription.gapScan = undefined;
       this.#routes.add(subscription, subscription.filter.topics);
+      subscription.retain(({ topic, record }) => {
+        if (!this.#routes.of(topic).subscriptions.has(subscription)) return false;
+        return subscription.predicate?.(this.#view.wrap(record, 0)) ?? true;
+      });
+      // Its queue may be empty now.
+      this.#shard.wake(subscription);
     }
     return { position: this.#shard.delivered };
   }

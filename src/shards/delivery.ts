@@ -4,8 +4,9 @@
  */
 import { EventRecordView } from '../record/event-record.js';
 import type { PublishBatch } from './publish-batch.js';
+import type { QueuedEvent } from './queued-events.js';
 import type { LinkSubscription, Route, Routes } from './routes.js';
-import { LIVE, QUEUED, type QueuedEvent } from './shard-subscription.js';
+import { LIVE, QUEUED } from './shard-subscription.js';
 import type { Tallies } from './tallies.js';
 
 /** The shard's part in a delivery. */

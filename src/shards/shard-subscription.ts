@@ -18,6 +18,7 @@ import { STATE_DROPPED, STATE_ENDED, STATE_LAGGING, STATE_LIVE } from '../link/l
 import { compilePredicate, type EventPredicate, type ParsedFilter } from '../protocol/filter.js';
 import { SUBSCRIBER_BUFFER_BYTES_MAX } from '../protocol/limits/shards.js';
 import type { PatternTrie } from './matching/pattern-trie.js';
+import { ConflatedQueue, type QueuedEvent } from './queued-events.js';
 
 export const LIVE = 0;
 export const QUEUED = 1;
@@ -25,62 +26,11 @@ export const CATCHING_UP = 2;
 export const REPLAYING = 3;
 export const MODE_NAMES = ['live', 'queued', 'catching-up', 'replaying'] as const;
 
-/** A copy of an event that waits to be sent, shared by all the queues that hold it. */
-export interface QueuedEvent {
-  readonly topic: string;
-  /** 0 for an ephemeral event. */
-  readonly sequence: number;
-  readonly record: Buffer;
-  /** When it expires, ms since 1970; 0: never. */
-  readonly expiry: number;
-  /** ms since 1970. */
-  readonly queuedAt: number;
-}
-
 /** The part of a link that its subscriptions use. */
 export interface SubscriptionLink {
   state(subscription: number, state: number, body: object): void;
   /** The subscription has dropped events, to be reported with `notifyDropped` once the link has room. */
   noteDropped(subscription: ShardSubscription): void;
-}
-
-/** Keeps only the newest event of each topic; the oldest entry is first. */
-class ConflatedQueue {
-  readonly #events = new Map<string, QueuedEvent>();
-
-  get length(): number {
-    return this.#events.size;
-  }
-
-  has(topic: string): boolean {
-    return this.#events.has(topic);
-  }
-
-  /** Returns the event that this one replaces. */
-  push(event: QueuedEvent): QueuedEvent | undefined {
-    const replaced = this.#events.get(event.topic);
-    if (replaced !== undefined) this.#events.delete(event.topic);
-    this.#events.set(event.topic, event);
-    return replaced;
-  }
-
-  peek(): QueuedEvent | undefined {
-    return this.#events.values().next().value;
-  }
-
-  shift(): QueuedEvent | undefined {
-    const first = this.peek();
-    if (first !== undefined) this.#events.delete(first.topic);
-    return first;
-  }
-
-  clear(): void {
-    this.#events.clear();
-  }
-
-  [Symbol.iterator](): Iterator<QueuedEvent> {
-    return this.#events.values();
-  }
 }
 
 /** State of a scan of the log's topics for those that the subscription wants and that were pruned. */
@@ -200,6 +150,17 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
     if (replaced !== undefined) {
       this.#queueBytes -= replaced.record.length;
       this.#countDropped(1);
+    }
+  }
+
+  /** The filter was changed: takes out of the queue what the new one does not want. Such events are not dropped ones. */
+  retain(isWanted: (event: QueuedEvent) => boolean): void {
+    for (let left = this.#queue.length; left > 0; left--) {
+      const event = this.#queue.peek()!;
+      this.shift();
+      if (!isWanted(event)) continue;
+      this.#queue.push(event);
+      this.#queueBytes += event.record.length;
     }
   }
 

@@ -1,15 +1,20 @@
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
 import { decodeCursor } from '../../src/protocol/cursor.js';
+import type { Event } from '../../src/protocol/event.js';
+import { CREDIT_PER_BUFFERED_EVENT } from '../../src/protocol/limits/links.js';
 import { Collector } from './support/collector.js';
 import { controls } from './support/millrace.js';
 import { openTestBus } from './support/open.js';
-import { until, within } from './support/wait.js';
+import { Gate, until, within } from './support/wait.js';
 
 /**
  * Where a subscription stands while it has an event in hand. Everything before that event is settled, by the filter
  * that it had then: a later filter must not judge it again, and pruning it is no gap.
  */
+
+const LIVE = { mode: 'live', queued: 0 };
 
 async function publish(bus: Bus, topic: string, count: number, persist = true): Promise<void> {
   const inputs = Array.from({ length: count }, (_, payload) => {
@@ -92,4 +97,46 @@ describe('a subscription with an event in hand', () => {
     await resumed.count(1);
     expect(resumed.gaps).toEqual([]);
   });
+});
+
+describe('a changed filter', () => {
+  test.each([
+    ['catch-up', 2],
+    ['drop-oldest', 2],
+    ['conflate', 1],
+    ['block', 2],
+  ] as const)(
+    'takes out of the queue of a shard what it does not want: %s',
+    async (overflow, left) => {
+      const bus = await openTestBus({ shards: 1 });
+      const gate = new Gate();
+      const seen: string[] = [];
+      const take = ({ topic }: Event): Promise<void> => {
+        seen.push(topic);
+        return gate.opened;
+      };
+      const maxBuffer = 10;
+      const window = CREDIT_PER_BUFFERED_EVENT * maxBuffer;
+      const subscription = bus.subscribe('*', take, { overflow, maxBuffer });
+      await within('ready', subscription.ready);
+      await publish(bus, 'old', window);
+      await publish(bus, 'old', 4);
+      await publish(bus, 'both', 2);
+      await publish(bus, 'old', 2);
+      const state = async (): Promise<unknown> => {
+        const [{ mode, queued } = {}] = await bus.subscribers('none');
+        return { mode, queued };
+      };
+      await within('the update', subscription.update(['both', 'none']));
+      expect(await state()).toEqual({ mode: 'queued', queued: left });
+      await within('the update', subscription.update('none'));
+      // Nothing that it wants waits there any more, so it is live, though it has no credit.
+      await until('it is live', async () => isDeepStrictEqual(await state(), LIVE));
+      await publish(bus, 'none', 1);
+      gate.open();
+      await until('the last one', () => seen.includes('none'));
+      expect(seen).toEqual([...Array.from({ length: window }, () => 'old'), 'none']);
+      expect(subscription.dropped).toBe(overflow === 'conflate' ? 6 : 0);
+    },
+  );
 });

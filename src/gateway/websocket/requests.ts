@@ -312,6 +312,8 @@ export class RequestAnswerer {
       await feed.expel(error);
       throw error;
     }
+    // The answer's cursor lies behind all events that were taken, so they have to be sent before it.
+    feed.flush();
     this.#sendSubscribed(payload.subscription, feed, requestId);
   }
 

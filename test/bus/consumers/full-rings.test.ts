@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Bus } from '../../../src/main/bus.js';
 import type { Delivery } from '../../../src/protocol/consumers.js';
 import { gather } from '../support/collector.js';
+import { fillCommandRing } from '../support/full-command-ring.js';
 import { controls } from '../support/millrace.js';
 import { openTestBus } from '../support/open.js';
 import { Gate, until, within } from '../support/wait.js';
@@ -14,8 +15,6 @@ const blockingWorker = fileURLToPath(new URL('./support/blocking-worker.js', imp
 
 /** A delivery ring has room for about 20 leases. */
 const RING_BYTES = 4096;
-/** The shard takes longer for these patterns than calls are apart, so that the command ring gets full. */
-const OTHERS = Array.from({ length: 60 }, (_, n) => `other.+.${n}.*`);
 
 /** A member in a thread that can be made to read nothing. */
 class BlockingMember {
@@ -131,16 +130,6 @@ describe('a full delivery ring', () => {
     await member.close();
   });
 });
-
-/** Subscribes at once until calls wait for room: the shard cannot keep up with that, whatever its thread gets to run. */
-function fillCommandRing(bus: Bus): void {
-  let isFull = false;
-  for (let n = 0; n < 40 && !isFull; n++) {
-    for (let m = 0; m < 250; m++) bus.subscribe(['t', ...OTHERS], () => {});
-    isFull = !bus.tryPublish({ topic: 't', type: 'x', payload: n });
-  }
-  expect(isFull).toBe(true);
-}
 
 describe('a full command ring', () => {
   /** Settles all that is in hand while so many calls go out that the ring of commands has no room. */
