@@ -1,7 +1,8 @@
 /**
  * One thread, one shard's log, no rings: publishes events on many topics at random, then compacts them with
  * `keepPerTopic: 1`, and prints how long the steps of retention take, each of which a publish may wait for. Then the same
- * for rounds of a few more events, as while a bus is in use. The topics are counted, and what the holes take is printed.
+ * for rounds of a few more events, as while a bus is in use. The topics are counted, and what the holes take is printed: their
+ * room, and the time of a reader from the start, beside a log that never had more than the events that are left.
  *
  * node bench/compaction.js [--topics 100000] [--events 1000000] [--rounds 50] [--dir /tmp]
  */
@@ -9,11 +10,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { parseFilter } from '../dist/protocol/filter.js';
 import { EventRecordEncoder } from '../dist/record/event-record.js';
+import { decodePage } from '../dist/store/page.js';
 import { shardFile } from '../dist/store/sqlite/connection/schema.js';
 import { openDatabase } from '../dist/store/sqlite/driver/driver.js';
 import { SqliteShardLog } from '../dist/store/sqlite/sqlite-shard-log.js';
-import { check } from './harness.js';
+import { check, median } from './harness.js';
 
 const { values } = parseArgs({
   options: {
@@ -54,8 +57,13 @@ function publish(log, count) {
   log.commit(true, []);
 }
 
-/** CPU time of the thread's process in steps of retention, ms. */
+/** CPU time of the process in steps of retention, ms. */
 let cpuMs = 0;
+/** The longest step of retention: if its CPU time is short, it waited for the disk or for a core. */
+let longest = { ms: 0, cpuMs: 0 };
+
+/** The longest step of other work between the steps of retention (checkpoints, index), ms. */
+let longestBetween = 0;
 
 /** How long each step of retention took, ms. Checkpoints and the index have their turns as in a shard. */
 function compact(log) {
@@ -64,12 +72,22 @@ function compact(log) {
     const started = performance.now();
     const cpu = process.cpuUsage();
     more = log.pruning.pruneStep(0);
-    times.push(performance.now() - started);
+    const ms = performance.now() - started;
+    times.push(ms);
     const { user, system } = process.cpuUsage(cpu);
     cpuMs += (user + system) / 1000;
-    while (log.maintain());
+    if (ms > longest.ms) longest = { ms, cpuMs: (user + system) / 1000 };
+    maintain(log);
   }
   return times.sort((a, b) => a - b);
+}
+
+function maintain(log) {
+  for (let more = true; more; ) {
+    const started = performance.now();
+    more = log.maintain();
+    longestBetween = Math.max(longestBetween, performance.now() - started);
+  }
 }
 
 function show(what, times, removed) {
@@ -77,10 +95,43 @@ function show(what, times, removed) {
   const at = (share) => times[Math.min(times.length - 1, Math.floor(share * times.length))];
   console.log(
     `${what}: ${removed} events in ${times.length} steps, ${(total / 1000).toFixed(1)} s; a step ` +
-      `p50 ${at(0.5).toFixed(1)} ms, p99 ${at(0.99).toFixed(1)} ms, longest ${at(1).toFixed(1)} ms; ` +
-      `CPU ${(cpuMs / times.length).toFixed(1)} ms a step`,
+      `p50 ${at(0.5).toFixed(1)} ms, p99 ${at(0.99).toFixed(1)} ms, longest ${at(1).toFixed(1)} ms ` +
+      `(${longest.cpuMs.toFixed(1)} ms CPU); ` +
+      `CPU ${(cpuMs / times.length).toFixed(1)} ms a step; longest step of other work between ` +
+      `${longestBetween.toFixed(1)} ms`,
   );
   cpuMs = 0;
+  longestBetween = 0;
+  longest = { ms: 0, cpuMs: 0 };
+}
+
+/** Reads all of the log from the start in pages, as a subscriber does, and one topic of it. */
+function showReaders(what, log) {
+  const figures = ['*', 'state.7'].map((topic) => {
+    const filter = parseFilter({ topics: [topic] });
+    const times = [];
+    let events = 0;
+    for (let round = 0; round < 5; round++) {
+      const started = performance.now();
+      events = 0;
+      for (let after = 0, done = false; !done; ) {
+        const page = log.page({ after, limit: 1000, filter });
+        decodePage(page, () => events++);
+        ({ next: after, done } = page);
+      }
+      times.push(performance.now() - started);
+    }
+    return `${topic}: ${events} events in ${median(times).toFixed(1)} ms`;
+  });
+  console.log(`${what}: read from the start, ${figures.join('; ')}`);
+}
+
+function showRoom(what, database) {
+  const [pages, free] = ['page_count', 'freelist_count'].map((name) =>
+    database.pragma(name, { simple: true }),
+  );
+  const mib = (count) => ((count * 16) / 1024).toFixed(1);
+  console.log(`${what}: ${mib(pages)} MiB, of them free ${mib(free)} MiB`);
 }
 
 const dir = mkdtempSync(join(values.dir, 'millrace-compaction-'));
@@ -104,6 +155,7 @@ try {
     log.prunedEvents - before,
   );
   check(log.pruning.totals('*').events === topics, `${log.pruning.totals('*').events} events left`);
+  showReaders('compacted   ', log);
   log.close();
   const opening = performance.now();
   new SqliteShardLog({ file, shard: 0, retention }).close();
@@ -117,7 +169,17 @@ try {
       `${one('SELECT count(*) FROM topic_index')} rows; by field ` +
       `${one('SELECT coalesce(sum(length(postings)), 0) FROM field_index')} bytes`,
   );
+  showRoom('compacted   ', database);
   database.close();
+  const other = new SqliteShardLog({ file: shardFile(dir, 1), shard: 1 });
+  number = 0;
+  publish(other, topics);
+  while (other.maintain());
+  showReaders('never larger', other);
+  other.close();
+  const small = openDatabase(shardFile(dir, 1), { readonly: true });
+  showRoom('never larger', small);
+  small.close();
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }

@@ -92,6 +92,21 @@ describe('top', () => {
     expect(objects(stdout)[0].consumers).toMatchObject({ count: 1, pending: 1, dead: 0 });
   });
 
+  it('shows payloads in files, as stats does, if there are any', async () => {
+    const dir = temporaryDirectory();
+    const bus = await openBus({ dir, shards: 1, claimCheckBytes: 16 * 1024 });
+    const payload = 'x'.repeat(30_000);
+    await bus.publish({ topic: 'large', type: 'large', payload });
+    await bus.close();
+    const server = await startServer(dir);
+    const look = async (command: string) => (await server.run([command])).stdout;
+    const topped = async () => (await server.run(['top', '--count', '1'])).stdout;
+    await until('it is counted', async () =>
+      (await topped()).includes('payload files 1  29.3 KiB'),
+    );
+    expect(await look('stats')).toMatch(/^payload files +1 {2}29\.3 KiB$/m);
+  });
+
   it('fails when there is no server', async () => {
     const { code, stderr } = await run(['top', '-s', '127.0.0.1:1']);
     expect(code).toBe(1);

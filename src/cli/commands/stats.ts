@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { BusStats, ShardStats } from '../../protocol/bus-api.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { writeLine } from '../output.js';
+import { payloadFilesText } from '../payload-files.js';
 import { readableBound } from '../percentiles.js';
 import { Session } from '../session.js';
 import { shardState } from '../shard-state.js';
@@ -38,6 +39,7 @@ async function printStats(options: StatsOptions): Promise<void> {
 }
 
 function statsLines(stats: BusStats): string[] {
+  const payloads = payloadFilesText(stats);
   const totals = [
     ['epoch', stats.epoch],
     ['up', formatDuration(stats.uptimeMs)],
@@ -50,6 +52,7 @@ function statsLines(stats: BusStats): string[] {
     ['endpoints', formatNumber(stats.endpoints)],
     ['delivery p50', readableBound(stats.deliveryMs, 0.5)],
     ['delivery p99', readableBound(stats.deliveryMs, 0.99)],
+    ...(payloads === undefined ? [] : [['payload files', payloads]]),
   ];
   return [
     ...totals.map(([name, value]) => `${name!.padEnd(14)} ${value}`),

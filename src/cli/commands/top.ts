@@ -4,6 +4,7 @@ import type { BusStats, ShardStats, SubscriberInfo } from '../../protocol/bus-ap
 import { countedSince } from '../../protocol/percentiles.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { styled, writeLine } from '../output.js';
+import { payloadFilesText } from '../payload-files.js';
 import { readableBound } from '../percentiles.js';
 import { Screen } from '../screen.js';
 import { Session } from '../session.js';
@@ -132,10 +133,12 @@ function plainLine(stats: BusStats, rates: Rates): string {
       ? ''
       : `  consumers ${formatNumber(count)}  pending ${formatNumber(pending)}  dead ${formatNumber(dead)}`;
   const { sinks } = stats;
+  const payloads = payloadFilesText(stats);
+  const files = payloads === undefined ? '' : `  payload files ${payloads}`;
   const served = sinks.count === 0 ? '' : `  sinks ${sinkSummary(sinks)}`;
   return (
     `${new Date().toISOString()}  published ${published}/s  delivered ${delivered}/s  ` +
-    `subscriptions ${counts[0]}  lag ${counts[1]}  dropped ${counts[2]}${jobs}${served}`
+    `subscriptions ${counts[0]}  lag ${counts[1]}  dropped ${counts[2]}${jobs}${served}${files}`
   );
 }
 
@@ -183,6 +186,7 @@ function viewLines(server: string, { stats, before, rates, slow }: Look): string
     '',
     ...totals.map(([name, total, rate]) => totalLine(name, total, rate)),
     ...consumerLines(stats),
+    ...payloadLines(stats),
     `delivery      p50 ${p50}  p99 ${p99}`,
     '',
     styled('dim', header!),
@@ -201,6 +205,12 @@ function consumerLines({ consumers }: BusStats): string[] {
   const counts = Object.entries({ pending, 'in flight': inFlight, waiting, dead });
   const about = counts.map(([name, count]) => `${name} ${formatNumber(count)}`).join('  ');
   return [`${totalLine('consumers', consumers.count, undefined)}  ${about}`];
+}
+
+/** Nothing on a bus without payloads in files. */
+function payloadLines(stats: BusStats): string[] {
+  const text = payloadFilesText(stats);
+  return text === undefined ? [] : [`${'payload files'.padEnd(14)}${text.padStart(16)}`];
 }
 
 function slowLines(slow: readonly SubscriberInfo[]): string[] {

@@ -20,6 +20,11 @@ export const SHARED_DEDUPE_MARGIN_MS = 5000;
 export const EMPTIED_TOPICS_KEPT = 10_000;
 /** The most events of each topic that a rule of retention may keep; for more, one keeps by time or by number. */
 export const KEEP_PER_TOPIC_MAX = 1_000_000;
+/** How long one step that removes events should take. Publishes of the shard wait meanwhile. */
+export const RETENTION_STEP_MS = 10;
+/** The least and the most rows that a step removes, however quick or slow the steps before were. */
+export const RETENTION_ROWS_MIN = 16;
+export const RETENTION_ROWS_MAX = 1024;
 /** The most room on the disk that each shard reserves for removals: a checkpoint's worth of its log and a batch. */
 export const RESERVE_BYTES_MAX = 8 * MIB;
 /** How many pages of 16 KiB a backup copies before it checks whether it was aborted. */

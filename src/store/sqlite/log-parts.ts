@@ -104,7 +104,11 @@ function partsOn(
   const topicIndex = new TopicIndexWriter(database, readMeta(database, INDEX_BLOCKS));
   const dedupe = dedupeOf(options);
   const kept = { topics, dead, payloads, expiries };
-  const rules = { rules: retained, dedupeWindowMs: dedupe.windowMs };
+  const rules = {
+    rules: retained,
+    dedupeWindowMs: dedupe.windowMs,
+    elapsed: options.elapsed ?? (() => performance.now()),
+  };
   const retention = new Retention(database, kept, topicIndex, rules);
   const ringPositions = new RingPositionTable(database, health, dedupe);
   const index = new IndexKeeper(database, topicIndex, topics, options.recentValues);

@@ -70,10 +70,12 @@ function remove(
   const look = new RowLook(database);
   const found = new Map<number, DoomedRow>();
   for (let after = 0, more = true; more; ) {
-    const page = look.after(after).rows;
-    for (const row of page) found.set(row.sequence, row);
-    after = page[page.length - 1]?.sequence ?? after;
-    more = page.length > 0;
+    const page = look.after(after, (row) => {
+      found.set(row.sequence, row);
+      return true;
+    });
+    after = page.last;
+    more = page.hasMore;
   }
   for (const { sequence, topic } of kept) {
     if (!doomed.has(sequence)) hasOlder.add(topic);

@@ -17,6 +17,8 @@ export function Tiles({
 }) {
   const recent = lately(figures, PRESENT_MS);
   const last = recent.at(-1);
+  const files = stats.shards.reduce((sum, { payloadFiles }) => sum + payloadFiles, 0);
+  const fileBytes = stats.shards.reduce((sum, shard) => sum + shard.payloadFileBytes, 0);
   const wal = stats.shards.reduce((sum, { walBytes }) => sum + walBytes, 0);
   return (
     <dl class="tiles">
@@ -39,6 +41,11 @@ export function Tiles({
       <Tile name="Write-ahead logs" note={`of ${counted(stats.shards.length, 'shard')}`}>
         {bytes(wal)}
       </Tile>
+      {files > 0 && (
+        <Tile name="Payload files" note={counted(files, 'payload')}>
+          {bytes(fileBytes)}
+        </Tile>
+      )}
       <Tile name="Memory" note={`up for ${duration(stats.uptimeMs)}`}>
         {last === undefined ? '–' : bytes(last.rssBytes)}
       </Tile>

@@ -151,7 +151,10 @@ export class BlockIndex {
       yield* this.#ofBlock.all(block);
       return;
     }
+    // Whoever looks for one topic after the other in a block has its list at hand after the first that it lacks.
+    const listed = this.#listed.get(block);
     for (const topic of topics) {
+      if (listed !== undefined && !listsTopic(listed, topic)) continue;
       const row = this.#ofTopic.get(block, topic);
       if (row !== undefined) yield row;
     }

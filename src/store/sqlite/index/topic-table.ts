@@ -30,9 +30,9 @@ export const FORGOTTEN_THROUGH = 'forgotten_through';
  */
 export class TopicTable {
   readonly #byName = new Map<string, TopicEntry>();
-  /** Topics in ascending order of their ids, and the ids alone. */
+  /** Topics in ascending order of their ids, and the ids alone, unless topics were forgotten since. */
   readonly #byId = new Map<number, TopicEntry>();
-  #ids: number[] = [];
+  #ids: number[] | undefined = [];
   readonly #database: Database;
   readonly #meta: MetaTable;
   readonly #insert: Statement<[number, string, number, number]>;
@@ -156,7 +156,7 @@ export class TopicTable {
       this.#byName.delete(entry.name);
       this.#byId.delete(entry.id);
     }
-    this.#ids = [...this.#byId.keys()];
+    this.#ids = undefined;
   }
 
   #throughOf(entries: readonly TopicEntry[]): number {
@@ -172,7 +172,7 @@ export class TopicTable {
 
   /** Visits up to `limit` topics with ids above `after`. Returns the id to go on after, or 0 at the end. */
   scan(after: number, limit: number, visit: (entry: TopicEntry) => void): number {
-    const ids = this.#ids;
+    const ids = (this.#ids ??= [...this.#byId.keys()]);
     const first = firstAbove(ids, after);
     const end = Math.min(ids.length, first + limit);
     for (let at = first; at < end; at++) visit(this.#byId.get(ids[at]!)!);
@@ -181,6 +181,10 @@ export class TopicTable {
 
   find(name: string): TopicEntry | undefined {
     return this.#byName.get(name);
+  }
+
+  findId(id: number): TopicEntry | undefined {
+    return this.#byId.get(id);
   }
 
   byId(id: number): TopicEntry {
@@ -269,7 +273,7 @@ export class TopicTable {
     for (const entry of this.#added) {
       this.#byName.delete(entry.name);
       this.#byId.delete(entry.id);
-      this.#ids.pop();
+      this.#ids?.pop();
       this.#nextId = Math.min(this.#nextId, entry.id);
     }
     this.commit();
@@ -325,7 +329,7 @@ export class TopicTable {
     const entry = newEntry(id, name, this.#rulesOf?.(name) ?? NO_RULES);
     this.#byName.set(name, entry);
     this.#byId.set(id, entry);
-    this.#ids.push(id);
+    this.#ids?.push(id);
     return entry;
   }
 }

@@ -3,10 +3,11 @@ import { isDamagedPage } from '../driver/store-errors.js';
 import { type ExpiryTable, expiryDamage } from '../rows/expiry-table.js';
 import { blockOf } from '../tables/tables.js';
 import type { DoomedRow, Removal } from './removal.js';
-import type { RowLook } from './row-look.js';
+import type { RowLook, SingleRow } from './row-look.js';
+import type { StepPace } from './step-pace.js';
 
-/** Events that one step removes at most. */
-const EVENTS_PER_STEP = 1024;
+/** Damaged entries that one step shows at most. */
+const FAULTS_PER_STEP = 64;
 /** Index blocks that they lie in at most: each has a bitmap of 2 KiB that is written anew. */
 const BLOCKS_PER_STEP = 64;
 
@@ -15,8 +16,10 @@ export class ExpiredEvents {
   readonly #table: ExpiryTable;
   readonly #look: RowLook;
   readonly #removal: Removal;
+  readonly #pace: StepPace;
 
-  constructor(table: ExpiryTable, look: RowLook, removal: Removal) {
+  constructor(table: ExpiryTable, look: RowLook, removal: Removal, pace: StepPace) {
+    this.#pace = pace;
     this.#table = table;
     this.#look = look;
     this.#removal = removal;
@@ -30,17 +33,21 @@ export class ExpiredEvents {
   /** As `ShardExpiry.due`. */
   due(now: number): ExpiredEvent[] {
     const found: ExpiredEvent[] = [];
+    const faulty: ExpiredEvent[] = [];
     const blocks = new Set<number>();
+    this.#pace.begin();
     for (const { sequence, expiresAt, isSound } of this.#table.due(now)) {
       blocks.add(blockOf(sequence));
-      if (blocks.size > BLOCKS_PER_STEP) break;
-      const fault = isSound ? this.#faultOf(sequence, expiresAt) : expiryDamage(sequence);
-      found.push(fault === undefined ? { sequence } : { sequence, fault });
-      if (found.length === EVENTS_PER_STEP) break;
+      if (blocks.size > BLOCKS_PER_STEP || this.#pace.isOver) break;
+      if (faulty.length === FAULTS_PER_STEP) break;
+      const row = isSound ? this.#rowOf(sequence) : undefined;
+      const fault = isSound ? faultOf(row, sequence, expiresAt) : expiryDamage(sequence);
+      if (fault !== undefined) faulty.push({ sequence, fault });
+      else if (this.#pace.take((row as SingleRow).bytes)) found.push({ sequence });
+      else break;
     }
-    for (const { sequence, fault } of found)
-      if (fault !== undefined) this.#table.passOver(sequence);
-    return found.sort((a, b) => a.sequence - b.sequence);
+    for (const { sequence } of faulty) this.#table.passOver(sequence);
+    return [...found, ...faulty].sort((a, b) => a.sequence - b.sequence);
   }
 
   /** As `ShardExpiry.passOver`. */
@@ -50,27 +57,19 @@ export class ExpiredEvents {
 
   /** As `ShardExpiry.remove`. `head` is the last committed sequence. */
   remove(sequences: readonly number[], head: number): number {
-    const rows: DoomedRow[] = [];
-    for (const sequence of sequences) {
-      const row = this.#look.at(sequence);
-      if (row !== undefined && !row.isDamaged) rows.push({ ...row, isOldest: false });
-    }
-    // Whoever comes later would not have got them anyway.
-    this.#removal.remove(rows, { head, isLoss: false });
-    return rows.length;
+    return this.#pace.time(() => {
+      const rows: DoomedRow[] = [];
+      for (const sequence of sequences) {
+        const row = this.#look.at(sequence);
+        if (row !== undefined && !row.isDamaged) rows.push({ ...row, isOldest: false });
+      }
+      // Whoever comes later would not have got them anyway.
+      this.#removal.remove(rows, { head, isLoss: false });
+      return rows.length;
+    });
   }
 
-  /** A row that is damaged, missing or of another time must not be removed. */
-  #faultOf(sequence: number, expiresAt: number): string | undefined {
-    const row = this.#rowOf(sequence);
-    if (row === 'unreadable') return `event ${sequence}, which expires, cannot be read`;
-    if (row === undefined) return `event ${sequence}, which expires, is missing`;
-    if (row.isDamaged) return `event ${sequence}, which expires, is damaged`;
-    if (row.expiresAt === expiresAt) return undefined;
-    return `event ${sequence} expires at ${row.expiresAt}, and not at ${expiresAt} as in expiries`;
-  }
-
-  #rowOf(sequence: number): ReturnType<RowLook['at']> | 'unreadable' {
+  #rowOf(sequence: number): SingleRow | 'unreadable' | undefined {
     try {
       return this.#look.at(sequence);
     } catch (error) {
@@ -78,4 +77,17 @@ export class ExpiredEvents {
       return 'unreadable';
     }
   }
+}
+
+/** A row that is damaged, missing or of another time must not be removed. */
+function faultOf(
+  row: SingleRow | 'unreadable' | undefined,
+  sequence: number,
+  expiresAt: number,
+): string | undefined {
+  if (row === 'unreadable') return `event ${sequence}, which expires, cannot be read`;
+  if (row === undefined) return `event ${sequence}, which expires, is missing`;
+  if (row.isDamaged) return `event ${sequence}, which expires, is damaged`;
+  if (row.expiresAt === expiresAt) return undefined;
+  return `event ${sequence} expires at ${row.expiresAt}, and not at ${expiresAt} as in expiries`;
 }

@@ -1,15 +1,15 @@
 import type { BusError } from '../../../protocol/errors.js';
 import type { ArchiveGate } from '../../pruning.js';
 import { storeError } from '../driver/store-errors.js';
+import { beginningOf } from '../index/crowded-topics.js';
 import type { TopicEntry } from '../index/topic-entry.js';
+import { TopicHeap } from '../index/topic-heap.js';
 import { blockOf } from '../tables/tables.js';
-import { HeldTopics } from './held-topics.js';
 import type { OldestEvents, Sought } from './oldest-events.js';
 import type { DoomedRow, Removal } from './removal.js';
 import type { RowLook } from './row-look.js';
+import type { StepPace } from './step-pace.js';
 
-/** Events that one step removes at most. They may lie anywhere, so each may cost a page of the file. */
-const EVENTS_PER_STEP = 256;
 /** Blocks that one step removes events from, at most: each has a map of its pruned sequences. */
 const BLOCKS_PER_STEP = 64;
 /** Held topics that one step takes back, at most. */
@@ -21,6 +21,7 @@ export interface KeeperParts {
   readonly oldest: OldestEvents;
   readonly look: RowLook;
   readonly removal: Removal;
+  readonly pace: StepPace;
 }
 
 /** Which events may go now. */
@@ -34,21 +35,25 @@ export interface Freedom {
 
 /**
  * One rule with `keepPerTopic`: of each of its topics it removes the oldest events beyond that number, in bounded steps.
- * It looks at the topics that have too many, and at no others. A topic whose oldest event may not go yet, because a
- * consumer needs it or the archive lacks it, is held back alone. So is a topic with a damaged row: what lies behind the
- * row stays.
+ * It looks at the topics that have too many, and at no others, from the one on whose events begin first. A topic whose
+ * oldest event may not go yet, because a consumer needs it or the archive lacks it, is held back alone. So is a topic with
+ * a damaged row: what lies behind the row stays.
  */
 export class KeepPerTopic {
   readonly #parts: KeeperParts;
   readonly #keep: number;
-  readonly #crowded: Set<TopicEntry>;
-  readonly #held = new HeldTopics();
+  readonly #crowded: TopicHeap;
+  readonly #held = new TopicHeap();
+  /** The topics that the step works on: they have no event before the sequence. */
+  readonly #taken = new Map<TopicEntry, number>();
+  /** The same of some of them, once the step's rows are removed. */
+  readonly #afterwards = new Map<TopicEntry, number>();
   /** The last event for which a held topic waits for the archive. */
   #wanted = 0;
   #damage: BusError | undefined;
 
   /** `crowded`: the topics that have more than `keep` events; those that wait are taken out. */
-  constructor(parts: KeeperParts, keep: number, crowded: Set<TopicEntry>) {
+  constructor(parts: KeeperParts, keep: number, crowded: TopicHeap) {
     this.#parts = parts;
     this.#keep = keep;
     this.#crowded = crowded;
@@ -61,41 +66,67 @@ export class KeepPerTopic {
 
   /** Does one step, in a transaction of its own; true if there is more to do. */
   step(free: Freedom): boolean {
+    const { pace } = this.#parts;
     this.#takeBack(free);
-    if (this.#crowded.size > 0) {
-      const rows = this.#rowsOf(this.#seek(free.head), free);
-      rows.sort((a, b) => a.sequence - b.sequence);
-      this.#parts.removal.remove(rows, { head: free.head, isLoss: false });
-    }
+    pace.begin();
+    if (this.#crowded.size > 0) pace.time(() => this.#remove(free));
     const { gate } = free;
     if (gate !== undefined && this.#wanted > gate.through) gate.want(this.#wanted);
     return this.#crowded.size > 0;
+  }
+
+  #remove(free: Freedom): void {
+    try {
+      const rows = this.#rowsOf(this.#seek(free.head), free);
+      rows.sort((a, b) => a.sequence - b.sequence);
+      this.#parts.removal.remove(rows, { head: free.head, isLoss: false });
+    } catch (error) {
+      this.#afterwards.clear();
+      throw error;
+    } finally {
+      this.#putBack();
+    }
+  }
+
+  /** Puts back the topics that the step has taken, but for those that it has held or that have not too many any more. */
+  #putBack(): void {
+    for (const [entry, before] of this.#taken) {
+      const from = this.#afterwards.get(entry) ?? before;
+      if (entry.events > this.#keep) this.#crowded.add(entry, Math.max(from, beginningOf(entry)));
+    }
+    this.#taken.clear();
+    this.#afterwards.clear();
   }
 
   /** Takes back topics whose oldest events may go now. */
   #takeBack({ kept, gate }: Freedom): void {
     const through = Math.min(kept - 1, gate?.through ?? Number.POSITIVE_INFINITY);
     for (let taken = 0; taken < TAKEN_BACK_PER_STEP; taken++) {
-      const entry = this.#held.takeThrough(through);
-      if (entry === undefined) break;
-      if (entry.events > this.#keep) this.#crowded.add(entry);
+      const held = this.#held.take(through);
+      if (held === undefined) break;
+      const { entry, sequence } = held;
+      if (entry.events > this.#keep) this.#crowded.add(entry, sequence);
     }
     if (this.#held.size === 0) this.#wanted = 0;
   }
 
-  /** The oldest events of some of the topics: those that are too many. */
+  /** Takes some of the topics, and finds their oldest events: those that are too many. */
   #seek(head: number): Sought[] {
-    const { oldest } = this.#parts;
+    const { oldest, pace } = this.#parts;
     const found: Sought[] = [];
-    let room = EVENTS_PER_STEP;
+    let room = pace.left;
     oldest.begin();
-    for (const entry of this.#crowded) {
-      if (room === 0 || oldest.isSpent) break;
-      const count = Math.min(room, entry.events - this.#keep);
-      const sought = this.#orHoldBack(entry, () => oldest.seek(entry, count));
+    while (room > 0 && !oldest.isSpent && !(found.length > 0 && pace.isLate)) {
+      const next = this.#crowded.take();
+      if (next === undefined) break;
+      const { entry, sequence: from } = next;
+      this.#taken.set(entry, from);
+      const over = entry.events - this.#keep;
+      const search = { from, count: Math.min(room, over), isAll: over <= room };
+      const sought = this.#orHoldBack(entry, () => oldest.seek(entry, search));
       if (sought === undefined) continue;
       found.push(sought);
-      room -= count;
+      room -= Math.max(1, Math.min(search.count, sought.sequences.length));
     }
     const wrong = oldest.end(head);
     for (const [entry, damage] of wrong) this.#holdBack(entry, damage);
@@ -109,12 +140,14 @@ export class KeepPerTopic {
   }
 
   #rowsOfTopic(
-    { entry, count, sequences }: Sought,
+    { entry, count, sequences, behind }: Sought,
     { kept, gate }: Freedom,
     blocks: Set<number>,
   ): DoomedRow[] {
+    const { look, pace } = this.#parts;
     const rows: DoomedRow[] = [];
     for (const sequence of sequences.slice(0, count)) {
+      if (pace.isOver) break;
       const isArchived = gate === undefined || sequence <= gate.through;
       if (sequence >= kept || !isArchived) {
         if (rows.length === 0) this.#hold(entry, sequence, sequence >= kept ? 0 : sequence);
@@ -122,10 +155,12 @@ export class KeepPerTopic {
       }
       if (!blocks.has(blockOf(sequence)) && blocks.size >= BLOCKS_PER_STEP) break;
       blocks.add(blockOf(sequence));
-      const row = this.#orHoldBack(entry, () => this.#parts.look.one(sequence, entry));
-      if (row === undefined) break;
+      const row = this.#orHoldBack(entry, () => look.one(sequence, entry));
+      if (row === undefined || !pace.take(row.bytes)) break;
       rows.push(row);
     }
+    // Of the sequences that are found, the first that stays is the next to go.
+    this.#afterwards.set(entry, sequences[rows.length] ?? behind);
     const next = rows.length === 0 ? undefined : this.#next(entry, sequences[rows.length]);
     if (next !== undefined) rows.push({ ...rows.pop()!, next });
     return rows;
@@ -146,7 +181,7 @@ export class KeepPerTopic {
 
   /** The topic waits until its oldest event may go; `wanted`: for the archive to have that event, or 0. */
   #hold(entry: TopicEntry, sequence: number, wanted: number): void {
-    this.#crowded.delete(entry);
+    this.#taken.delete(entry);
     this.#held.add(entry, sequence);
     this.#wanted = Math.max(this.#wanted, wanted);
   }
@@ -163,7 +198,7 @@ export class KeepPerTopic {
 
   /** Nothing of the topic goes any more, unless it becomes small and large again. */
   #holdBack(entry: TopicEntry, damage: BusError): void {
-    this.#crowded.delete(entry);
+    this.#taken.delete(entry);
     this.#damage ??= damage;
   }
 

@@ -3,6 +3,7 @@ import type { Database, Statement } from '../driver/driver.js';
 import { deleteFieldRows } from '../fields/field-table.js';
 import { IDS } from '../index/id-index.js';
 import type { TopicEntry } from '../index/topic-entry.js';
+import { TopicLists } from '../index/topic-lists.js';
 import type { TopicTable } from '../index/topic-table.js';
 import type { ExpiryTable } from '../rows/expiry-table.js';
 import { PrunedIds } from '../rows/pruned-ids.js';
@@ -88,6 +89,7 @@ export class Removal {
   readonly #meta: MetaTable;
   readonly #prunedIds: PrunedIds;
   readonly #pruned: PrunedSequencesWriter;
+  readonly #lists: TopicLists;
   #prunedThrough: number;
   #prunedEvents: number;
 
@@ -101,6 +103,7 @@ export class Removal {
     this.#payloads = payloads;
     this.#prunedIds = new PrunedIds(database, dedupeWindowMs);
     this.#pruned = new PrunedSequencesWriter(database);
+    this.#lists = new TopicLists(database, topics);
     this.#meta = new MetaTable(database);
     const numbers = this.#meta.all();
     this.#prunedThrough = numbers[PRUNED_THROUGH] ?? 0;
@@ -179,6 +182,7 @@ export class Removal {
     const block = blockOf(goneThrough);
     if (goneThrough > 0 && block < blockOf(entry.goneThrough)) {
       this.#deleteIndexRow.run(block, entry.id);
+      this.#lists.noteDeleted(block);
     }
     return entry;
   }
@@ -202,7 +206,9 @@ export class Removal {
       ...numbers,
     });
     for (const block of sparse) this.#thin(block);
+    this.#lists.shorten();
     if (wholeBlocks === before) return;
+    this.#lists.forget(wholeBlocks);
     this.#deleteIndexBlocks.run(wholeBlocks);
     deleteFieldRows(this.#database, 0, wholeBlocks);
   }

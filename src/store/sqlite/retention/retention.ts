@@ -14,15 +14,17 @@ import { MetaTable } from '../tables/meta-table.js';
 import { ExpiredEvents } from './expired-events.js';
 import { type Freedom, KeepPerTopic } from './keep-per-topic.js';
 import { OldestEvents } from './oldest-events.js';
-import { type DoomedRow, type Kept, Removal } from './removal.js';
-import { ROWS_PER_STEP, RowLook } from './row-look.js';
-
-/** Topics forgotten in one step. */
-const TOPICS_PER_STEP = 1024;
+import { type Kept, Removal } from './removal.js';
+import { RequestedRemoval } from './requested-removal.js';
+import { RowLook } from './row-look.js';
+import { RuleSweep } from './rule-sweep.js';
+import { StepPace } from './step-pace.js';
 
 export interface RetentionOptions {
   readonly rules: readonly RetentionRule[];
   readonly dedupeWindowMs: number;
+  /** ms; never steps. */
+  readonly elapsed: () => number;
 }
 
 /**
@@ -35,11 +37,12 @@ export class Retention {
   readonly #database: Database;
   readonly #topics: TopicTable;
   readonly #rules: readonly RetentionRule[];
-  /** Per rule, the sequence up to which it has nothing left. */
-  readonly #positions: number[];
   readonly #meta: MetaTable;
-  readonly #look: RowLook;
   readonly #removal: Removal;
+  /** By rule. */
+  readonly #sweeps: readonly RuleSweep[];
+  readonly #requested: RequestedRemoval;
+  readonly #forgetting: StepPace;
   /** Removes what has expired. */
   readonly expired: ExpiredEvents;
   /** By rule; `undefined` for one without `keepPerTopic`. */
@@ -54,27 +57,32 @@ export class Retention {
     database: Database,
     kept: Kept,
     index: TopicIndexWriter,
-    { rules, dedupeWindowMs }: RetentionOptions,
+    { rules, dedupeWindowMs, elapsed }: RetentionOptions,
   ) {
     this.#database = database;
     this.#topics = kept.topics;
     this.#rules = rules;
     this.#meta = new MetaTable(database);
-    this.#look = new RowLook(database);
     this.#removal = new Removal(database, kept, dedupeWindowMs);
-    this.expired = new ExpiredEvents(kept.expiries, this.#look, this.#removal);
-    const parts = {
-      file: database.name,
-      oldest: new OldestEvents(database, index),
-      look: this.#look,
-      removal: this.#removal,
-    };
+    const look = new RowLook(database);
+    const shared = { topics: kept.topics, look, removal: this.#removal };
+    const pace = (): StepPace => new StepPace(elapsed);
+    this.#forgetting = pace();
+    this.expired = new ExpiredEvents(kept.expiries, look, this.#removal, pace());
+    const positionNumbers = (): Record<string, number> => this.#positionNumbers();
+    const sweepParts = { ...shared, pace: pace(), positionNumbers };
+    const numbers = this.#meta.all();
+    this.#sweeps = rules.map(
+      (rule, index) => new RuleSweep(sweepParts, rule, index, numbers[positionKey(rule)] ?? 0),
+    );
+    this.#requested = new RequestedRemoval(sweepParts);
+    const keepers = pace();
+    const oldest = new OldestEvents(database, index, keepers);
+    const parts = { ...shared, file: database.name, oldest, pace: keepers };
     const { crowded } = this.#topics;
     this.#keepers = rules.map(({ keepPerTopic: keep }, rule) =>
       keep === undefined ? undefined : new KeepPerTopic(parts, keep, crowded.of(rule)),
     );
-    const numbers = this.#meta.all();
-    this.#positions = rules.map((rule) => numbers[positionKey(rule)] ?? 0);
   }
 
   /** The last sequence that was pruned from any topic. */
@@ -108,24 +116,11 @@ export class Retention {
   }
 
   /** Removes the oldest events of all the topics of a rule; true if there is more to do. */
-  #oldest(rule: number, now: number, { head, kept, gate }: Freedom): boolean {
-    if (!this.#mayHaveWork(rule, kept)) return false;
-    const before = this.#positions[rule]!;
-    const { rows, damage } = this.#look.after(before);
-    if (rows.length === 0) {
-      this.#damage ??= damage;
-      return false;
-    }
-    const doomed = this.#doomed(rule, rows, now, kept, gate);
-    this.#positions[rule] = rows[doomed.looked - 1]?.sequence ?? before;
-    try {
-      this.#remove(doomed.rows, head);
-    } catch (error) {
-      this.#positions[rule] = before;
-      throw error;
-    }
-    const isEnd = damage === undefined && rows.length < ROWS_PER_STEP;
-    return doomed.looked === rows.length && !isEnd;
+  #oldest(rule: number, now: number, free: Freedom): boolean {
+    const sweep = this.#sweeps[rule]!;
+    const more = sweep.step(now, free);
+    this.#damage ??= sweep.damage;
+    return more;
   }
 
   /** Removes what each topic of a rule has too much of; true if there is more to do. */
@@ -142,13 +137,16 @@ export class Retention {
    * @returns the number of topics forgotten
    */
   forgetTopics(writtenBlocks: number): number {
-    const entries = this.#topics.forgettable(TOPICS_PER_STEP, writtenBlocks);
+    const pace = this.#forgetting;
+    pace.begin();
+    const entries = this.#topics.forgettable(pace.left, writtenBlocks);
     if (entries.length === 0) return 0;
+    for (const _ of entries) pace.take(0);
     const forget = (): void => {
       this.#topics.deleteRows(entries);
       this.#removal.deleteIndexOf(entries);
     };
-    this.#database.transaction(forget).immediate();
+    pace.time(() => this.#database.transaction(forget).immediate());
     this.#topics.forgotten(entries);
     return entries.length;
   }
@@ -170,51 +168,19 @@ export class Retention {
     return { events, bytes };
   }
 
-  /**
-   * Does one step of a requested removal, in a transaction of its own.
-   * @throws BusError `STORE_CORRUPT` at a damaged row
-   */
+  /** As `RequestedRemoval.step`. */
   prune(
     request: PruneRequest,
     matches: (topic: string) => boolean,
     head: number,
     gate?: ArchiveGate,
   ): PruneStep {
-    const { beforeMs = Number.NEGATIVE_INFINITY, excessEvents, excessBytes } = request;
-    const { rows, damage } = this.#look.after(request.after);
-    if (damage !== undefined && rows.length === 0) throw damage;
-    const matching = new Map<number, boolean>();
-    const doomed: DoomedRow[] = [];
-    let bytes = 0;
-    let isDone = damage === undefined && rows.length < ROWS_PER_STEP;
-    for (const row of rows) {
-      const { sequence, recordedAt, topic, bytes: rowBytes } = row;
-      let isMatch = matching.get(topic);
-      if (isMatch === undefined) {
-        isMatch = matches(this.#topics.byId(topic).name);
-        matching.set(topic, isMatch);
-      }
-      if (!isMatch) continue;
-      if (recordedAt >= beforeMs && doomed.length >= excessEvents && bytes >= excessBytes) {
-        isDone = true;
-        break;
-      }
-      if (gate !== undefined && sequence > gate.through) {
-        gate.want(sequence);
-        isDone = true;
-        break;
-      }
-      doomed.push(row);
-      bytes += rowBytes;
-    }
-    this.#remove(doomed, head);
-    const events = doomed.length;
-    return isDone ? { events, bytes } : { events, bytes, next: rows[rows.length - 1]!.sequence };
+    return this.#requested.step(request, matches, head, gate);
   }
 
   #positionNumbers(): Record<string, number> {
     const numbers: Record<string, number> = {};
-    for (const [rule, position] of this.#positions.entries()) {
+    for (const [rule, { position }] of this.#sweeps.entries()) {
       if (position > 0) numbers[positionKey(this.#rules[rule]!)] = position;
     }
     return numbers;
@@ -222,65 +188,6 @@ export class Retention {
 
   #waits(rule: number): boolean {
     return this.#rules[rule]!.untilConsumedBy !== undefined;
-  }
-
-  /** Whether the rule removes every event that it may: it waits for consumers and has no limit besides. */
-  #isUnlimited(rule: number): boolean {
-    const { maxAgeMs, maxEvents, maxBytes, keepPerTopic } = this.#rules[rule]!;
-    const limit = maxAgeMs ?? maxEvents ?? maxBytes ?? keepPerTopic;
-    return this.#waits(rule) && limit === undefined;
-  }
-
-  #mayHaveWork(rule: number, kept: number): boolean {
-    const { maxAgeMs, maxEvents, maxBytes } = this.#rules[rule]!;
-    if (this.#topics.ruleEvents[rule] === 0 || kept <= this.#positions[rule]! + 1) return false;
-    return (
-      this.#isUnlimited(rule) ||
-      maxAgeMs !== undefined ||
-      this.#topics.ruleEvents[rule]! > (maxEvents ?? Number.POSITIVE_INFINITY) ||
-      this.#topics.ruleBytes[rule]! > (maxBytes ?? Number.POSITIVE_INFINITY)
-    );
-  }
-
-  /**
-   * The rows that the rule removes, and how many rows it looked at. It stops at the first of its rows that it keeps,
-   * because all later ones are newer. Nothing goes from the sequence `kept` on, nor what the gate holds back.
-   */
-  #doomed(
-    rule: number,
-    rows: readonly DoomedRow[],
-    now: number,
-    kept: number,
-    gate: ArchiveGate | undefined,
-  ): { rows: DoomedRow[]; looked: number } {
-    const { maxAgeMs, maxEvents, maxBytes } = this.#rules[rule]!;
-    const isUnlimited = this.#isUnlimited(rule);
-    const before = maxAgeMs === undefined ? Number.NEGATIVE_INFINITY : now - maxAgeMs;
-    let events = this.#topics.ruleEvents[rule]!;
-    let bytes = this.#topics.ruleBytes[rule]!;
-    const doomed: DoomedRow[] = [];
-    for (const [looked, row] of rows.entries()) {
-      const { sequence, recordedAt, topic } = row;
-      if (!this.#topics.byId(topic).rules.includes(rule)) continue;
-      const isOver =
-        isUnlimited ||
-        recordedAt < before ||
-        events > (maxEvents ?? Number.POSITIVE_INFINITY) ||
-        bytes > (maxBytes ?? Number.POSITIVE_INFINITY);
-      if (!isOver || sequence >= kept) return { rows: doomed, looked };
-      if (gate !== undefined && sequence > gate.through) {
-        gate.want(sequence);
-        return { rows: doomed, looked };
-      }
-      doomed.push(row);
-      events--;
-      bytes -= row.bytes;
-    }
-    return { rows: doomed, looked: rows.length };
-  }
-
-  #remove(rows: readonly DoomedRow[], head: number): void {
-    this.#removal.remove(rows, { head, numbers: this.#positionNumbers() });
   }
 }
 

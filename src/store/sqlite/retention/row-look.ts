@@ -9,7 +9,7 @@ import { CHECKED_FROM, readMeta } from '../tables/meta-table.js';
 import type { DoomedRow } from './removal.js';
 
 /** Rows that one step looks at, and so the most that it removes. */
-export const ROWS_PER_STEP = 1024;
+const ROWS_PER_STEP = 1024;
 
 type Row = [
   sequence: number,
@@ -20,10 +20,18 @@ type Row = [
   isDamaged: number,
 ];
 
-/** The rows that a step may act on. */
+/** A row that was looked at by itself. */
+export interface SingleRow extends Omit<DoomedRow, 'isOldest'> {
+  readonly isDamaged: boolean;
+}
+
+/** How far a look has come. */
 export interface Look {
-  readonly rows: readonly DoomedRow[];
-  /** The damage, in a row or a page of the file, that ended the rows early. */
+  /** The last row that was shown and not refused, or the position that the look began behind. */
+  readonly last: number;
+  /** More rows may follow that one. */
+  readonly hasMore: boolean;
+  /** The damage, in a row or a page of the file, that ended the look early. */
   readonly damage?: BusError;
 }
 
@@ -45,28 +53,33 @@ export class RowLook {
   }
 
   /**
-   * The rows after a position, up to the first damaged one. A row whose topic or time is damaged must not decide what
-   * is removed. Nor may the rows behind it be removed before it, since it may be an older event of the same topic. So
-   * whoever removes each row of a topic that it comes to removes the topic's oldest event.
+   * Shows the rows after a position, up to the first damaged one or the first that `visit` refuses, and at most
+   * `ROWS_PER_STEP`. `visit` must not use the database.
+   *
+   * A row whose topic or time is damaged must not decide what is removed. Nor may the rows behind it be removed before it,
+   * since it may be an older event of the same topic. So whoever removes each row of a topic that it comes to removes the
+   * topic's oldest event.
    */
-  after(position: number): Look {
+  after(position: number, visit: (row: DoomedRow) => boolean): Look {
     const file = this.#file;
-    const rows: DoomedRow[] = [];
-    let previous = position;
+    let last = position;
+    let rows = 0;
     try {
       for (const row of this.#select.iterate(position, ROWS_PER_STEP)) {
         const [sequence, recordedAt, topic, bytes, expiresAt, isDamaged] = row;
-        if (isDamaged !== 0 || sequence <= previous) {
+        if (isDamaged !== 0 || sequence <= last) {
           throw damagedEvent(file, sequence, ': nothing from there on is pruned');
         }
-        rows.push({ sequence, recordedAt, topic, bytes, expiresAt, isOldest: true });
-        previous = sequence;
+        const isTaken = visit({ sequence, recordedAt, topic, bytes, expiresAt, isOldest: true });
+        if (!isTaken) return { last, hasMore: true };
+        last = sequence;
+        rows++;
       }
-      return { rows };
+      return { last, hasMore: rows === ROWS_PER_STEP };
     } catch (error) {
-      const damage = storeError(error, file, `pruning after event ${previous} of`);
+      const damage = storeError(error, file, `pruning after event ${last} of`);
       if (damage.code !== 'STORE_CORRUPT') throw error;
-      return { rows, damage };
+      return { last, hasMore: false, damage };
     }
   }
 
@@ -86,9 +99,7 @@ export class RowLook {
   }
 
   /** The row of a sequence, and whether its head check is wrong; `undefined` if there is none. */
-  at(
-    sequence: number,
-  ): (Omit<DoomedRow, 'isOldest'> & { readonly isDamaged: boolean }) | undefined {
+  at(sequence: number): SingleRow | undefined {
     const row = this.#one.get(sequence);
     if (row === undefined) return undefined;
     const [, recordedAt, topic, bytes, expiresAt, isDamaged] = row;
