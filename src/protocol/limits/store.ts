@@ -25,6 +25,8 @@ export const RETENTION_STEP_MS = 10;
 /** The least and the most rows that a step removes, however quick or slow the steps before were. */
 export const RETENTION_ROWS_MIN = 16;
 export const RETENTION_ROWS_MAX = 1024;
+/** A row counts once more for each so many bytes, a page of a log: to free them, SQLite goes through all its pages. */
+export const RETENTION_ROW_BYTES = 16 * KIB;
 /** The most room on the disk that each shard reserves for removals: a checkpoint's worth of its log and a batch. */
 export const RESERVE_BYTES_MAX = 8 * MIB;
 /** How many pages of 16 KiB a backup copies before it checks whether it was aborted. */

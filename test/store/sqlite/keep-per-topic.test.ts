@@ -19,7 +19,7 @@ import {
   rowsOf,
 } from './keep-game.js';
 
-const RUNS = Number(process.env.MILLRACE_FUZZ_RUNS ?? 10);
+const RUNS = Number(process.env.MILLRACE_FUZZ_RUNS ?? 4);
 
 /** The newest events of each topic, all of those from `from` on, in sequence order. */
 function newest(kept: readonly Kept[], rule: RetentionRule, from = Infinity): Kept[] {

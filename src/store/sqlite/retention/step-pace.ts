@@ -1,9 +1,9 @@
 import {
+  RETENTION_ROW_BYTES,
   RETENTION_ROWS_MAX,
   RETENTION_ROWS_MIN,
   RETENTION_STEP_MS,
 } from '../../../protocol/limits/store.js';
-import { PAGE_BYTES } from '../connection/schema.js';
 
 /** Rows of the first step, before anything is known of the machine. */
 const ROWS_AT_FIRST = 64;
@@ -46,7 +46,7 @@ export class StepPace {
 
   /** Takes a row of so many bytes into the step, or says that it has to wait. The first row never has. */
   take(bytes: number): boolean {
-    const rows = this.#taken + 1 + Math.floor(bytes / PAGE_BYTES);
+    const rows = this.#taken + 1 + Math.floor(bytes / RETENTION_ROW_BYTES);
     this.#isFull ||= rows >= this.#limit;
     this.#isOver = this.#taken > 0 && rows > this.#limit;
     if (!this.#isOver) this.#taken = rows;
