@@ -73,6 +73,7 @@ const FAULTS = {
       },
     };
   },
+  'keeps what has expired': () => ({ expiry: undefined }),
   'keeps no ring positions': () => ({ ringPositions: undefined }),
   'calls from within an append': (log) => {
     let listener = () => {};

@@ -106,12 +106,14 @@ function faulty(store: LogStore, fault: string): LogStore {
     async open(request) {
       const opened = await store.open(request);
       const { shardLog } = opened;
-      return Object.create(opened, {
+      const optionsOf = opened.shardOptions.bind(opened);
+      // Not an object in front of it: its methods know their own one alone.
+      return Object.defineProperties(opened, {
         shardLog: { value: new URL('./faulty-log.mjs', import.meta.url).href },
         shardOptions: {
-          value: (shard: number) => ({ fault, shardLog, options: opened.shardOptions(shard) }),
+          value: (shard: number) => ({ fault, shardLog, options: optionsOf(shard) }),
         },
-      }) as typeof opened;
+      });
     },
   };
 }

@@ -1,12 +1,16 @@
+import { afterEach } from 'vitest';
 import type { Bus } from '../../../src/main/bus.js';
 import type { EventInput } from '../../../src/protocol/event.js';
-import { openTestBus } from '../../bus/support/open.js';
 import { RemoteEndpoint } from '../../bus/support/remote-endpoint.js';
 import { type Outcome, run } from '../../cli/support/command.js';
 import { connectTo } from '../../client/support/millrace-client.js';
+import { IN_A_DIRECTORY, openBusOn, withFault } from '../../testing/subjects.js';
 import { SocketClient } from '../support/socket-client.js';
 
-/** A bus with its threads and a gateway, and everything that speaks to it. */
+/**
+ * A bus with its threads and a gateway, and everything that speaks to it. Its log never removes what has expired, so all that
+ * hides such an event is the one who hands it out.
+ */
 export class Served {
   readonly bus: Bus;
   readonly url: string;
@@ -19,7 +23,9 @@ export class Served {
   }
 
   static async open(): Promise<Served> {
-    const bus = await openTestBus({ shards: 1 });
+    const { store } = await withFault(IN_A_DIRECTORY, 'keeps what has expired').create();
+    const bus = await openBusOn(store, { shards: 1 });
+    open.push(bus);
     const { url, port } = await bus.serve({ port: 0 });
     return new Served(bus, url, port);
   }
@@ -45,6 +51,10 @@ export class Served {
     return fetch(`${this.url}${path}`, { method: 'POST', headers, body });
   }
 }
+
+const open: Bus[] = [];
+// Of several hooks the last one runs first, so the directories are still there.
+afterEach(() => Promise.all(open.splice(0).map((bus) => bus.close())));
 
 export const JSON_TYPE = { 'content-type': 'application/json' };
 

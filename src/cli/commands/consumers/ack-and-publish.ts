@@ -28,6 +28,7 @@ export interface EventOptions {
   idScope?: 'topic' | 'source';
   deliverAt?: string;
   delay?: number;
+  ttl?: number;
 }
 
 /** Room in a frame for the text around its events. */
@@ -61,15 +62,22 @@ export function addEventOptions(ack: Command): void {
       new Option('--delay <duration>', 'with --publish: publish them so much later').argParser(
         parseDuration,
       ),
+    )
+    .addOption(
+      new Option(
+        '--ttl <duration>',
+        'with --publish: nobody gets or reads them any more after 10s, 5m, 1h',
+      ).argParser(parseDuration),
     );
 }
 
 /** @throws CommandFailure for options that need events where there are none */
-export function hasEvents({ publish, expect, idScope, deliverAt, delay }: EventOptions): boolean {
+export function hasEvents(options: EventOptions): boolean {
+  const { publish, expect, idScope, deliverAt, delay, ttl } = options;
   if (publish !== undefined) return true;
-  if ((expect ?? idScope ?? deliverAt ?? delay) === undefined) return false;
+  if ((expect ?? idScope ?? deliverAt ?? delay ?? ttl) === undefined) return false;
   throw usageFailure(
-    '--expect, --id-scope, --deliver-at and --delay are for the events of --publish',
+    '--expect, --id-scope, --deliver-at, --delay and --ttl are for the events of --publish',
   );
 }
 
@@ -82,12 +90,13 @@ export async function ackAndPublish(
   if (lease === undefined || leases.length > 1) {
     throw usageFailure('--publish is for one lease: the events are stored with its ack');
   }
-  const { durability, idScope, deliverAt, delay, json } = options;
+  const { durability, idScope, deliverAt, delay, ttl, json } = options;
   const terms: PublishManyOptions = {};
   if (durability !== undefined) terms.durability = durability;
   if (idScope !== undefined) terms.idScope = idScope;
   if (deliverAt !== undefined) terms.deliverAt = deliverAt;
   if (delay !== undefined) terms.delayMs = delay;
+  if (ttl !== undefined) terms.ttlMs = ttl;
   const expect = expectationsOf(options.expect);
   if (expect !== undefined) terms.expect = expect;
   const events = await eventTexts(options.publish!, session.welcome.limits.frameBytes);
