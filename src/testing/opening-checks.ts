@@ -12,6 +12,7 @@ export function addOpeningChecks(checks: Checks): void {
     hasPruning,
     hasConsumers = false,
     hasScheduled = false,
+    hasExpiry = false,
   } = checks.subject;
 
   checks.onNode('has the capabilities that its description claims', async ({ opened, log }) => {
@@ -20,6 +21,7 @@ export function addOpeningChecks(checks: Checks): void {
     strictEqual(log.pruning !== undefined, hasPruning, 'pruning');
     strictEqual(log.consumers !== undefined, hasConsumers, 'consumers');
     strictEqual(log.scheduled !== undefined, hasScheduled, 'scheduled');
+    strictEqual(log.expiry !== undefined, hasExpiry, 'expiry');
     strictEqual(log.follow !== undefined, isShared, 'follow');
     ok(opened.history !== undefined || log.pages !== undefined, 'history, or pages of each log');
   });

@@ -2,6 +2,7 @@ import { addCapabilityChecks } from './capability-checks.js';
 import { Checks } from './checks.js';
 import { addConsumerChecks } from './consumer-checks.js';
 import { addDedupeChecks } from './dedupe-checks.js';
+import { addExpiryChecks } from './expiry-checks.js';
 import { addFullChecks } from './full-checks.js';
 import { addLogChecks } from './log-checks.js';
 import { addOpeningChecks } from './opening-checks.js';
@@ -31,6 +32,7 @@ export function storeChecks(subject: StoreUnderTest): readonly StoreCheck[] {
   addCapabilityChecks(checks);
   if (subject.hasConsumers === true) addConsumerChecks(checks);
   if (subject.hasScheduled === true) addScheduledChecks(checks);
+  if (subject.hasExpiry === true) addExpiryChecks(checks);
   if (subject.isShared) addSharedLogChecks(checks);
   return checks.list;
 }

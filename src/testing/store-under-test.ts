@@ -15,6 +15,8 @@ export interface StoreUnderTest {
   readonly hasConsumers?: boolean;
   /** True if its logs have `ShardLog.scheduled`. Default: false. */
   readonly hasScheduled?: boolean;
+  /** True if its logs have `ShardLog.expiry`. Default: false. */
+  readonly hasExpiry?: boolean;
   /** Makes a store that is full after some of a thousand batches of 20 KB. Default: no full store is checked. */
   readonly small?: SmallStore;
 }

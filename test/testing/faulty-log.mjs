@@ -74,6 +74,35 @@ const FAULTS = {
     };
   },
   'keeps what has expired': () => ({ expiry: undefined }),
+  'lets an event live a moment too long': (log) => ({
+    expiry: overridden(log.expiry, { due: (now) => log.expiry.due(now - 1) }),
+  }),
+  'forgets the ends of its events when it is opened': (log, { headLeast }) => {
+    const before = headLeast === 0 ? log.head : 0;
+    const left = (found) => found.filter(({ sequence }) => sequence > before);
+    return { expiry: overridden(log.expiry, { due: (now) => left(log.expiry.due(now)) }) };
+  },
+  'removes an event that has expired without its entry': (log) => {
+    const gone = new Set();
+    return {
+      expiry: overridden(log.expiry, {
+        remove: (sequences) => {
+          for (const one of sequences) gone.add(one);
+          return sequences.length;
+        },
+      }),
+      read: (request, visit) =>
+        log.read(request, (record) => gone.has(record.sequence) || visit(record)),
+    };
+  },
+  'takes an expired event for a gap': (log) => ({
+    topic: (name) => {
+      const topic = log.topic(name);
+      return (
+        topic && { ...topic, prunedThrough: log.prunedEvents > 0 ? topic.firstSequence - 1 : 0 }
+      );
+    },
+  }),
   'keeps no ring positions': () => ({ ringPositions: undefined }),
   'calls from within an append': (log) => {
     let listener = () => {};

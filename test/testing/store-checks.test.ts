@@ -62,6 +62,26 @@ describe('the checks find a log that', () => {
       'stores no state with a batch that it has no room for',
     ],
     [
+      'lets an event live a moment too long',
+      IN_MEMORY,
+      'tells when its first event expires, and which have expired',
+    ],
+    [
+      'forgets the ends of its events when it is opened',
+      IN_A_DIRECTORY,
+      'knows when its events expire when it is opened again',
+    ],
+    [
+      'removes an event that has expired without its entry',
+      IN_MEMORY,
+      'removes what has expired, and tells of no gap',
+    ],
+    [
+      'takes an expired event for a gap',
+      IN_MEMORY,
+      'removes what has expired, and tells of no gap',
+    ],
+    [
       'opens behind what was shown',
       ON_A_BROKER,
       'has all committed events for the successor of a thread',
@@ -75,5 +95,6 @@ describe('the checks find a log that', () => {
     const name = 'has the capabilities that its description claims';
     const isWrong = check({ ...ON_A_BROKER, hasPruning: true }, name);
     await expect(isWrong).rejects.toThrow(/pruning/);
+    await expect(check({ ...IN_MEMORY, hasExpiry: false }, name)).rejects.toThrow(/expiry/);
   });
 });

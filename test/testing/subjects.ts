@@ -14,7 +14,13 @@ async function built<T>(module: string): Promise<T> {
 export const { memoryBroker, openBusOn, storeChecks } = await built<typeof testing>('testing');
 export const { storeOf } = await built<typeof openBus>('main/open-bus');
 
-const ofSqlite = { isShared: false, hasPruning: true, hasConsumers: true, hasScheduled: true };
+const ofSqlite = {
+  isShared: false,
+  hasPruning: true,
+  hasConsumers: true,
+  hasScheduled: true,
+  hasExpiry: true,
+};
 
 export const IN_A_DIRECTORY: StoreUnderTest = {
   ...ofSqlite,
