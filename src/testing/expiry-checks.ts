@@ -44,7 +44,7 @@ function addFindingChecks(checks: Checks): void {
   checks.onNode('finds every expired event, a bounded number at a time', async (node) => {
     const expiry = expiryOf(node);
     const count = 3000;
-    await node.commit(range(1, count).map((n) => ({ expiry: at(n % 7), payload: n })));
+    await node.commit(range(1, count).map((n) => ({ expiry: at(n % 7), payload: 1 })));
     const found: number[] = [];
     while (expiry.first <= at(7)) {
       const due = dueAt(expiry, at(7));

@@ -72,7 +72,7 @@ describe('the checks find a log that', () => {
       'knows when its events expire when it is opened again',
     ],
     [
-      'removes an event that has expired without its entry',
+      'claims to remove what has expired',
       IN_MEMORY,
       'removes what has expired, and tells of no gap',
     ],
