@@ -58,16 +58,6 @@ function addFindingChecks(checks: Checks): void {
     );
     deepStrictEqual(await node.stored(), []);
   });
-
-  checks.onNode('knows nothing of an event that was not committed', async (node) => {
-    const expiry = expiryOf(node);
-    if (node.log.isShared) return;
-    await node.commit([{ expiry: at(50) }]);
-    node.append([{ expiry: at(10) }]);
-    strictEqual(expiry.first, at(50), 'of an open batch');
-    await node.decide();
-    strictEqual(expiry.first, at(10));
-  });
 }
 
 function addRemovalChecks(checks: Checks): void {
