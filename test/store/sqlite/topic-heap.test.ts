@@ -63,4 +63,25 @@ describe('topics in the order of a sequence of theirs', () => {
     }
     expect(heap.take()).toBeUndefined();
   });
+
+  it('are dropped in time where they need not stay', () => {
+    for (const every of [1, 2, 3, 100]) {
+      const heap = new TopicHeap(({ events }) => events <= 1);
+      const many = Array.from({ length: 5000 }, (_, n) => newEntry(n + 1, `t.${n}`, []));
+      const stay: number[] = [];
+      for (const entry of many) {
+        const sequence = 1 + ((entry.id * 7919) % 10_007);
+        entry.events = 2;
+        heap.add(entry, sequence);
+        if (entry.id % every === 0) stay.push(sequence);
+        else entry.events = 0;
+        expect(heap.size).toBeLessThanOrEqual(Math.max(1025, 2 * stay.length + 1));
+      }
+      const taken: number[] = [];
+      for (let one = heap.take(); one !== undefined; one = heap.take()) {
+        if (one.entry.events > 1) taken.push(one.sequence);
+      }
+      expect(taken).toEqual(stay.toSorted((a, b) => a - b));
+    }
+  });
 });

@@ -5,6 +5,9 @@ interface Item {
   readonly sequence: number;
 }
 
+/** Topics that are there before those are dropped that need not stay. */
+const DROPPED_FROM = 1024;
+
 /**
  * Topics, each under a sequence, to be taken from the least sequence on: a binary heap. A topic that is deleted leaves
  * its item behind, which is dropped when its turn comes, or with all such items once they are the most.
@@ -13,6 +16,16 @@ export class TopicHeap {
   #heap: Item[] = [];
   /** The items that count. */
   readonly #items = new Map<TopicEntry, Item>();
+  readonly #mayGo: ((entry: TopicEntry) => boolean) | undefined;
+  #dropsFrom = DROPPED_FROM;
+
+  /**
+   * `mayGo`: the topic need not stay. It is not asked when it changes, so whenever twice as many topics are there as were
+   * left the last time, such topics are dropped. Default: all stay.
+   */
+  constructor(mayGo?: (entry: TopicEntry) => boolean) {
+    this.#mayGo = mayGo;
+  }
 
   /** The number of topics. */
   get size(): number {
@@ -26,6 +39,7 @@ export class TopicHeap {
   /** Adds the topic under a sequence. A topic that is there already stays under the sequence that it has. */
   add(entry: TopicEntry, sequence: number): void {
     if (this.#items.has(entry)) return;
+    if (this.#mayGo !== undefined && this.#items.size >= this.#dropsFrom) this.#drop(this.#mayGo);
     const item = { entry, sequence };
     this.#items.set(entry, item);
     this.#rise(item);
@@ -47,6 +61,12 @@ export class TopicHeap {
       this.#items.delete(first.entry);
       return first;
     }
+  }
+
+  #drop(mayGo: (entry: TopicEntry) => boolean): void {
+    for (const entry of this.#items.keys()) if (mayGo(entry)) this.#items.delete(entry);
+    this.#dropsFrom = Math.max(DROPPED_FROM, 2 * this.#items.size);
+    this.#rebuild();
   }
 
   #rebuild(): void {

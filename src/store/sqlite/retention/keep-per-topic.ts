@@ -43,7 +43,8 @@ export class KeepPerTopic {
   readonly #parts: KeeperParts;
   readonly #keep: number;
   readonly #crowded: TopicHeap;
-  readonly #held = new TopicHeap();
+  /** A topic may become empty, and be forgotten, while the event for which it waits expires. */
+  readonly #held: TopicHeap;
   /** The topics that the step works on: they have no event before the sequence. */
   readonly #taken = new Map<TopicEntry, number>();
   /** The same of some of them, once the step's rows are removed. */
@@ -57,6 +58,7 @@ export class KeepPerTopic {
     this.#parts = parts;
     this.#keep = keep;
     this.#crowded = crowded;
+    this.#held = new TopicHeap(({ events }) => events <= keep);
   }
 
   /** The first damage that has held a topic back, if any. */
