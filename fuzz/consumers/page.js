@@ -24,7 +24,13 @@ async function work() {
     });
 
   await write(['start']);
-  const bus = connect(server, { reconnectBaseMs: 50, reconnectFloorMs: 10, reconnectMaxMs: 500 });
+  const bus = connect(server, {
+    reconnectBaseMs: 50,
+    reconnectFloorMs: 10,
+    reconnectMaxMs: 500,
+    // However long the server is away, the member comes.
+    requestTimeoutMs: 0,
+  });
   bus.on('state', ({ state }) => void write(['state', state]));
   const consumer = await bus.consumer('jobs');
   const run = consumer.run(handlerOf(write), { concurrency: Number(concurrency), name });

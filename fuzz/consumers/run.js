@@ -47,6 +47,7 @@ const game = new Game({
 const began = performance.now();
 const seen = await game.play().catch((error) => {
   game.abandon();
+  for (const problem of game.problems) console.error(`fuzz: ${problem}`);
   throw error;
 });
 const { problems, figures } = judge({ ...seen, seed, jobs });

@@ -17,7 +17,13 @@ function write(line) {
 }
 
 write(['start', process.pid]);
-const bus = connect(url, { reconnectBaseMs: 50, reconnectFloorMs: 10, reconnectMaxMs: 500 });
+const bus = connect(url, {
+  reconnectBaseMs: 50,
+  reconnectFloorMs: 10,
+  reconnectMaxMs: 500,
+  // However long the server is away, the member comes.
+  requestTimeoutMs: 0,
+});
 bus.on('state', ({ state }) => write(['state', state]));
 const consumer = await bus.consumer('jobs');
 const run = consumer.run(handlerOf(write), { concurrency: Number(concurrency), name });
