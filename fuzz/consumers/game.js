@@ -19,6 +19,8 @@ const REST_MS = 300_000;
 export class Game {
   /** When the server was killed, monotonic ns. */
   #serverKills = [];
+  /** Ids of jobs of which their publisher was told that nobody knows whether they are stored. */
+  #unknown = [];
   problems = [];
   #options;
   #random;
@@ -114,7 +116,10 @@ export class Game {
     while (this.#client.unacknowledged > 5000) await pass(20);
     this.#publishes.push(
       this.#client.publishMany(events).catch((error) => {
-        this.problems.push(`publish: ${error.code} ${error.message}`);
+        // On a busy machine the server may die too often to take a publish within the time in which it knows ids again.
+        if (error.code === 'PUBLISH_UNKNOWN') {
+          this.#unknown.push(...error.details.unknown.map((at) => events[at].id));
+        } else this.problems.push(`publish: ${error.code} ${error.message}`);
       }),
     );
   }
@@ -166,7 +171,8 @@ export class Game {
     const diaries = this.#cast
       .slice(1)
       .map(({ name }) => ({ name, lines: this.#diaries.read(name) }));
-    return { events, diaries, clock, serverKills: this.#serverKills, losses: this.#server.losses };
+    const [serverKills, unknown] = [this.#serverKills, this.#unknown];
+    return { events, diaries, clock, serverKills, unknown, losses: this.#server.losses };
   }
 }
 

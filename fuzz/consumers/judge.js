@@ -8,15 +8,16 @@ import { judgeAttempts } from './judge-attempts.js';
  * in which order the events of a key were out, whatever the clocks of their members say; the times of the diaries, which
  * all come from one clock, have to agree with them.
  *
- * @param seen `{ events, diaries, serverKills, losses, clock, info, seed, jobs }`, as `Game.play` returns it
+ * @param seen `{ events, diaries, serverKills, losses, unknown, clock, info, seed, jobs }`, as `Game.play` returns it
  * @returns `{ problems, figures }`: a text for each fault, which begins with the name of the rule
  */
 export function judge(seen) {
   const problems = [];
   const say = (rule, text) => problems.push(`${rule}: ${text}`);
-  const jobs = jobsOf(seen, say);
-  takeDiaries(jobs, seen.diaries, say);
-  takeLetters(jobs, seen.events, say);
+  const planned = jobsOf(seen, say);
+  takeDiaries(planned, seen.diaries, say);
+  takeLetters(planned, seen.events, say);
+  const jobs = publishedOf(planned, seen.unknown, say);
   const deaths = deathsOf(seen);
   for (const job of jobs) {
     judgeDoneOnce(job, say);
@@ -47,8 +48,18 @@ function jobsOf({ events, clock, seed, jobs: count }, say) {
       job.publishedAt = toMonotonic(clock, Date.parse(event.timestamp));
     }
   }
-  for (const { id, event } of jobs) if (event === undefined) say('log', `${id} is not there`);
   return jobs;
+}
+
+/** Those that are in the log. Only a job whose publisher was told that nobody knows may be absent, and then from all. */
+function publishedOf(jobs, unknown, say) {
+  const mayBeAbsent = new Set(unknown);
+  return jobs.filter(({ id, event, deliveries, letters }) => {
+    if (event !== undefined) return true;
+    const isNowhere = deliveries.length === 0 && letters.length === 0;
+    if (!mayBeAbsent.has(id) || !isNowhere) say('log', `${id} is not there`);
+    return false;
+  });
 }
 
 /** The deliveries of each job, in the order of their leases. */
@@ -198,11 +209,12 @@ function judgeInfo(jobs, info, say) {
   }
 }
 
-function figuresOf(jobs, { diaries, serverKills, losses }) {
+function figuresOf(jobs, { diaries, serverKills, losses, unknown }) {
   const all = jobs.flatMap(({ deliveries }) => deliveries);
   const count = (test) => all.filter(test).length;
   return {
     jobs: jobs.length,
+    unknown: unknown.length,
     deliveries: all.length,
     acked: count(({ said }) => said?.kind === 'ack' && said.outcome === 'ok'),
     ackedUnheard: count(({ said }) => said?.kind === 'ack' && said.outcome === 'unknown'),
@@ -224,7 +236,6 @@ function figuresOf(jobs, { diaries, serverKills, losses }) {
 function keyed(jobs) {
   const byKey = new Map();
   for (const job of jobs) {
-    if (job.event === undefined) continue;
     const all = byKey.get(job.key);
     if (all === undefined) byKey.set(job.key, [job]);
     else all.push(job);

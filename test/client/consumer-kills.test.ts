@@ -105,7 +105,9 @@ function seenOf() {
   const diaries = [{ name: 'worker-1', lines }];
   const serverKills: number[] = [];
   const losses: number[] = [];
-  return { events, diaries, info, serverKills, losses, clock: CLOCK, seed: SEED, jobs: JOBS };
+  const unknown: string[] = [];
+  const game = { seed: SEED, jobs: JOBS, clock: CLOCK };
+  return { ...game, events, diaries, info, serverKills, losses, unknown };
 }
 
 type Seen = ReturnType<typeof seenOf>;
@@ -280,5 +282,19 @@ describe('the judge of these games', () => {
     linesOf(seen, n)[0]![6] = 2;
     seen.serverKills.push((linesOf(seen, n)[0]![0] as number) - 1);
     expect(judge(seen).problems).toEqual([]);
+  });
+
+  it('bears that a job is nowhere only if its publisher knows that it may be', () => {
+    const [seen, { n, id }] = [seenOf(), ofFate('done')];
+    seen.events = seen.events.filter((event) => event.id !== id);
+    const taken = without(seen, n);
+    seen.info.acked--;
+    expect(judge(seen).problems).toEqual([`log: ${id} is not there`]);
+
+    seen.unknown.push(id);
+    expect(judge(seen).problems).toEqual([]);
+
+    seen.diaries[0]!.lines.push(...taken);
+    expect(judge(seen).problems).toEqual([`log: ${id} is not there`]);
   });
 });
