@@ -21,11 +21,15 @@ async function alertsOf(server: TestServer): Promise<Record<string, Alert>> {
 }
 
 const becomes = (server: TestServer, name: string, state: string): Promise<void> =>
-  until(`${name} is ${state}`, async () => (await alertsOf(server))[name]?.state === state, 60_000);
+  until(
+    `${name} is ${state}`,
+    async () => (await alertsOf(server))[name]?.state === state,
+    120_000,
+  );
 
 describe('an alert on a consumer', () => {
   it('comes from the config file, HTTP and the command line, and stands after the server was killed', {
-    timeout: 180_000,
+    timeout: 300_000,
   }, async () => {
     const dir = temporaryDirectory();
     const config = join(dir, 'c.json');
@@ -74,7 +78,7 @@ describe('an alert on a consumer', () => {
     );
   });
 
-  it('is refused where its condition is none, at every door', { timeout: 120_000 }, async () => {
+  it('is refused where its condition is none, at every door', { timeout: 300_000 }, async () => {
     const server = await startServer();
     const wrong = [
       'consumer worker pending over',

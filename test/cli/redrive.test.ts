@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
+import { ask } from '../gateway/consumers/support.js';
 import { neededCommand } from '../support/needed-command.js';
 import { BIN, type Outcome, outcomeOf, startServer, type TestServer } from './support/command.js';
 
@@ -11,19 +12,23 @@ const lines = (text: string): string[] => text.split('\n').filter((line) => line
 /** A server with three dead events of the consumer `hand`. */
 async function serverWithDead(): Promise<TestServer> {
   const server = await startServer(undefined, ['--shards', '1']);
-  const made = await server.run(['consumers', 'create', 'hand', '--filter', 'jobs']);
-  expect(made.code, made.stderr).toBe(0);
-  await server.run(['pub', 'jobs', '-'], { input: '1\n2\n3\n' });
-  const pulled = await server.run(['consumers', 'pull', 'hand', '--max', '3', '--wait', '10s']);
-  const leases = lines(pulled.stdout).map((line) => line.split('  ')[0]!);
-  const ended = await server.run(['consumers', 'term', ...leases, '--reason', 'no such order']);
-  expect(ended.code, ended.stderr).toBe(0);
+  const { url } = server;
+  await ask(url, 'PUT', '/v1/consumers/hand', { filter: 'jobs', from: 'earliest' });
+  const events = [1, 2, 3].map((payload) => ({ topic: 'jobs', type: 'job', payload }));
+  await ask(url, 'POST', '/v1/events', events);
+  const leases: string[] = [];
+  while (leases.length < 3) {
+    const { body } = await ask(url, 'POST', '/v1/consumers/hand/pull', { max: 3, waitMs: 30_000 });
+    leases.push(...body.map(({ lease }: { lease: string }) => lease));
+  }
+  const reason = 'no such order';
+  const ended = await ask(url, 'POST', '/v1/consumers/hand/term', { leases, reason });
+  expect(ended.body).toEqual({ results: [{}, {}, {}] });
   return server;
 }
 
 async function figures(server: TestServer): Promise<{ dead: number; pending: number }> {
-  const { stdout } = await server.run(['consumers', 'show', 'hand', '--json']);
-  const { dead, pending } = JSON.parse(stdout);
+  const { dead, pending } = (await ask(server.url, 'GET', '/v1/consumers/hand')).body;
   return { dead, pending };
 }
 
@@ -45,7 +50,7 @@ async function atTerminal(server: TestServer, answer: string): Promise<Outcome> 
   return outcome;
 }
 
-describe('the command consumers redrive', () => {
+describe('the command consumers redrive', { timeout: 300_000 }, () => {
   it('does nothing where nobody can be asked, nor with --dry-run, and does it with --yes', async () => {
     const server = await serverWithDead();
     const before = { dead: 3, pending: 0 };

@@ -1,17 +1,24 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { ask } from '../gateway/consumers/support.js';
 import { run, startServer, type TestServer, temporaryDirectory } from './support/command.js';
 
 /** `serve --shard-by-segments`, and the setting of the config file. */
 
+/** Each test runs several processes one after the other. */
+const MANY_PROCESSES_MS = 300_000;
+
 async function shardOf(server: TestServer, topic: string): Promise<number> {
-  const { stdout, code, stderr } = await server.run(['pub', topic, '1', '--json']);
-  expect(code, stderr).toBe(0);
-  return JSON.parse(stdout).shard;
+  const event = { topic, type: 'note', payload: 1 };
+  const { status, body } = await ask(server.url, 'POST', '/v1/events', event);
+  expect(status).toBe(200);
+  return body[0].shard;
 }
 
-it('keeps the topics of one first segment in one shard, also when the directory is served again', async () => {
+it('keeps the topics of one first segment in one shard, also when the directory is served again', {
+  timeout: MANY_PROCESSES_MS,
+}, async () => {
   const dir = join(temporaryDirectory(), 'data');
   const first = await startServer(dir, ['--shards', '4', '--shard-by-segments', '1']);
   const shards = new Map<string, number>();
@@ -22,13 +29,9 @@ it('keeps the topics of one first segment in one shard, also when the directory 
   }
   expect(new Set(shards.values()).size).toBeGreaterThan(1);
   const group = ['acme.x', 'acme.y', 'acme.z'].map((topic) => ({ topic, type: 'x', payload: 1 }));
-  const lines = group.map((event) => JSON.stringify(event)).join(',');
-  const stored = await fetch(`${first.url}/v1/events?atomic=true`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: `[${lines}]`,
+  expect(await ask(first.url, 'POST', '/v1/events?atomic=true', group)).toMatchObject({
+    status: 200,
   });
-  expect(stored.status).toBe(200);
   expect(await first.stop()).toBe(0);
   const again = await startServer(dir);
   for (const [customer, shard] of shards)
@@ -43,7 +46,9 @@ it('keeps the topics of one first segment in one shard, also when the directory 
   expect(await shardOf(copy, 'acme.new')).toBe(await shardOf(copy, 'acme.old'));
 });
 
-it('is a setting of the config file, and takes whole numbers from 1 to 16', async () => {
+it('is a setting of the config file, and takes whole numbers from 1 to 16', {
+  timeout: MANY_PROCESSES_MS,
+}, async () => {
   const dir = temporaryDirectory();
   const config = join(dir, 'c.json');
   writeFileSync(config, JSON.stringify({ shards: 4, shardBySegments: 1 }));

@@ -4,6 +4,9 @@ import { run, startServer } from './support/command.js';
 
 /** Every command of `consumers` and `schedules`: its help, what it says without a server, and its refusal. */
 
+/** Each test runs a process for each command, one after the other. */
+const MANY_PROCESSES_MS = 600_000;
+
 interface Case {
   readonly args: readonly string[];
   readonly code: 1 | 2;
@@ -54,7 +57,9 @@ describe.each(Object.keys(CASES))('each command of %s', (parent) => {
     expect(names.sort()).toEqual(cases.map(([name]) => name).sort());
   });
 
-  it('has a help that names its arguments and its options', { timeout: 120_000 }, async () => {
+  it('has a help that names its arguments and its options', {
+    timeout: MANY_PROCESSES_MS,
+  }, async () => {
     const { commands } = createProgram().commands.find((one) => one.name() === parent)!;
     for (const command of commands) {
       const name = command.name();
@@ -69,7 +74,9 @@ describe.each(Object.keys(CASES))('each command of %s', (parent) => {
     }
   });
 
-  it('says what the server refuses, and prints no data', { timeout: 120_000 }, async () => {
+  it('says what the server refuses, and prints no data', {
+    timeout: MANY_PROCESSES_MS,
+  }, async () => {
     const server = await startServer();
     for (const [name, { args, code, says }] of cases) {
       const refused = await server.run([parent, name, ...args]);
@@ -78,7 +85,7 @@ describe.each(Object.keys(CASES))('each command of %s', (parent) => {
     }
   });
 
-  it('says that there is no server', { timeout: 120_000 }, async () => {
+  it('says that there is no server', { timeout: MANY_PROCESSES_MS }, async () => {
     const away = ['--server', 'http://127.0.0.1:9', '--timeout', '5s'];
     for (const [name, { args, says }] of cases) {
       if (says === 'too many arguments') continue;
