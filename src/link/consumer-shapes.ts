@@ -100,6 +100,11 @@ export interface OfConsumer {
   readonly consumer: string;
 }
 
+/** Names consumers by their ids. */
+export interface OfConsumers {
+  readonly consumers: readonly string[];
+}
+
 /** Why the consumer does not go on in the shard that says so. */
 export type ShardBlocked = Omit<ConsumerBlocked, 'shard'>;
 

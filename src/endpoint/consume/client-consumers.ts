@@ -9,6 +9,7 @@ import { ConsumerControl, type ControllingConsumer } from './consumer-control.js
 import { consumerInfo } from './consumer-info.js';
 import { ConsumerShards } from './consumer-shards.js';
 import { type LeaseName, type NamedLease, parseLeaseText } from './lease-text.js';
+import { consumerInfos } from './list-consumers.js';
 import type { MemberConsumer } from './membership.js';
 import { openConsumer } from './open-consumer.js';
 import { SettlingByText } from './settle-by-text.js';
@@ -33,6 +34,11 @@ export class ClientConsumers {
   async list(names: readonly string[] | null): Promise<readonly ListedConsumer[]> {
     this.#host.assertOpen();
     return (await this.#host.main.call('consumers', { names })).consumers;
+  }
+
+  /** The figures of these consumers; without those that are deleted. @throws BusError `BUS_CLOSED`, the failure of a shard */
+  infos(consumers: readonly ListedConsumer[]): AsyncGenerator<ConsumerInfo> {
+    return consumerInfos(consumers, this.#host);
   }
 
   /** @throws BusError `LIMIT_EXCEEDED`, `BUS_CLOSED`, and the failure of a shard */

@@ -1,13 +1,15 @@
-import type { ListedConsumer } from '../../link/consumer-shapes.js';
+import type { ConsumerShardState, ListedConsumer } from '../../link/consumer-shapes.js';
 import type { ConsumerInfo } from '../../protocol/consumers.js';
-import { BusError } from '../../protocol/errors.js';
 import { CONSUMERS_AT_ONCE } from '../../protocol/limits/consumers.js';
 import { consumerInfo } from './consumer-info.js';
-import { ConsumerShards, type ControlHost } from './consumer-shards.js';
+import type { ControlHost } from './consumer-shards.js';
 
 /** All consumers of the bus, by name; one that is deleted meanwhile is left out. */
 export async function listConsumers(host: ControlHost): Promise<ConsumerInfo[]> {
-  return list(null, host, infoOf);
+  const { consumers } = await host.main.call('consumers', { names: null });
+  const infos: ConsumerInfo[] = [];
+  for await (const info of consumerInfos(consumers, host)) infos.push(info);
+  return infos;
 }
 
 /** About how much the consumers of these names have to do; without those that are not there or do not answer. */
@@ -15,35 +17,44 @@ export async function pendingOf(
   names: readonly string[],
   host: ControlHost,
 ): Promise<ReadonlyMap<string, number>> {
-  const infos = await list(names, host, (consumer) =>
-    infoOf(consumer, host).catch(() => undefined),
-  );
-  return new Map(infos.map(({ name, pending }) => [name, pending]));
-}
-
-async function list(
-  names: readonly string[] | null,
-  host: ControlHost,
-  infoOf: (consumer: ListedConsumer, host: ControlHost) => Promise<ConsumerInfo | undefined>,
-): Promise<ConsumerInfo[]> {
   const { consumers } = await host.main.call('consumers', { names });
-  const found: ConsumerInfo[] = [];
-  for (let at = 0; at < consumers.length; at += CONSUMERS_AT_ONCE) {
-    const some = consumers.slice(at, at + CONSUMERS_AT_ONCE);
-    const infos = await Promise.all(some.map((consumer) => infoOf(consumer, host)));
-    found.push(...infos.filter((info) => info !== undefined));
+  const found = new Map<string, number>();
+  try {
+    for await (const { name, pending } of consumerInfos(consumers, host)) found.set(name, pending);
+  } catch {
+    // Every shard is asked about each consumer: where one does not answer, there is no sum.
   }
   return found;
 }
 
-async function infoOf(
-  consumer: ListedConsumer,
+/**
+ * What the shards say of these consumers, in their order; one that is deleted meanwhile is left out. Each shard is asked
+ * for some of them at a time.
+ *
+ * @throws BusError `BUS_CLOSED`, the failure of a shard
+ */
+export async function* consumerInfos(
+  consumers: readonly ListedConsumer[],
   host: ControlHost,
-): Promise<ConsumerInfo | undefined> {
-  try {
-    return consumerInfo(consumer, await new ConsumerShards(consumer, host).states(), host.epoch);
-  } catch (error) {
-    if (error instanceof BusError && error.code === 'CONSUMER_UNKNOWN') return undefined;
-    throw error;
+): AsyncGenerator<ConsumerInfo> {
+  for (let at = 0; at < consumers.length; at += CONSUMERS_AT_ONCE) {
+    const some = consumers.slice(at, at + CONSUMERS_AT_ONCE);
+    const byShard = await statesOf(some, host);
+    for (const [index, consumer] of some.entries()) {
+      const states = byShard.map((states) => states[index] ?? null);
+      if (states.every((state) => state !== null)) yield consumerInfo(consumer, states, host.epoch);
+    }
   }
+}
+
+async function statesOf(
+  consumers: readonly ListedConsumer[],
+  host: ControlHost,
+): Promise<(readonly (ConsumerShardState | null)[])[]> {
+  host.assertOpen();
+  const request = { consumers: consumers.map(({ id }) => id) };
+  const answers = await Promise.all(
+    host.ends.map((end) => end.call('consumerStates', () => request)),
+  );
+  return answers.map(({ states }) => states);
 }

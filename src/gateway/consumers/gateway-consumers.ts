@@ -273,15 +273,8 @@ export class GatewayConsumers {
     { principal }: Pick<ConsumerAsker, 'principal'>,
     names: readonly string[] | undefined,
   ): AsyncGenerator<ConsumerInfo> {
-    for (const consumer of await this.#bus.list(names ?? null)) {
-      if (!principal.mayConsume(consumer.name)) continue;
-      try {
-        yield await this.#bus.info(consumer);
-      } catch (error) {
-        // It was deleted meanwhile.
-        if (!(error instanceof BusError && error.code === 'CONSUMER_UNKNOWN')) throw error;
-      }
-    }
+    const listed = await this.#bus.list(names ?? null);
+    yield* this.#bus.infos(listed.filter(({ name }) => principal.mayConsume(name)));
   }
 
   /**

@@ -76,6 +76,18 @@ describe('the state of a consumer in a shard', () => {
     expect(ask(working(), 'consumerState', { consumer: 'c1' }).blocked).toBeNull();
   });
 
+  test('is asked for several at once, and is null for one that is not there', () => {
+    const rig = working({ maxInFlight: 2 });
+    for (let n = 1; n <= 5; n++) publish(rig.link, n);
+    rig.turn();
+    const { states } = ask(rig, 'consumerStates', { consumers: ['other', 'c1', 'c1'] });
+    const alone = {
+      ...ask(rig, 'consumerState', { consumer: 'c1' }),
+      oldestAgeMs: expect.any(Number),
+    };
+    expect(states).toEqual([null, alone, alone]);
+  });
+
   test('lists open events page by page', () => {
     const rig = working({}, 1);
     rig.link.call(

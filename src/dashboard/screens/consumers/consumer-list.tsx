@@ -1,22 +1,25 @@
+import { useSignal } from '@preact/signals';
 import type { ConsumerInfo } from 'millrace/client';
 import { DataTable } from '../../parts/data-table.js';
+import { consumersPollMs } from '../../state/consumers-poll.js';
 import { hrefOf } from '../../state/place.js';
 import { usePolled } from '../../state/polled.js';
 import { client } from '../../state/session.js';
 import { counted } from '../../text/format.js';
 import { CONSUMER_COLUMNS } from './consumer-columns.js';
-import { troublesOf } from './consumer-words.js';
+import { troubledOf } from './consumer-words.js';
 import { Troubles } from './troubles.js';
 
 /** The consumers that the token may see, and what is wrong with them. */
 
-const POLL_MS = 2000;
 const MOST_FIRST = { key: 'pending', isDescending: true };
-/** Of so many consumers the list says what is wrong; the table has all of them. */
-const TROUBLED_MAX = 20;
+/** Of so many consumers the list says what is wrong, so that the table below it is in sight. */
+const TROUBLED_FIRST = 5;
+/** And of so many once somebody asks; the table has all of them. */
+const TROUBLED_MAX = 50;
 
 export function ConsumerList() {
-  const { value: list, error } = usePolled(() => client().consumers(), POLL_MS).value;
+  const { value: list, error } = usePolled(() => client().consumers(), consumersPollMs).value;
   return (
     <section class="card" aria-labelledby="consumers-title">
       <header>
@@ -43,8 +46,8 @@ function Listed({ list }: { readonly list: readonly ConsumerInfo[] }) {
   if (list.length === 0) {
     return (
       <p class="empty">
-        There is no consumer here that your token may see. A call of bus.consumer(name, options), or
-        millrace consumers create, makes one.
+        There is no consumer here, or none that you may see. A call of bus.consumer(name, options),
+        or millrace consumers create, makes one.
       </p>
     );
   }
@@ -65,15 +68,15 @@ function Listed({ list }: { readonly list: readonly ConsumerInfo[] }) {
 }
 
 function Troubled({ list }: { readonly list: readonly ConsumerInfo[] }) {
-  const troubled = list
-    .map((info) => ({ name: info.name, troubles: troublesOf(info) }))
-    .filter(({ troubles }) => troubles.length > 0);
+  const areAllShown = useSignal(false);
+  const troubled = troubledOf(list);
   if (troubled.length === 0) return null;
-  const further = troubled.length - TROUBLED_MAX;
+  const most = areAllShown.value ? TROUBLED_MAX : TROUBLED_FIRST;
+  const further = troubled.length - most;
   return (
     <div class="body troubled">
       <dl aria-label="What is wrong">
-        {troubled.slice(0, TROUBLED_MAX).map(({ name, troubles }) => (
+        {troubled.slice(0, most).map(({ name, troubles }) => (
           <div key={name}>
             <dt>
               <a href={hrefOf('consumers', { consumer: name })}>{name}</a>
@@ -85,7 +88,19 @@ function Troubled({ list }: { readonly list: readonly ConsumerInfo[] }) {
         ))}
       </dl>
       {further > 0 && (
-        <p class="soft">Something is wrong with {counted(further, 'more consumer')}.</p>
+        <p class="row soft">
+          Something is wrong with {counted(further, 'more consumer')}.
+          {!areAllShown.value && (
+            <button
+              type="button"
+              onClick={() => {
+                areAllShown.value = true;
+              }}
+            >
+              Show more
+            </button>
+          )}
+        </p>
       )}
     </div>
   );

@@ -11,7 +11,7 @@ import { DeadEvents } from './dead-events.js';
 import { Definition, Figures } from './definition.js';
 import { DeleteDialog } from './delete-dialog.js';
 import { HeldKeys } from './held-keys.js';
-import { mayManage } from './may-manage.js';
+import { lookOnlyText, mayManage } from './may-manage.js';
 import { Members } from './members.js';
 import { OpenEvents } from './open-events.js';
 import { SeekForm } from './seek-form.js';
@@ -60,6 +60,7 @@ function Shown({ info }: { readonly info: ConsumerInfo }) {
           </div>
         )}
         <Figures info={info} />
+        {!mayChange && <p class="body soft look-only">{lookOnlyText(definition)}</p>}
       </section>
       <Definition info={info} />
       <Members members={members} />

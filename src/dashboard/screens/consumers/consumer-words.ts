@@ -38,6 +38,21 @@ export function troublesOf(info: ConsumerInfo): readonly Trouble[] {
   return one.filter((trouble) => trouble !== undefined);
 }
 
+/** The consumers with which something is wrong, those that need a person most first. */
+export function troubledOf(
+  list: readonly ConsumerInfo[],
+): readonly { readonly name: string; readonly troubles: readonly Trouble[] }[] {
+  return list
+    .map((info) => ({ name: info.name, troubles: troublesOf(info) }))
+    .filter(({ troubles }) => troubles.length > 0)
+    .sort((one, other) => rank(one.troubles) - rank(other.troubles));
+}
+
+function rank(troubles: readonly Trouble[]): number {
+  if (troubles.some(({ kind }) => kind === 'bad')) return 0;
+  return troubles.every(({ passes }) => passes) ? 2 : 1;
+}
+
 function when(isTrue: boolean, kind: Trouble['kind'], text: string): Trouble | undefined {
   return isTrue ? { kind, text } : undefined;
 }

@@ -4,6 +4,7 @@ import { showEventOf } from '../../event/shown-event.js';
 import { access } from '../../state/access.js';
 import { counted, dateAndClock, whole } from '../../text/format.js';
 import { PageButtons } from './page-buttons.js';
+import { Reason } from './reason.js';
 import { RedriveDialog } from './redrive-dialog.js';
 import { Scrolled } from './scrolled.js';
 import { useConsumerPage } from './use-page.js';
@@ -89,11 +90,10 @@ function Table({ events, chosen }: TableProps) {
               </th>
             )}
             <th>Event</th>
-            <th>Topic</th>
-            <th>Died</th>
-            <th class="number">Attempts</th>
             <th>Cause</th>
             <th>Reason</th>
+            <th class="number">Attempts</th>
+            <th>Died</th>
             <th>Letter</th>
           </tr>
         </thead>
@@ -136,7 +136,7 @@ function Row({ event, chosen }: { readonly event: DeadEvent } & Pick<TableProps,
           />
         </td>
       )}
-      <th scope="row" class="mono">
+      <th scope="row" class="mono named-cell">
         {access.value.mayRead ? (
           <button type="button" class="quiet" onClick={() => showEventOf({ topic, id })}>
             {id}
@@ -144,12 +144,14 @@ function Row({ event, chosen }: { readonly event: DeadEvent } & Pick<TableProps,
         ) : (
           id
         )}
+        <div class="soft">{topic}</div>
       </th>
-      <td class="mono">{topic}</td>
-      <td>{dateAndClock(diedAt)}</td>
-      <td class="number">{whole(attempts)}</td>
       <td>{CAUSES[cause]}</td>
-      <td class="reason">{reason === '' ? <span class="soft">none given</span> : reason}</td>
+      <td class="reason">
+        {reason === '' ? <span class="soft">none given</span> : <Reason text={reason} of={id} />}
+      </td>
+      <td class="number">{whole(attempts)}</td>
+      <td>{dateAndClock(diedAt)}</td>
       <td>{LETTERS[letter]}</td>
     </tr>
   );

@@ -19,7 +19,7 @@ export function Definition({ info }: { readonly info: ConsumerInfo }) {
     ['Made', dateAndClock(info.createdAt)],
   ];
   return (
-    <section class="card" aria-labelledby="definition-title">
+    <section class="card definition" aria-labelledby="definition-title">
       <header>
         <h2 id="definition-title">Definition</h2>
       </header>
@@ -42,6 +42,7 @@ export function Figures({ info }: { readonly info: ConsumerInfo }) {
         ['Redelivered', whole(info.redelivered)],
         ['Dead', whole(info.dead)],
         ['Lost to retention', whole(info.lost)],
+        ['Expired', whole(info.expired)],
       ]}
     />
   );

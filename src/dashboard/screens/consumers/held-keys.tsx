@@ -3,6 +3,7 @@ import { now } from '../../state/now.js';
 import { counted, dateAndClock } from '../../text/format.js';
 import { failureText, placeOf } from './open-words.js';
 import { PageButtons } from './page-buttons.js';
+import { Reason } from './reason.js';
 import { Scrolled } from './scrolled.js';
 import { useConsumerPage } from './use-page.js';
 
@@ -45,13 +46,15 @@ function Table({ keys }: { readonly keys: readonly HeldKey[] }) {
         <tbody>
           {keys.map((held) => (
             <tr key={placeOf(held.first)}>
-              <th scope="row" class="mono">
+              <th scope="row" class="mono named-cell">
                 {held.key}
               </th>
               <td>{counted(held.waiting, 'event')}</td>
               <td class="mono">{placeOf(held.first)}</td>
               <td>{whyText(held.first)}</td>
-              <td class="reason">{failureText(held.first, now.value)}</td>
+              <td class="reason">
+                <Reason text={failureText(held.first, now.value)} of={placeOf(held.first)} />
+              </td>
             </tr>
           ))}
         </tbody>

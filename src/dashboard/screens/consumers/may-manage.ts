@@ -14,6 +14,13 @@ export function mayManage(definition: ConsumerDefinition): boolean {
   return mayAdminister || coversAll(given, definition);
 }
 
+/** Why the page offers no change, for those who only may look. */
+export function lookOnlyText({ deadLetter }: ConsumerDefinition): string {
+  if (access.value.isReadOnly) return 'This dashboard is read-only: it changes no consumer.';
+  const letters = deadLetter === undefined ? '' : `, and publish on ${deadLetter}`;
+  return `You may look at this consumer. To change it, a token has to read all that it reads${letters}.`;
+}
+
 function coversAll(
   { subscribe, publish }: AccessInfo,
   { filter, deadLetter }: ConsumerDefinition,

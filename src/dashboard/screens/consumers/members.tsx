@@ -43,8 +43,10 @@ function MemberRow({ member }: { readonly member: MemberInfo }) {
   const where = [principal, connection && `connection ${connection}`, endpoint];
   return (
     <tr>
-      <th scope="row">{name ?? <span class="soft">no name</span>}</th>
-      <td>
+      <th scope="row" class="named-cell">
+        {name ?? <span class="soft">no name</span>}
+      </th>
+      <td class="named-cell">
         {where.filter(Boolean).join(', ')}{' '}
         {isDetached && <span class="tag">over HTTP: its leases outlive connections</span>}
       </td>

@@ -5,9 +5,10 @@ import { Confirm } from '../../parts/confirm.js';
 import { access } from '../../state/access.js';
 import { now } from '../../state/now.js';
 import { client } from '../../state/session.js';
-import { dateAndClock, whole } from '../../text/format.js';
-import { failureText, placeOf } from './open-words.js';
+import { whole } from '../../text/format.js';
+import { failureText, holdText, placeOf } from './open-words.js';
 import { PageButtons } from './page-buttons.js';
+import { Reason } from './reason.js';
 import { Scrolled } from './scrolled.js';
 import { useConsumerPage } from './use-page.js';
 
@@ -69,11 +70,8 @@ function Table({ events, onSkip }: TableProps) {
           <tr>
             <th>Event</th>
             <th>State</th>
-            <th>Topic</th>
             <th>Key</th>
             <th class="number">Attempts</th>
-            <th>Member</th>
-            <th>Until</th>
             <th>Last failure</th>
             {onSkip !== undefined && (
               <th>
@@ -98,11 +96,11 @@ interface RowProps {
 }
 
 function Row({ event, onSkip }: RowProps) {
-  const { id, topic, state, key = '–', attempts, member = '–', until } = event;
+  const { id, topic, state, key = '–', attempts } = event;
   const place = placeOf(event);
   return (
     <tr>
-      <th scope="row" class="mono">
+      <th scope="row" class="mono named-cell">
         {id !== undefined && topic !== undefined && access.value.mayRead ? (
           <button type="button" class="quiet" onClick={() => showEventOf({ topic, id })}>
             {place}
@@ -110,16 +108,17 @@ function Row({ event, onSkip }: RowProps) {
         ) : (
           place
         )}
+        <div class="soft">{topic ?? 'its record is lost'}</div>
       </th>
-      <td>
+      <td class="named-cell">
         <span class={`tag ${state === 'leased' ? 'is-good' : ''}`}>{state}</span>
+        <div class="soft">{holdText(event)}</div>
       </td>
-      <td class="mono">{topic ?? '–'}</td>
-      <td class="mono">{key}</td>
+      <td class="mono named-cell">{key}</td>
       <td class="number">{whole(attempts)}</td>
-      <td>{member}</td>
-      <td>{until === undefined ? '–' : dateAndClock(until)}</td>
-      <td class="reason">{failureText(event, now.value)}</td>
+      <td class="reason">
+        <Reason text={failureText(event, now.value)} of={place} />
+      </td>
       {onSkip !== undefined && (
         <td>
           <button

@@ -1,5 +1,5 @@
 import type { OpenEvent } from 'millrace/client';
-import { ago } from '../../text/format.js';
+import { ago, dateAndClock } from '../../text/format.js';
 
 /** What the page says of an open event, in words. Pure. */
 
@@ -20,4 +20,13 @@ export function failureText({ lastFailure }: Pick<OpenEvent, 'lastFailure'>, now
   const { cause, reason, at } = lastFailure;
   const said = reason === '' ? '' : `: ${reason}`;
   return `${FAILURES[cause]} ${ago(at, now)}${said}`;
+}
+
+/** Whose it is, and until when: `with ada until 2026-11-29 09:30:00.000`. */
+export function holdText({ member, until }: Pick<OpenEvent, 'member' | 'until'>): string {
+  const parts = [
+    member === undefined ? '' : `with ${member}`,
+    until === undefined ? '' : `until ${dateAndClock(until)}`,
+  ];
+  return parts.filter((part) => part !== '').join(' ');
 }

@@ -34,7 +34,7 @@ export function SeekDialog({ name, from, onClose }: SeekDialogProps) {
       }
     >
       <b>{name}</b> goes on from {placeText(from)}. Its members lose their leases, and attempts are
-      forgotten. Dead events stay dead.
+      forgotten. The list of dead events stays.
     </Confirm>
   );
 }

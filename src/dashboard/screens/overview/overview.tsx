@@ -3,6 +3,7 @@ import { lazy, Suspense } from 'preact/compat';
 import { Notice } from '../../parts/notice.js';
 import { useShownPart } from '../../parts/use-shown-part.js';
 import { alerts, alertsError, firing } from '../../state/alerts.js';
+import { consumersPollMs } from '../../state/consumers-poll.js';
 import { now } from '../../state/now.js';
 import { usePolled } from '../../state/polled.js';
 import { client, disconnectedAt, serverInfo } from '../../state/session.js';
@@ -24,11 +25,14 @@ interface Look {
   readonly stats: BusStats;
   readonly figures: FigureBook;
   readonly subscribers: readonly SubscriberInfo[];
-  readonly consumers: readonly ConsumerInfo[];
 }
 
 export default function Overview() {
   const { value: look, error } = usePolled(ask, POLL_MS).value;
+  const { value: consumers = [], error: consumersError } = usePolled(
+    askConsumers,
+    consumersPollMs,
+  ).value;
   useShownPart(look !== undefined);
   if (look === undefined) {
     return error === undefined ? (
@@ -41,6 +45,7 @@ export default function Overview() {
   const areAlertsKnown = alerts.value !== undefined || alertsError.value !== undefined;
   const problems = problemsOf({
     ...look,
+    consumers,
     now: now.value,
     lostAt: disconnectedAt.value,
     alerts: firing.value,
@@ -49,7 +54,9 @@ export default function Overview() {
   });
   return (
     <div class="overview">
-      {error !== undefined && <Notice kind="warning">{error}</Notice>}
+      {(error ?? consumersError) !== undefined && (
+        <Notice kind="warning">{error ?? consumersError}</Notice>
+      )}
       {(areAlertsKnown || problems.length > 0) && <ProblemList problems={problems} />}
       <Tiles stats={stats} figures={figures} />
       {figures.samples.length === 0 ? (
@@ -81,13 +88,12 @@ function NoCharts(_: { readonly figures: FigureBook }) {
 
 async function ask(held: Look | undefined): Promise<Look> {
   const after = newestAt(held?.figures);
-  const [stats, answer, subscribers, consumers] = await Promise.all([
+  const [stats, answer, subscribers] = await Promise.all([
     client().stats(),
     client().figures(after === undefined ? {} : { after }),
     client().subscribers(),
-    askConsumers(),
   ]);
-  return { stats, figures: added(held?.figures, answer), subscribers, consumers };
+  return { stats, figures: added(held?.figures, answer), subscribers };
 }
 
 /** None where the server's store keeps none. */

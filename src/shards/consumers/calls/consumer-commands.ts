@@ -1,7 +1,11 @@
 /** Serves the calls about durable consumers. Only the shard's loop touches this. */
 import type { AnswerOf, NameOf, RequestOf } from '../../../link/calls.js';
 import type { CONSUMER_CALLS } from '../../../link/consumer-calls.js';
-import type { ConsumerJoinAnswer, ConsumerJoinRequest } from '../../../link/consumer-shapes.js';
+import type {
+  ConsumerJoinAnswer,
+  ConsumerJoinRequest,
+  ConsumerShardState,
+} from '../../../link/consumer-shapes.js';
 import type { Shard } from '../../shard.js';
 import type { ShardEnd } from '../../shard-end.js';
 import { consumerUnknown, type Desk } from '../desk.js';
@@ -45,6 +49,7 @@ export class ConsumerCommands {
       return null;
     },
     consumerState: ({ consumer }) => this.#of(consumer, stateOf),
+    consumerStates: ({ consumers }) => ({ states: consumers.map((id) => this.#stateOf(id)) }),
     consumerOpen: (request) =>
       this.#of(request.consumer, (desk, consumer) => openPage(desk, consumer, request)),
     consumerHeldKeys: (request) =>
@@ -86,6 +91,13 @@ export class ConsumerCommands {
       const kept = desk.members.join(consumer, request, link, desk.now());
       return { position, kept };
     });
+  }
+
+  /** Null if there is no such consumer. */
+  #stateOf(id: string): ConsumerShardState | null {
+    const { desk } = this.#shard;
+    const consumer = desk?.roster.byId.get(id);
+    return desk === undefined || consumer === undefined ? null : stateOf(desk, consumer);
   }
 
   /** @throws BusError `CONSUMER_UNKNOWN` */
