@@ -109,6 +109,49 @@ async function publishSteadily(bus) {
   }
 }
 
+/** Answers of a mail server, as a worker passes them on. */
+const REFUSALS = [
+  '550 5.1.1 ada@example.com: no such mailbox',
+  '552 5.2.2 shop@example.org: mailbox full',
+  '554 5.7.1 the sender is on the list of example.net',
+];
+
+/**
+ * Workers for the orders: some are quick, one gives events up, one has refused events that hold others of their order,
+ * one is paused, and one has nobody who works for it.
+ * @param {import('millrace').Bus} bus
+ */
+async function startWorkers(bus) {
+  const filter = 'orders.eu.*';
+  const billing = await bus.consumer('billing', { filter, order: 'source', maxAttempts: 8 });
+  billing.run(() => sleep(2), { name: 'billing-1', concurrency: 3 });
+  billing.run(() => sleep(2), { name: 'billing-2', concurrency: 3 });
+  const mailer = await bus.consumer('mailer', {
+    filter: 'orders.eu.sent',
+    deadLetter: 'dead.mailer',
+  });
+  let sent = 0;
+  /** @type {import('millrace').DeliveryHandler<{ order: number }>} */
+  const send = async (delivery) => {
+    sent += 1;
+    if (sent % 60 === 7)
+      await delivery.term(String(REFUSALS[Math.floor(sent / 60) % REFUSALS.length]));
+  };
+  for (const name of ['mailer-1', 'mailer-2', 'mailer-3']) mailer.run(send, { name });
+  const stock = await bus.consumer('stock', { filter: 'orders.eu.packed', order: 'source' });
+  stock.run(
+    () => {
+      throw new Error('the warehouse does not answer');
+    },
+    { name: 'stock-1' },
+  );
+  const search = await bus.consumer('search.index', { filter, priority: ['orders.eu.created'] });
+  search.run(() => {}, { name: 'indexer', concurrency: 16 });
+  const reports = await bus.consumer('reports.daily', { filter: 'orders.eu.paid' });
+  await reports.pause();
+  await bus.consumer('loyalty', { filter: 'orders.eu.paid' });
+}
+
 /** Every chart is drawn, and the tiles have figures. */
 const CHARTS = `document.querySelectorAll('.charts canvas').length === 9 && document.querySelector('.tile dd')?.innerText !== ''`;
 
@@ -167,6 +210,7 @@ try {
   });
   await bus.setAlert({ name: 'busy', when: 'rate on orders.* over 20/s for 10 s' });
   await bus.setAlert({ name: 'task-failed', when: 'any task_failed on task.*' });
+  await startWorkers(bus);
   const steady = publishSteadily(bus);
   // Awaited below; the bus is closed before its end if a picture fails.
   steady.catch(() => {});
@@ -194,6 +238,14 @@ try {
   });
   await take(browser, at('subscribers'), 'dashboard-subscribers', {
     shows: `${countOf('[aria-label="Subscriptions"] .data-row', 2)} && ${countOf('[aria-label="Connections"] .data-row', 1)}`,
+  });
+  await take(browser, at('consumers'), 'dashboard-consumers', {
+    shows: `${countOf('[aria-label="Consumers"] .data-row', 6)} && ${countOf('.troubled dt', 3)}`,
+  });
+  await take(browser, at('consumers?consumer=mailer'), 'dashboard-consumer', {
+    theme: 'dark',
+    viewport: { width: 1280, height: 1100 },
+    shows: countOf('[aria-labelledby="dead-title"] tbody tr', 3),
   });
   await take(browser, at('alerts'), 'dashboard-alerts', {
     viewport: PHONE,

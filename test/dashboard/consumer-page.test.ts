@@ -166,6 +166,7 @@ describeScreen('one consumer', ({ open, clientOf }) => {
     await dashboard.shows('Open events', '.consumers');
     const acts = '.consumers button:not(.quiet), .consumers form, .consumers input';
     expect(await dashboard.page.$$(acts)).toEqual([]);
+    expect(await dashboard.text('.consumers')).toContain('This dashboard is read-only');
     expect(dashboard.faults).toEqual([]);
     await dashboard.close();
   });

@@ -3,8 +3,11 @@ import type { ConsumerInfo } from '../../src/client.js';
 import {
   filterText,
   stateOf,
+  troubledOf,
   troublesOf,
 } from '../../src/dashboard/screens/consumers/consumer-words.js';
+
+import { consumersPollMs } from '../../src/dashboard/state/consumers-poll.js';
 
 const MEMBER = {
   endpoint: 'main',
@@ -83,6 +86,21 @@ test.each<[Partial<ConsumerInfo>, string, string]>([
 ])('one sentence says what is wrong: %j', (changes, state, sentence) => {
   expect(told(changes)).toEqual([sentence]);
   expect(stateOf({ ...WELL, ...changes })).toBe(state);
+});
+
+test('those that need a person stand first, and what passes by itself last', () => {
+  const held = { ...WELL, name: 'held', held: 1 };
+  const dead = { ...WELL, name: 'dead', dead: 1, held: 1 };
+  const paused = { ...WELL, name: 'paused', paused: true };
+  const names = troubledOf([held, WELL, paused, dead]).map(({ name }) => name);
+  expect(names).toEqual(['dead', 'paused', 'held']);
+});
+
+test('a longer list of consumers is asked for less often', () => {
+  const waits = [undefined, 0, 200, 1000, 100_000].map((count) =>
+    consumersPollMs(count === undefined ? undefined : ({ length: count } as unknown[])),
+  );
+  expect(waits).toEqual([2000, 2000, 2000, 10_000, 30_000]);
 });
 
 test('a pause that is a block as well is told once', () => {

@@ -141,6 +141,8 @@ describe.runIf(chromium !== undefined)('the dashboard with limited grants', () =
       await dashboard.shows('no address', '.consumers');
       await dashboard.shows('No event is open here', '.consumers');
       expect((await dashboard.page.$$(acts)).length > 0, rights.join(' ')).toBe(may);
+      const words = 'a token has to read all that it reads, and publish on dead.mail.';
+      expect((await dashboard.text('.consumers')).includes(words), rights.join(' ')).toBe(!may);
       const opens = await dashboard.page.$$('.consumers button.quiet');
       expect(opens.length > 0, rights.join(' ')).toBe(at > 0 && at < 4);
       expect(await dashboard.text('body')).not.toContain('FORBIDDEN');

@@ -18,7 +18,7 @@ const DEFINITION: readonly Column<ConsumerInfo>[] = [
   {
     key: 'name',
     title: 'Consumer',
-    width: 'minmax(7rem, 1fr)',
+    width: 'minmax(8rem, 1.6fr)',
     narrowWidth: 'minmax(0, 1fr)',
     sortValue: ({ name }) => name,
     cell: ({ name }) => (
@@ -30,7 +30,7 @@ const DEFINITION: readonly Column<ConsumerInfo>[] = [
   {
     key: 'filter',
     title: 'Filter',
-    width: 'minmax(7rem, 1.4fr)',
+    width: 'minmax(7rem, 1.2fr)',
     sortValue: ({ definition }) => filterText(definition),
     cell: ({ definition }) => (
       <span class="mono" title={filterText(definition)}>
@@ -41,7 +41,7 @@ const DEFINITION: readonly Column<ConsumerInfo>[] = [
   {
     key: 'order',
     title: 'Order',
-    width: 'minmax(4.5rem, 0.6fr)',
+    width: 'minmax(4.5rem, 0.7fr)',
     sortValue: ({ definition }) => definition.order,
     cell: ({ definition: { order } }) => <span title={order}>{order}</span>,
   },
