@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals';
 import type { DeadEvent } from 'millrace/client';
 import { showEventOf } from '../../event/shown-event.js';
+import { useKeptFocus } from '../../parts/use-kept-focus.js';
 import { access } from '../../state/access.js';
 import { counted, dateAndClock, whole } from '../../text/format.js';
 import { PageButtons } from './page-buttons.js';
@@ -24,6 +25,7 @@ interface Asked {
 export function DeadEvents({ name, mayChange }: DeadEventsProps) {
   const page = useConsumerPage(name, 'deadAfter', (consumer, options) => consumer.dead(options));
   const chosen = useSignal<ReadonlySet<string>>(new Set());
+  const box = useKeptFocus<HTMLElement>();
   const asked = useSignal<Asked | undefined>(undefined);
   const { value, error, isFirst } = page;
   const events = value?.events ?? [];
@@ -33,7 +35,7 @@ export function DeadEvents({ name, mayChange }: DeadEventsProps) {
     asked.value = { ids: what };
   };
   return (
-    <section class="card" aria-labelledby="dead-title">
+    <section ref={box} class="card" aria-labelledby="dead-title">
       <header>
         <h2 id="dead-title">Dead events</h2>
         {mayChange && events.length > 0 && (

@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals';
 import type { OpenEvent } from 'millrace/client';
 import { showEventOf } from '../../event/shown-event.js';
 import { Confirm } from '../../parts/confirm.js';
+import { useKeptFocus } from '../../parts/use-kept-focus.js';
 import { access } from '../../state/access.js';
 import { now } from '../../state/now.js';
 import { client } from '../../state/session.js';
@@ -21,10 +22,11 @@ interface OpenEventsProps {
 
 export function OpenEvents({ name, mayChange }: OpenEventsProps) {
   const page = useConsumerPage(name, 'openAfter', (consumer, options) => consumer.open(options));
+  const box = useKeptFocus<HTMLElement>();
   const asked = useSignal<OpenEvent | undefined>(undefined);
   const { value, error } = page;
   return (
-    <section class="card" aria-labelledby="open-title">
+    <section ref={box} class="card" aria-labelledby="open-title">
       <header>
         <h2 id="open-title">Open events</h2>
       </header>
