@@ -1,6 +1,6 @@
 /**
  * Takes the pictures of the dashboard that README and docs/DASHBOARD.md show: `node scripts/dashboard-pictures.js`
- * after a build. It serves a bus in a temporary directory, publishes the events of a small agent platform, and opens
+ * after a build, with the names of some to take these alone. It serves a bus in a temporary directory, publishes the events of a small agent platform, and opens
  * each screen in Chromium.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -13,6 +13,8 @@ import { launch } from 'puppeteer-core';
 
 const PICTURES = fileURLToPath(new URL('../docs/images/', import.meta.url));
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+/** The names of the pictures to take; none: all. */
+const ONLY = process.argv.slice(2);
 const WIDE = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 780, deviceScaleFactor: 2 };
 /** Long enough for charts that have a shape. */
@@ -172,6 +174,7 @@ function countOf(selector, least) {
  *   `shows`: an expression that holds in the page once the screen has what it is to show
  */
 async function take(browser, address, name, { shows, viewport = WIDE, theme = 'light', before }) {
+  if (ONLY.length > 0 && !ONLY.includes(name)) return;
   const page = await browser.newPage();
   await page.setViewport(viewport);
   await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }]);

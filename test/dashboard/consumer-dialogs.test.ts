@@ -44,14 +44,13 @@ async function answerWith(dashboard: Dashboard, changes: object): Promise<void> 
 }
 
 describeScreen('the questions about a consumer', ({ open, clientOf }) => {
-  it('are opened, left and answered with keys alone, and give the focus back', async () => {
+  it('are opened and left with keys alone, and give the focus back', async () => {
     const server = await startServer();
     const client = clientOf(server);
     const mail = await client.consumer('mail', { filter: 'orders.*' });
     await client.publishMany([ORDER, ORDER]);
     await (await mail.pull({ waitMs: 10_000 }))[0]!.term('no such address');
-    const { events } = await mail.open();
-    const { shard, sequence } = events[0]!;
+    const { shard, sequence } = (await mail.open()).events[0]!;
     const skip = `Skip event ${shard}:${sequence}`;
     const dashboard = await open(server, PAGE);
     const { keyboard } = dashboard.page;
@@ -73,6 +72,20 @@ describeScreen('the questions about a consumer', ({ open, clientOf }) => {
       await noDialog(dashboard);
       await focused(dashboard, opener);
     }
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('leave the focus on the screen where the row that had it is gone', async () => {
+    const server = await startServer();
+    const client = clientOf(server);
+    const mail = await client.consumer('mail', { filter: 'orders.*' });
+    await client.publish(ORDER);
+    await until('the event is open', async () => (await mail.open()).events.length === 1);
+    const { shard, sequence } = (await mail.open()).events[0]!;
+    const skip = `Skip event ${shard}:${sequence}`;
+    const dashboard = await open(server, PAGE);
+    const { keyboard } = dashboard.page;
     await (await dashboard.page.waitForSelector(buttonOf(skip)))!.focus();
     await keyboard.press('Enter');
     await focused(dashboard, 'Cancel');

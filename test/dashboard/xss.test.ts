@@ -46,7 +46,7 @@ const VECTORS = [
 ];
 
 const MARKS =
-  'script, img, iframe, object, embed, video, marquee, base, form:not(.seek), style, math, template';
+  'script, img, iframe, object, embed, video, marquee, base, form, style, math, template';
 
 describe.runIf(chromium !== undefined)('markup in events', () => {
   let browser: Browser;
@@ -121,51 +121,6 @@ describe.runIf(chromium !== undefined)('markup in events', () => {
       );
       await dashboard.shows('pwned()', '.panel');
       await clean(tab);
-    }
-    await dashboard.close();
-  });
-
-  it('is text in the names, keys and reasons of consumers', async () => {
-    const server = await startServer(undefined, ['--shards', '1']);
-    await using client = connect(server.url);
-    const backoffMs = [3_600_000];
-    const order = 'attributes.key' as const;
-    const all = await client.consumer('all', { filter: 'xss.*', order, backoffMs });
-    const names = new Set(VECTORS.map((vector) => plain(vector)));
-    for (const name of names) await client.consumer(name, { filter: 'none' });
-    const inputs = VECTORS.map((vector) => {
-      return { topic: `xss.${plain(vector)}`, type: 't', payload: 1, attributes: { key: vector } };
-    });
-    await client.publishMany([...inputs, ...inputs]);
-    for (const one of await all.pull({ max: VECTORS.length, waitMs: 10_000 })) {
-      await one.nak({ reason: one.event.attributes.key });
-    }
-    const dying = await client.consumer('dying', { filter: 'xss.*', from: 'earliest' });
-    for (const one of await dying.pull({ max: VECTORS.length, waitMs: 10_000 })) {
-      await one.term(one.event.attributes.key!);
-    }
-    const { dashboard, clean } = await open(server.url, 'consumers');
-    await dashboard.shows(`${names.size + 2} consumers`, '.consumers');
-    await clean('the list');
-    await dashboard.goTo('consumers?consumer=all');
-    await dashboard.shows('pwned()', '[aria-labelledby="keys-title"]');
-    await dashboard.shows('pwned()', '[aria-labelledby="open-title"]');
-    await clean('held keys and open events');
-    await dashboard.goTo('consumers?consumer=dying');
-    await dashboard.shows('pwned()', '[aria-labelledby="dead-title"]');
-    await dashboard.press('Redrive all');
-    await dashboard.shows('pwned()', 'dialog');
-    await clean('dead events');
-    let said = '';
-    for (const vector of VECTORS.filter((one) => !names.has(one))) {
-      await dashboard.goTo(`consumers?consumer=${encodeURIComponent(vector)}`);
-      await until('the server has refused the name', async () => {
-        const text = await dashboard.text('.consumers .notice').catch(() => said);
-        const isNew = text !== said;
-        said = text;
-        return isNew;
-      });
-      await clean(vector);
     }
     await dashboard.close();
   });
