@@ -133,7 +133,7 @@ async function startWorkers(bus) {
     deadLetter: 'dead.mailer',
   });
   let sent = 0;
-  /** @type {import('millrace').DeliveryHandler<{ order: number }>} */
+  /** @type {import('millrace').DeliveryHandler} */
   const send = async (delivery) => {
     sent += 1;
     if (sent % 60 === 7)
