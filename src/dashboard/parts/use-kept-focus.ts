@@ -5,7 +5,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
  * A list that is asked for again and again may lose the row that has the focus. The browser then forgets where the
  * keyboard was; with this the screen takes the focus, as it does where a dialog has nothing to give it back to.
  */
-export function useKeptFocus<T extends HTMLElement>(): RefObject<T> {
+export function useKeptFocus<T extends HTMLElement>(): RefObject<T | null> {
   const box = useRef<T>(null);
   const held = useRef<Element | undefined>(undefined);
   useLayoutEffect(() => {
