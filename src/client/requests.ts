@@ -38,7 +38,11 @@ interface RequestWishes {
   readonly onPart?: Request['onPart'];
   /** Ends the wait for the answer; what is not sent is not sent any more. */
   readonly signal?: AbortSignal | undefined;
+  /** A server that has the request when `signal` aborts is told to abandon it. */
+  readonly isAbandoned?: boolean;
 }
+
+type OrderWishes = Pick<RequestWishes, 'keepsTexts' | 'signal' | 'isAbandoned'>;
 
 export interface RequestSender {
   send(frame: string): boolean;
@@ -77,10 +81,10 @@ export class Requests {
   order<T extends AskedType>(
     type: T,
     payload: string,
-    { keepsTexts = false, signal }: Pick<RequestWishes, 'keepsTexts' | 'signal'> = {},
+    { keepsTexts = false, signal, isAbandoned = false }: OrderWishes = {},
   ): Promise<Answer<T>> {
     return this.#counted((resolve, reject) => {
-      const wishes = { isBound: true, keepsTexts, signal };
+      const wishes = { isBound: true, keepsTexts, signal, isAbandoned };
       const request = this.#add(type, payload, wishes, resolve, reject);
       request.isSent = this.#sender.send(request.frame);
       if (this.#timeoutMs > 0 && !request.isSent) this.#limit(request, () => !request.isSent);
@@ -168,12 +172,17 @@ export class Requests {
   #add<T extends AskedType>(
     type: T,
     payload: string,
-    { isBound = false, keepsTexts = false, onPart, signal }: RequestWishes,
+    { isBound = false, keepsTexts = false, onPart, signal, isAbandoned = false }: RequestWishes,
     resolve: (answer: Answer<T>) => void,
     reject: (error: BusError) => void,
   ): Request {
     const id = this.nextId();
-    const onAbort = (): void => request.reject(aborted(signal!, request.isSent));
+    const onAbort = (): void => {
+      if (isAbandoned && request.isSent) {
+        this.#sender.send(`{"type":"abandon","payload":{"request":${id}}}`);
+      }
+      request.reject(aborted(signal!, request.isSent));
+    };
     const forget = signal && watchSignal(signal, onAbort);
     const settle = (): void => {
       forget?.();

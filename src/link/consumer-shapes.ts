@@ -48,9 +48,16 @@ export interface OpenConsumerRequest {
   readonly from: SubscribeFrom;
   /** A consumer with another definition gets this one. */
   readonly isUpdate: boolean;
+  /**
+   * The caller was permitted this where there is such a consumer, or null: none. Anything else is refused with
+   * `CONFLICT`. Absent: whatever there is.
+   */
+  readonly onlyOver?: Pick<ListedConsumer, 'id' | 'definition'> | null;
 }
 
 export interface AlterConsumerRequest {
+  /** As `OpenConsumerRequest.onlyOver`, for the consumer of this id. */
+  readonly onlyAs?: ConsumerDefinition;
   /** The consumer's id. */
   readonly id: string;
   readonly change: ConsumerChange;

@@ -279,8 +279,8 @@ export class BusCore {
       ask: ({ question }, { signal }) => this.#switchboard.ask(question, signal),
       openConsumer: (request) => this.consumers.open(request),
       consumers: ({ names }) => ({ consumers: this.consumers.list(names) }),
-      alterConsumer: async ({ id, change, by }) => ({
-        consumer: await this.consumers.alter(id, change, by),
+      alterConsumer: async ({ id, change, by, onlyAs }) => ({
+        consumer: await this.consumers.alter(id, change, by, onlyAs),
       }),
       seekPositions: async ({ id, from }) => ({
         positions: await this.consumers.seekPositions(id, from),

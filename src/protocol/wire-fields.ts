@@ -1,8 +1,16 @@
 import * as v from 'valibot';
 import { SUBSCRIPTION_NAME_LENGTH_MAX } from './limits/bus-api.js';
 import { ATTRIBUTES_MAX, FILTER_VALUES_MAX } from './limits/events.js';
+import { REQUEST_ID_LENGTH_MAX } from './limits/websocket.js';
 
 /** The shapes of fields that several of a client's frames have. Any thread, and browsers. */
+
+export type RequestId = string | number;
+
+export function isRequestId(value: unknown): value is RequestId {
+  if (typeof value === 'number') return Number.isSafeInteger(value);
+  return typeof value === 'string' && value !== '' && value.length <= REQUEST_ID_LENGTH_MAX;
+}
 
 export const name = v.pipe(v.string(), v.minLength(1), v.maxLength(SUBSCRIPTION_NAME_LENGTH_MAX));
 /** Checked before the elements are, as a frame has room for a hundred thousand of them. */

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import type { Event } from './event.js';
 import { SUBSCRIPTION_NAME_LENGTH_MAX } from './limits/bus-api.js';
+import { isRequestId, type RequestId } from './wire-fields.js';
 
 /**
  * The frames of questions and answers; a part of `wire.ts`, which has the schema of `request`. This file checks shapes; the
@@ -23,6 +24,10 @@ export const QUESTION_SCHEMAS = {
   answer: v.lazy((input) =>
     typeof input === 'object' && input !== null && 'error' in input ? failed : answered,
   ),
+  /** Gets no answer, and neither does the `request` of this id of the client, if it still waits. */
+  abandon: v.strictObject({
+    request: v.custom<RequestId>(isRequestId, 'has to be the id of a request'),
+  }),
 } as const;
 
 /** The payloads of the frames of a server. `responder` is the client's own name for one. */

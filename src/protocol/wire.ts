@@ -24,9 +24,11 @@ import {
   anyFilter,
   count,
   from,
+  isRequestId,
   name,
   nonEmptyStrings,
   notAnArray,
+  type RequestId,
   strings,
   valuesByKey,
   windowFields,
@@ -43,9 +45,8 @@ import { QUESTION_SCHEMAS, type QuestionPayloads } from './wire-questions.js';
  * own codes. Any thread, and browsers.
  */
 
+export type { RequestId } from './wire-fields.js';
 export { WIRE_PATH, WIRE_PROTOCOL } from './wire-name.js';
-
-export type RequestId = string | number;
 
 const noFields = v.strictObject({});
 const nothing = v.optional(v.lazy((input) => (Array.isArray(input) ? notAnArray : noFields)));
@@ -131,8 +132,8 @@ const REQUEST_SCHEMAS = {
 } as const;
 
 export type RequestType = keyof typeof REQUEST_SCHEMAS;
-/** `consumed` and `answer` get no answer. */
-export type AnsweredType = Exclude<RequestType, 'consumed' | 'answer'>;
+/** `consumed`, `answer` and `abandon` get no answer. */
+export type AnsweredType = Exclude<RequestType, 'consumed' | 'answer' | 'abandon'>;
 export type RequestPayload<T extends RequestType> = v.InferOutput<(typeof REQUEST_SCHEMAS)[T]>;
 
 export type ClientFrame = {
@@ -306,11 +307,6 @@ function parseEnvelope(envelope: Record<string, unknown>): ParsedFrame {
   // like `constructor`.
   const frame = { type, payload: envelope.payload, ...identity } as ClientFrame;
   return { frame, ...identity };
-}
-
-function isRequestId(value: unknown): value is RequestId {
-  if (typeof value === 'number') return Number.isSafeInteger(value);
-  return typeof value === 'string' && value !== '' && value.length <= REQUEST_ID_LENGTH_MAX;
 }
 
 function payloadFault(issue: v.BaseIssue<unknown>): BusError {

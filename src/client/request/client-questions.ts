@@ -68,11 +68,16 @@ export class ClientQuestions {
         clearTimeout(timer);
         forget?.();
       };
+      // Nobody waits any more: what is not sent is not sent, and the server's wait ends as well.
+      const over = new AbortController();
       const end = (error: BusError): void => {
         settle();
         reject(error);
+        over.abort();
       };
-      requests.order('request', `{"event":${text},"timeoutMs":${timeoutMs}}`).then(({ event }) => {
+      const payload = `{"event":${text},"timeoutMs":${timeoutMs}}`;
+      const wishes = { signal: over.signal, isAbandoned: true };
+      requests.order('request', payload, wishes).then(({ event }) => {
         settle();
         resolve(event);
       }, end);

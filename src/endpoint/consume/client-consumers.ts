@@ -24,10 +24,14 @@ export class ClientConsumers {
     this.#byText = new SettlingByText(host.members);
   }
 
-  /** As `Bus.consumer`: opens the consumer, or makes it where there are options, which are checked. */
-  open(name: string, options?: unknown): Promise<ListedConsumer> {
+  /**
+   * As `Bus.consumer`: opens the consumer, or makes it where there are options, which are checked.
+   *
+   * @param onlyOver what there has to be still, null: none; else `CONFLICT`
+   */
+  open(name: string, options?: unknown, onlyOver?: ListedConsumer | null): Promise<ListedConsumer> {
     this.#host.assertOpen();
-    return openConsumer(this.#host.main, name, options);
+    return openConsumer(this.#host.main, name, options, onlyOver);
   }
 
   /** The consumers of these names; null: all, by name. */
@@ -78,9 +82,12 @@ export class ClientConsumers {
     return this.#byText.ackAndPublish(consumer, lease, inputs, options);
   }
 
-  /** The half of a consumer by which it is directed. `by`: the principal that asks. */
+  /**
+   * The half of a consumer by which it is directed, as long as it has this definition; else its changes are refused with
+   * `CONFLICT`. `by`: the principal that asks.
+   */
   control(consumer: ListedConsumer, by: string): ControllingConsumer {
-    return new ConsumerControl(consumer, this.#host, by);
+    return new ConsumerControl(consumer, this.#host, { by, onlyAs: consumer.definition });
   }
 
   /** @throws BusError `CONSUMER_UNKNOWN`, `BUS_CLOSED`, the failure of a shard */

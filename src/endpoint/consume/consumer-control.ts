@@ -54,15 +54,15 @@ export class ConsumerControl implements ControllingConsumer {
   readonly #host: ControlHost & NoticeHost;
   readonly #shards: ConsumerShards;
   readonly #notices: ConsumerNotices;
-  readonly #by: string | undefined;
+  readonly #terms: Pick<AlterConsumerRequest, 'by' | 'onlyAs'>;
 
-  /** @param by the principal on whose behalf the consumer is directed; undefined: the program itself */
+  /** @param terms of changes, on behalf of a principal; none for the program itself */
   constructor(
     consumer: Pick<ListedConsumer, 'id' | 'name'>,
     host: ControlHost & NoticeHost,
-    by?: string,
+    terms: Pick<AlterConsumerRequest, 'by' | 'onlyAs'> = {},
   ) {
-    this.#by = by;
+    this.#terms = terms;
     this.#consumer = consumer;
     this.#host = host;
     this.#shards = new ConsumerShards(consumer, host);
@@ -173,8 +173,7 @@ export class ConsumerControl implements ControllingConsumer {
 
   async #alter(change: AlterConsumerRequest['change']): Promise<void> {
     this.#host.assertOpen();
-    const by = this.#by === undefined ? {} : { by: this.#by };
-    const request = { id: this.#consumer.id, change, ...by };
+    const request = { id: this.#consumer.id, change, ...this.#terms };
     await this.#shards.named(() => this.#host.main.call('alterConsumer', request));
   }
 }

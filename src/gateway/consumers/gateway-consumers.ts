@@ -28,7 +28,7 @@ import type {
 } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import type { EventInput, PublishAck } from '../../protocol/event.js';
-import { LEASE_NAMES_MAX } from '../../protocol/limits/consumers.js';
+import { CONSUMER_CHANGE_TRIES_MAX, LEASE_NAMES_MAX } from '../../protocol/limits/consumers.js';
 import { quote } from '../../protocol/quote.js';
 import type { Administrator, Audit } from '../audit.js';
 import type { Budget } from '../budget/budgets.js';
@@ -118,12 +118,14 @@ export class GatewayConsumers {
       assertMayConsume(asker.principal, name);
       assertConsumerName(name);
       assertMayManage(asker.principal, name, parseConsumerOptions(options).definition);
-      const [existing] = await this.#bus.list([name]);
-      // Who may read the new filter may still have no right to take the consumer from those who use the old one.
-      if (existing !== undefined) assertMayManage(asker.principal, name, existing.definition);
-      const consumer = await this.#bus.open(name, options);
-      this.#remember(consumer);
-      return { consumer: opened(consumer), isNew: existing?.id !== consumer.id };
+      return unlessChanged(name, async () => {
+        const [existing] = await this.#bus.list([name]);
+        // Who may read the new filter may still have no right to take the consumer from those who use the old one.
+        if (existing !== undefined) assertMayManage(asker.principal, name, existing.definition);
+        const consumer = await this.#bus.open(name, options, existing ?? null);
+        this.#remember(consumer);
+        return { consumer: opened(consumer), isNew: existing?.id !== consumer.id };
+      });
     });
   }
 
@@ -323,9 +325,11 @@ export class GatewayConsumers {
   ): Promise<T> {
     return this.#audit.administer(act, asker, `${what} ${name}`, async () => {
       asker.rates.administer();
-      const consumer = await this.find(asker, name);
-      assertMayManage(asker.principal, name, consumer.definition);
-      return work(this.#control(consumer, asker));
+      return unlessChanged(name, async () => {
+        const consumer = await this.find(asker, name);
+        assertMayManage(asker.principal, name, consumer.definition);
+        return work(this.#control(consumer, asker));
+      });
     });
   }
 
@@ -360,6 +364,25 @@ export class GatewayConsumers {
     if (this.#names.size >= LEASE_NAMES_MAX && !this.#names.has(id)) this.#names.clear();
     this.#names.set(id, name);
   }
+}
+
+/**
+ * Checks grants by what there is, and acts on just that: where another client was faster, the bus refuses the act with
+ * `CONFLICT`, and all is checked anew.
+ *
+ * @throws BusError `CONSUMER_BUSY` where others are faster every time
+ */
+async function unlessChanged<T>(name: string, act: () => Promise<T>): Promise<T> {
+  for (let tries = 0; tries < CONSUMER_CHANGE_TRIES_MAX; tries++) {
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof BusError && error.code === 'CONFLICT')) throw error;
+    }
+  }
+  throw new BusError('CONSUMER_BUSY', `others change consumer ${quote(name)} all the time`, {
+    details: { consumer: quote(name) },
+  });
 }
 
 function altered(

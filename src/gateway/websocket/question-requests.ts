@@ -25,13 +25,20 @@ import type { Outbound } from './outbound.js';
 
 type QuestionFrame = Extract<
   ClientFrame,
-  { type: 'request' | 'respond' | 'endRespond' | 'answer' }
+  { type: 'request' | 'respond' | 'endRespond' | 'answer' | 'abandon' }
 >;
 type FrameOf<T extends QuestionFrame['type']> = Extract<QuestionFrame, { type: T }>;
 
+const QUESTION_TYPES: ReadonlySet<ClientFrame['type']> = new Set<QuestionFrame['type']>([
+  'request',
+  'respond',
+  'endRespond',
+  'answer',
+  'abandon',
+]);
+
 export function isQuestionFrame(frame: ClientFrame): frame is QuestionFrame {
-  const { type } = frame;
-  return type === 'request' || type === 'respond' || type === 'endRespond' || type === 'answer';
+  return QUESTION_TYPES.has(frame.type);
 }
 
 export interface QuestionAsker {
@@ -66,10 +73,12 @@ export class QuestionRequests {
   /** The same, and those that only answer what they have. */
   readonly #responders = new Map<Serving, Responder>();
   readonly #inHand = new Map<number, InHand>();
-  /** Aborts with the connection: nobody waits for its answers. */
-  readonly #gone = new AbortController();
+  /** The requests of this client that wait. */
+  readonly #waiting = new Set<AbortController>();
+  /** The same by their ids; of those with the same id, the last. */
+  readonly #asked = new Map<RequestId, AbortController>();
   #lastQuestion = 0;
-  #waiting = 0;
+  #isGone = false;
 
   constructor(endpoint: BusEndpoint, asker: () => QuestionAsker, outbound: Outbound) {
     this.#endpoint = endpoint;
@@ -88,6 +97,8 @@ export class QuestionRequests {
         return this.#endRespond(frame);
       case 'answer':
         return this.#answered(frame);
+      case 'abandon':
+        this.#asked.get(frame.payload.request)?.abort();
     }
   }
 
@@ -103,7 +114,8 @@ export class QuestionRequests {
   }
 
   close(): void {
-    this.#gone.abort();
+    this.#isGone = true;
+    for (const over of this.#waiting) over.abort();
     for (const serving of [...this.#responders.keys()]) this.#drop(serving);
   }
 
@@ -111,22 +123,31 @@ export class QuestionRequests {
     const { principal, rates } = this.#asker();
     const { event, timeoutMs } = payload;
     rates.publish(1);
-    if (this.#waiting >= REQUESTS_PER_ASKER_MAX) {
+    if (this.#waiting.size >= REQUESTS_PER_ASKER_MAX) {
       throw limit(
-        `this connection has ${this.#waiting} requests that wait`,
+        `this connection has ${this.#waiting.size} requests that wait`,
         REQUESTS_PER_ASKER_MAX,
       );
     }
-    const { signal } = this.#gone;
-    this.#waiting++;
+    const over = new AbortController();
+    const { signal } = over;
+    this.#waiting.add(over);
+    if (requestId !== undefined) this.#asked.set(requestId, over);
     const options = { signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
     askPermitted(this.#endpoint, principal, event, options)
-      .then((answer) => this.#sendAnswer(answer, requestId))
+      .then((answer) => {
+        if (!signal.aborted) this.#sendAnswer(answer, requestId);
+      })
       .catch((error: unknown) => {
         if (signal.aborted) return;
         this.#outbound.send(frameText('error', errorData(error), requestId));
       })
-      .finally(() => this.#waiting--);
+      .finally(() => {
+        this.#waiting.delete(over);
+        if (requestId !== undefined && this.#asked.get(requestId) === over) {
+          this.#asked.delete(requestId);
+        }
+      });
   }
 
   #sendAnswer(answer: Event, requestId: RequestId | undefined): void {
@@ -180,7 +201,7 @@ export class QuestionRequests {
       .stop()
       .then(() => {
         this.#responders.delete(serving);
-        if (this.#gone.signal.aborted) return;
+        if (this.#isGone) return;
         this.#outbound.send(frameText('respondEnded', { responder: name }, requestId));
       });
   }

@@ -30,6 +30,7 @@ import type { ConsumerBus } from './consumer-bus.js';
 import { ConsumerPost } from './consumer-post.js';
 import { ConsumerTeller } from './consumer-teller.js';
 import { type KeepList, ShardLists } from './shard-lists.js';
+import { assertStill } from './still.js';
 
 /**
  * The list of all durable consumers of a bus. It works in the thread that opened the bus, and only there.
@@ -97,12 +98,13 @@ export class ConsumerBoard {
    *
    * @returns the consumer, once every shard knows it
    * @throws BusError `CONSUMER_EXISTS`, `CONSUMER_BUSY`, `LIMIT_EXCEEDED`, `OPTION_INVALID`, `CURSOR_INVALID`,
-   *   `CURSOR_EXPIRED`, `STORE_CORRUPT`, `STORE_FULL`, `STORE_FAILED`, `BUS_CLOSED`
+   *   `CURSOR_EXPIRED`, `STORE_CORRUPT`, `STORE_FULL`, `STORE_FAILED`, `BUS_CLOSED`, `CONFLICT` by `onlyOver`
    */
   open(request: OpenConsumerRequest): Promise<ListedConsumer> {
-    const { name, definition, from, isUpdate } = request;
+    const { name, definition, from, isUpdate, onlyOver } = request;
     return this.#inTurn(async (bus) => {
       const existing = this.#list.find((one) => one.name === name);
+      if (onlyOver !== undefined) assertStill(name, onlyOver, existing);
       if (existing === undefined) return listed(await this.#create(bus, name, definition, from));
       if (!isUpdate) assertSameDefinition(name, existing.definition, definition);
       return listed(await this.#redefine(bus, existing, definition));
@@ -113,11 +115,18 @@ export class ConsumerBoard {
    * Makes a change, and resolves once every shard knows it; null after a deletion.
    *
    * @param by the principal that asked for it; undefined: a program that needs no grant
+   * @param onlyAs the definition for which it was permitted; undefined: any
    * @throws BusError `CONSUMER_UNKNOWN`, and as `open`
    */
-  alter(id: string, change: ConsumerChange, by?: string): Promise<ListedConsumer | null> {
+  alter(
+    id: string,
+    change: ConsumerChange,
+    by?: string,
+    onlyAs?: ConsumerDefinition,
+  ): Promise<ListedConsumer | null> {
     return this.#inTurn(async (bus) => {
       const consumer = this.#known(id);
+      if (onlyAs !== undefined) assertStill(consumer.name, { id, definition: onlyAs }, consumer);
       switch (change.kind) {
         case 'delete':
           await this.#commit(
