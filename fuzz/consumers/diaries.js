@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { WebSocketServer } from 'ws';
@@ -57,6 +57,7 @@ export class Diaries {
 
   /** The whole lines of a diary; a kill may have cut the last one. */
   read(name) {
+    if (!existsSync(this.file(name))) return [];
     const lines = readFileSync(this.file(name), 'utf8').split('\n').slice(0, -1);
     return lines.map((line) => JSON.parse(line));
   }

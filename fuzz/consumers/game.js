@@ -126,6 +126,7 @@ export class Game {
 
   async #kill(until) {
     const { killMs } = this.#options;
+    await this.#killServerAtWork();
     while (performance.now() < until) {
       await pass(Math.min(until - performance.now(), -Math.log(1 - this.#random.next()) * killMs));
       const role = this.#random.pick(this.#cast);
@@ -133,6 +134,34 @@ export class Game {
       if (role === this.#server) this.#serverKills.push(now());
       role.kill();
     }
+  }
+
+  /**
+   * Kills the server while members have slow jobs in hand. However slow the machine is, no game ends without a death that
+   * costs attempts.
+   */
+  async #killServerAtWork() {
+    const end = performance.now() + REST_MS;
+    const { seed, jobs } = this.#options;
+    const names = this.#cast.slice(1).map(({ name }) => name);
+    const hasSlow = (lines) => {
+      const said = new Set(
+        lines.filter(([, what]) => what === 'say').map(([, , , lease]) => lease),
+      );
+      return lines.some(
+        ([, what, n, , , lease]) =>
+          what === 'invoke' && jobOf(seed, n, jobs).fate === 'slow' && !said.has(lease),
+      );
+    };
+    while (!names.some((name) => hasSlow(this.#diaries.read(name)))) {
+      if (performance.now() > end) {
+        this.problems.push('idle: no member has had a slow job in hand');
+        return;
+      }
+      await pass(5);
+    }
+    this.#serverKills.push(now());
+    this.#server.kill();
   }
 
   /** Waits until all jobs are done or dead, and every letter is published. */
