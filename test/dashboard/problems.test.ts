@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { Problem } from '../../src/dashboard/screens/overview/problem.js';
 import {
-  type Problem,
   problemsOf,
   type Reader,
   type Situation,

@@ -1,24 +1,15 @@
 import type { ConsumerInfo } from 'millrace/client';
 import { counted } from '../../text/format.js';
-import { type Trouble, troublesOf } from '../consumers/consumer-words.js';
+import { troublesOf } from '../consumers/consumer-words.js';
+import { type Problem, worstFirst } from './problem.js';
 
 /** The consumers that need a person, each with the first of its troubles. Pure. */
-
-/** One of the problems of the bus. */
-export interface ConsumerProblem {
-  readonly severity: Trouble['kind'];
-  readonly text: string;
-  readonly link: {
-    readonly screen: 'consumers';
-    readonly parameters: Readonly<Record<string, string>>;
-  };
-}
 
 /** How many consumers are named. */
 const NAMED_MAX = 3;
 
-export function consumerProblems(consumers: readonly ConsumerInfo[]): readonly ConsumerProblem[] {
-  const found = consumers.flatMap((info): ConsumerProblem[] => {
+export function consumerProblems(consumers: readonly ConsumerInfo[]): readonly Problem[] {
+  const found = consumers.flatMap((info): Problem[] => {
     const [first, ...others] = troublesOf(info).filter(({ passes }) => passes !== true);
     if (first === undefined) return [];
     const more = others.length === 0 ? '' : ` (and ${counted(others.length, 'other trouble')})`;
@@ -26,15 +17,11 @@ export function consumerProblems(consumers: readonly ConsumerInfo[]): readonly C
     const link = { screen: 'consumers', parameters: { consumer: info.name } } as const;
     return [{ severity: first.kind, text, link }];
   });
-  const sorted = found.sort((a, b) => rank(a) - rank(b));
+  const sorted = worstFirst(found);
   const further = sorted.slice(NAMED_MAX);
   if (further.length === 0) return sorted;
   const severity = further[0]!.severity;
   const text = `Something is wrong with ${counted(further.length, 'more consumer')}.`;
   const link = { screen: 'consumers', parameters: {} } as const;
   return [...sorted.slice(0, NAMED_MAX), { severity, text, link }];
-}
-
-function rank({ severity }: ConsumerProblem): number {
-  return severity === 'bad' ? 0 : 1;
 }

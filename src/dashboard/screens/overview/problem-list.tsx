@@ -1,6 +1,6 @@
 import { hrefOf } from '../../state/place.js';
 import { counted } from '../../text/format.js';
-import type { Problem } from './problems.js';
+import type { Problem } from './problem.js';
 
 /** The faults of the bus on top of the overview, or one line where there are none. */
 

@@ -8,21 +8,10 @@ import type {
 import { bytes, clock, compact, counted, duration } from '../../text/format.js';
 import { consumerProblems } from './consumer-problems.js';
 import { type FigureBook, lately, mean } from './figure-book.js';
+import { type Problem, type Severity, worstFirst } from './problem.js';
 import { sinkProblems } from './sink-problems.js';
 
-/** The faults of the bus in words, each with the place that shows more of it. Pure. */
-
-export type Severity = 'bad' | 'warning' | 'info';
-
-export interface Problem {
-  readonly severity: Severity;
-  readonly text: string;
-  /** A place in the dashboard. */
-  readonly link: {
-    readonly screen: 'overview' | 'subscribers' | 'consumers' | 'alerts';
-    readonly parameters: Readonly<Record<string, string>>;
-  };
-}
+/** The faults of the bus in words. Pure. */
 
 /** An alert that fires. */
 export type FiringAlert = Pick<AlertInfo, 'name' | 'text' | 'severity' | 'since'>;
@@ -62,7 +51,6 @@ const LISTED_MAX = 100;
 /** How many subscriptions are named. */
 const NAMED_MAX = 3;
 const CLOCK_AHEAD_MS = 1000;
-const RANKS: readonly Severity[] = ['bad', 'warning', 'info'];
 
 /** The worst first; of the same severity, in the order of the checks. */
 export function problemsOf(situation: Situation): Problem[] {
@@ -78,7 +66,7 @@ export function problemsOf(situation: Situation): Problem[] {
     ...sinkProblems(situation.stats?.sinks, situation.consumers, situation.now),
     ...timeProblems(situation),
   ];
-  return found.sort((a, b) => RANKS.indexOf(a.severity) - RANKS.indexOf(b.severity));
+  return worstFirst(found);
 }
 
 function connectionProblems({ lostAt, now }: Situation): Problem[] {
