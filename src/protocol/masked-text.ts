@@ -9,9 +9,10 @@ import { MASKED_INPUT_LENGTH_MAX } from './limits/sinks.js';
 const MASK = '…';
 /** The length of a scheme is bounded, as each letter could begin one. */
 const URLS = /(?:[a-z][a-z0-9+.-]{0,30}:\/\/|(?:https?|wss?):)\S+/gi;
-const SECRETS = /whsec_[\w+/=-]+|mr_[0-9a-z]{16}_[\w-]*|eyJ[\w-]+\.[\w.-]*|(?<=bearer\s)\S+/gi;
+const SECRETS =
+  /whsec_[\w+/=-]+|mr_[0-9a-z]{16}_[\w-]*|eyJ[\w-]+\.[\w.-]*|(?<=bearer\s)\S+|(?<=authorization:\s?\w{1,20}\s)\S+/gi;
 /** A query without a URL in front of it, as in the `Location` of a redirect. */
-const QUERIES = /\?[^\s?]*=\S*/g;
+const QUERIES = /\?(?=\w)\S+|\?[^\s?]*=\S*/g;
 /** A name and a password without a scheme. */
 const USERS = /[^\s/:@]{1,64}:[^\s/@]{1,256}@/g;
 /** A part of a path as receivers of webhooks have it whose path is the secret. */
@@ -51,7 +52,8 @@ function maskedUrl(text: string): string {
 
 function maskedSegment(segment: string): string {
   const { length } = segment;
-  const isKey = length >= KEY_LENGTH_MIN && /\d/.test(segment) && /[a-z]/i.test(segment);
+  const kinds = [/[a-z]/, /[A-Z]/, /\d/].filter((kind) => kind.test(segment)).length;
+  const isKey = length >= KEY_LENGTH_MIN && kinds > 1;
   if (isKey || length >= ANY_LENGTH_MIN) return MASK;
   // A second URL, behind a comma, has its user in the path of the first.
   return segment.replace(/^.+@/, `${MASK}@`).replace(SECRETS, maskedSecret);

@@ -48,12 +48,17 @@ export function failureOf(error: unknown): SinkFailure {
   };
   return {
     code: typeof code === 'string' ? named(code) : 'SINK_FAILED',
-    message: maskedText(String(message), SINK_ERROR_LENGTH_MAX),
+    message: maskedText(textOf(message), SINK_ERROR_LENGTH_MAX),
   };
 }
 
 function named(name: unknown): string {
-  return String(name).slice(0, NAME_LENGTH_MAX);
+  return textOf(name).slice(0, NAME_LENGTH_MAX);
+}
+
+/** Not every value can become a text. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '?';
 }
 
 function counted(count: unknown): number {

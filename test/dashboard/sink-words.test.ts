@@ -52,6 +52,9 @@ describe('the troubles of a sink', () => {
     expect(sinkTrouble(still, NOW, consumer({ paused: true }))).toBeUndefined();
     expect(sinkTrouble(still, NOW, consumer({ waiting: 2 }))).toBeUndefined();
     expect(sinkTrouble(still, NOW, consumer({ waiting: 1 }))).toBeDefined();
+    expect(sinkTrouble(still, NOW, consumer({ oldestAgeMs: 59_000 }))).toBeUndefined();
+    expect(sinkTrouble(still, NOW, consumer({ oldestAgeMs: 60_000 }))).toBeDefined();
+    expect(sinkTrouble(still, NOW, consumer({ oldestAgeMs: null }))).toBeDefined();
     const { since: _, ...ageless } = { ...SINK, pending: 2 };
     expect(sinkTrouble(ageless, NOW)).toBeUndefined();
   });

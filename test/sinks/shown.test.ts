@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
 import type { SinkFigures } from '../../src/protocol/sink-figures.js';
+import { figuresOf } from '../../src/sinks/figures-of.js';
 import { newKey, writeKeys } from '../auth/support/auth.js';
 import { openTestBus, temporaryDirectory } from '../bus/support/open.js';
 import { until } from '../bus/support/wait.js';
@@ -142,10 +143,19 @@ describe('a sink in the figures of its bus', () => {
     db.exec('BEGIN IMMEDIATE');
     const sink = outbox({ bus, db });
     await sinkIs(bus, 'outbox', ({ pending }) => pending === 5);
-    expect((await sinkOf(bus, 'outbox'))!.target).toBe(`${file}: outbox`);
+    expect((await sinkOf(bus, 'outbox'))!.target).toBe(`outbox in ${file}`);
     db.exec('COMMIT');
     await sinkIs(bus, 'outbox', ({ done, pending }) => done === 5 && pending === 0);
     await sink.stop();
+  });
+
+  it('names the file of an outbox also where its path is relative', () => {
+    const db = { name: 'shop.db', exec: () => {}, prepare: () => ({}) };
+    const bus = { publishMany: async () => [], get: async () => undefined };
+    const sink = outbox({ bus, db, onError: () => {} } as unknown as Parameters<typeof outbox>[0]);
+    onTestFinished(() => sink.stop());
+    const { target } = figuresOf(sink.info());
+    expect(target).toBe('outbox in shop.db');
   });
 
   it('is one of many, of which figures name a bounded number', async () => {

@@ -9,7 +9,7 @@ import type { ShownSink, SinkPlace, SinkState } from '../../protocol/sink-figure
 import { messageOf } from '../../protocol/thrown.js';
 import { failureOf, figuresOf } from '../../sinks/figures-of.js';
 import { pause } from '../../sinks/pause.js';
-import type { Sink, SinkBus, SinkInfo } from '../../sinks/sink.js';
+import type { Sink, SinkBus } from '../../sinks/sink.js';
 import type { CommandLog } from '../log.js';
 import { startSink } from './run-sink.js';
 import type { SinkSection } from './sink-sections.js';
@@ -35,6 +35,8 @@ export interface SinkHost {
 const FINAL_CODES = new Set(['ENDPOINT_GONE', 'AUDIT_BROKEN']);
 const MINUTE_MS = 60_000;
 
+type Figures = ReturnType<ShownSink['figures']>;
+
 export class SinkRunner implements ShownSink {
   readonly #section: SinkSection;
   readonly #host: SinkHost;
@@ -47,7 +49,7 @@ export class SinkRunner implements ShownSink {
   /** Of the sinks that have ended. */
   #done = 0;
   #failed = 0;
-  #past: Pick<SinkInfo, 'lastDoneAt' | 'lastError' | 'lastFailedAt' | 'target'> = {};
+  #past: Partial<Figures> = {};
   #pending: (() => number | undefined) | undefined;
   #restarts = 0;
   #failuresInARow = 0;
@@ -61,12 +63,12 @@ export class SinkRunner implements ShownSink {
     this.#ended = this.#run();
   }
 
-  figures(): ReturnType<ShownSink['figures']> {
+  figures(): Figures {
     const { name, kind, consumer } = this.#section;
-    const own = { kind, name, state: this.#state, since: this.#since, done: 0, failed: 0 };
-    const shown = figuresOf({ ...this.#past, ...(this.#info() ?? own) });
+    const own = { state: this.#state, since: this.#since, done: 0, failed: 0 };
+    const shown = this.#shown() ?? own;
     return {
-      ...shown,
+      ...{ ...this.#past, ...shown },
       ...{ name, kind, restarts: this.#restarts },
       ...(consumer === undefined ? {} : { consumer: consumer.name }),
       done: this.#done + shown.done,
@@ -79,10 +81,10 @@ export class SinkRunner implements ShownSink {
     return this.#sink === undefined ? undefined : this.#pending?.();
   }
 
-  /** What the sink says of itself; that of an app's own may throw. */
-  #info(): SinkInfo | undefined {
+  /** What the sink says of itself; that of an app's own may throw, and so may what it returns. */
+  #shown(): Figures | undefined {
     try {
-      return this.#sink?.info();
+      return this.#sink && figuresOf(this.#sink.info());
     } catch {
       return undefined;
     }
@@ -91,13 +93,20 @@ export class SinkRunner implements ShownSink {
   /** Lets the sink end what it has begun. Resolves at the latest after `SINK_STOP_MS`; never rejects. */
   async stop(): Promise<void> {
     this.#stop.abort();
-    void this.#sink?.stop();
+    void this.#stopSink();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, SINK_STOP_MS);
     });
     await Promise.race([this.#ended, late]);
     clearTimeout(timer);
+  }
+
+  /** That of an app's own may fail at it: `closed` says how it has ended. */
+  async #stopSink(): Promise<void> {
+    try {
+      await this.#sink?.stop();
+    } catch {}
   }
 
   async #run(): Promise<void> {
@@ -112,7 +121,7 @@ export class SinkRunner implements ShownSink {
         return;
       }
       this.#failed++;
-      this.#past = { ...this.#past, lastError: error.toJSON(), lastFailedAt: now() };
+      this.#past = { ...this.#past, lastError: failureOf(error), lastFailedAt: now() };
       // One that has worked for a while begins with the shortest wait again.
       if (performance.now() - startedAt > SINK_RESTART_MS_MAX) this.#failuresInARow = 0;
       const isFinal = onFailure === 'stop' || FINAL_CODES.has(error.code);
@@ -138,10 +147,10 @@ export class SinkRunner implements ShownSink {
       this.#pending = this.#host.place?.take(sink)?.pending;
       this.#sink = sink;
       // An app's own sink need not know the signal, which may have come while it was made.
-      if (signal.aborted) await this.#sink.stop();
-      await this.#sink.ready;
+      if (signal.aborted) await this.#stopSink();
+      await sink.ready;
       if (!signal.aborted) log.info({ sink: name, kind }, `sink ${name} runs`);
-      await this.#sink.closed;
+      await sink.closed;
       return undefined;
     } catch (error) {
       // The server stops, and takes the bus away.
@@ -156,16 +165,12 @@ export class SinkRunner implements ShownSink {
 
   /** Keeps what the sink that ends has counted. */
   #keep(): void {
-    const info = this.#info();
-    if (info === undefined) return;
-    const { done, failed, ...others } = figuresOf(info);
-    this.#done += done;
-    this.#failed += failed;
-    const { lastDoneAt, lastFailedAt, target } = { ...this.#past, ...others };
-    const { lastError = this.#past.lastError } = info;
-    this.#past = Object.fromEntries(
-      Object.entries({ lastDoneAt, lastError, lastFailedAt, target }).filter(([, v]) => v),
-    );
+    const shown = this.#shown();
+    if (shown === undefined) return;
+    const { since: _, ...kept } = shown;
+    this.#done += kept.done;
+    this.#failed += kept.failed;
+    this.#past = { ...this.#past, ...kept };
   }
 
   #enter(state: SinkState, retryInMs?: number): void {

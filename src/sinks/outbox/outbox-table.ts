@@ -3,6 +3,7 @@ import { BusError } from '../../protocol/errors.js';
 import type { EventInput } from '../../protocol/event.js';
 import { OUTBOX_COUNTED_MAX } from '../../protocol/limits/sinks.js';
 import { messageOf } from '../../protocol/thrown.js';
+import { timestampFault, timestampMs } from '../../protocol/timestamp.js';
 import type { SqliteDatabase, SqliteStatement } from '../project/projection-store.js';
 
 /**
@@ -103,8 +104,8 @@ export class OutboxTable {
       input.correlationId ?? null,
       input.causationId ?? null,
       attributes === undefined ? null : JSON.stringify(attributes),
-      timestamp === undefined ? null : new Date(timestamp).toISOString(),
-      expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
+      timeText('timestamp', timestamp),
+      timeText('expiresAt', expiresAt),
     );
     for (const wake of wakers.get(this.#db) ?? []) wake();
     return id;
@@ -170,6 +171,14 @@ export class OutboxTable {
       throw error;
     }
   }
+}
+
+/** @throws BusError `EVENT_INVALID` */
+function timeText(field: string, time: string | Date | undefined): string | null {
+  if (time === undefined) return null;
+  const fault = timestampFault(time, field);
+  if (fault !== undefined) throw new BusError('EVENT_INVALID', fault, { details: { field } });
+  return new Date(timestampMs(time)).toISOString();
 }
 
 function rowOf(row: Columns): OutboxRow {

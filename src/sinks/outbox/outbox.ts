@@ -86,7 +86,8 @@ export type Enqueue = (input: EventInput) => string;
  *
  * @param db a connection of `better-sqlite3` or `node:sqlite`
  * @param table the table's name, as that of the outbox
- * @throws BusError `OPTION_INVALID`; the function throws `PAYLOAD_INVALID` for a payload that is no JSON value
+ * @throws BusError `OPTION_INVALID`; the function throws `PAYLOAD_INVALID` for a payload that is no JSON value, and
+ * `EVENT_INVALID` for a `timestamp` or `expiresAt` that is no time
  */
 export function prepareOutbox(db: SqliteDatabase, table = 'outbox'): Enqueue {
   checkOptions('prepareOutbox', { db, table }, OUTBOX_CHECKS);
@@ -115,7 +116,7 @@ export function outbox(options: OutboxOptions): Sink<OutboxInfo> {
     () => ({ duplicates: courier.duplicates, kept: courier.kept }),
     {
       on: bus,
-      target: file === undefined ? table : `${file}: ${table}`,
+      target: file === undefined ? table : `${table} in ${file}`,
       pending: () => courier.pending,
     },
   );

@@ -54,6 +54,24 @@ describe('outbox', () => {
     await courier.stop();
   });
 
+  it('writes no row with a time that the bus would refuse', () => {
+    const enqueue = prepareOutbox(openSqlite(':memory:'));
+    const bad = [
+      'soon',
+      '2026-01-31T00:00:00+01:00',
+      17 as unknown as string,
+      new Date(Number.NaN),
+    ];
+    for (const field of ['timestamp', 'expiresAt']) {
+      for (const value of bad) {
+        const fault = { code: 'EVENT_INVALID', details: { field } };
+        expect(() => enqueue({ ...order(1), [field]: value })).toThrow(
+          expect.objectContaining(fault),
+        );
+      }
+    }
+  });
+
   it('adds the time at which an event expires to a table of an earlier version', async () => {
     const bus = await openTestBus();
     const path = `${temporaryDirectory()}/app.db`;

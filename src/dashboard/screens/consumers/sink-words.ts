@@ -44,8 +44,10 @@ function standstill(
   if (state !== 'running' || last === undefined || pending === 0) return undefined;
   // A consumer that is paused is told itself, and an event that waits for its time is not late.
   if (consumer !== undefined && (consumer.paused || pending <= consumer.waiting)) return undefined;
+  // What has just come after a long rest has not waited for that long.
+  const waited = consumer?.oldestAgeMs ?? Number.POSITIVE_INFINITY;
   const still = age(last, now);
-  if (still < STILL_MS) return undefined;
+  if (Math.min(still, waited) < STILL_MS) return undefined;
   const events = counted(pending, 'event');
   const are = pending === 1 ? 'is' : 'are';
   const text = `It stands still: about ${events} ${are} to be done, and it has finished none for ${duration(still)}.`;
