@@ -53,6 +53,8 @@ export class ShardArchiver {
   #pending: BuiltSegment | undefined;
   /** Has come to no event yet: the next segment covers those sequences too, so that no hole is between segments. */
   #empty: SegmentBuilder | undefined;
+  /** The range that `#empty` was last, without an event: where a look has failed since, it is gone through again. */
+  #emptyFrom = { first: 1, through: 0 };
   /** The flushed head when retention last waited: all up to it is archived. */
   #target = 0;
   #madeAt = Number.NEGATIVE_INFINITY;
@@ -123,13 +125,13 @@ export class ShardArchiver {
 
   /** Makes a segment of what follows the last archived event, bounded by its size. */
   async #make(): Promise<void> {
-    const { words, lineage, shard, history, rules } = this.#options;
+    const { words, shard, history, rules } = this.#options;
     const after = words.through;
     const until = Math.min(words.synced, (this.#catalog.next(after)?.from ?? Infinity) - 1);
-    const origin = { directory: lineage.directory, shard, epoch: lineage.epoch };
-    const isGoingOn = this.#empty?.through === after;
-    const builder = isGoingOn ? this.#empty! : new SegmentBuilder(origin, after + 1);
-    let next = after;
+    const builder = this.#builderBehind(after);
+    // A look that fails may leave half a page in it.
+    this.#empty = undefined;
+    let next = builder.through;
     while (next < until && builder.rawBytes < rules.segmentBytes) {
       const page = await history.page(shard, {
         after: next,
@@ -143,9 +145,20 @@ export class ShardArchiver {
     }
     this.#wasFull = next < until;
     this.#pending = builder.finish();
-    this.#empty = this.#pending === undefined ? builder : undefined;
+    if (this.#pending !== undefined) return;
+    this.#empty = builder;
+    this.#emptyFrom = { first: builder.first, through: next };
     // Nothing is left of these events: retention has nothing to wait for.
-    if (this.#pending === undefined) words.through = await this.#firstHole(next);
+    words.through = await this.#firstHole(next);
+  }
+
+  /** A builder of the segment that follows a sequence, and covers what had no event before. */
+  #builderBehind(after: number): SegmentBuilder {
+    if (this.#empty?.through === after) return this.#empty;
+    const { lineage, shard } = this.#options;
+    const origin = { directory: lineage.directory, shard, epoch: lineage.epoch };
+    const { first, through } = this.#emptyFrom;
+    return new SegmentBuilder(origin, through === after ? first : after + 1);
   }
 
   async #store(segment: BuiltSegment): Promise<void> {

@@ -9,6 +9,7 @@ import { EventRecordView } from '../../src/record/event-record.js';
 import { ArchiveLink } from '../../src/shards/archive-link.js';
 import { createManifest } from '../../src/store/directory/directory.js';
 import type { Lineage } from '../../src/store/lineage.js';
+import type { StoreHistory } from '../../src/store/log-store.js';
 import { decodePage, type PageRequest } from '../../src/store/page.js';
 import type { RetentionRule } from '../../src/store/pruning.js';
 import { shardFile } from '../../src/store/sqlite/connection/schema.js';
@@ -36,6 +37,8 @@ export class ArchivedLog {
   readonly #link: ArchiveLink;
   readonly #logHistory;
   #clock = 0;
+  /** Pages that the archiver still gets from the log; the one after them fails. */
+  pagesLeft = Number.POSITIVE_INFINITY;
 
   constructor(
     dir: string,
@@ -51,7 +54,7 @@ export class ArchivedLog {
     const shared = { target, lineage, shard: 0 };
     this.archiver = new ShardArchiver({
       ...shared,
-      history: this.#logHistory,
+      history: this.#failing(this.#logHistory),
       words: this.words,
       rules,
     });
@@ -91,6 +94,18 @@ export class ArchivedLog {
 
   async archive(): Promise<void> {
     while (await this.archiver.step(++this.#clock));
+  }
+
+  #failing(history: StoreHistory): StoreHistory {
+    return {
+      page: async (shard, request) => {
+        if (--this.pagesLeft < 0) throw new Error('the page cannot be read');
+        // Small pages, so that several make a segment.
+        return history.page(shard, { ...request, limit: Math.min(request.limit, 7) });
+      },
+      positionAt: (shard, timeMs) => history.positionAt(shard, timeMs),
+      close: () => history.close(),
+    };
   }
 
   /** Retention and the archiver in turns, until neither has more to do. */

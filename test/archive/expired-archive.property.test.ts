@@ -143,6 +143,10 @@ class Game {
   }
 }
 
+const many = (count: number, ttl: number): Step => {
+  return { do: 'publish', events: Array.from({ length: count }, () => ({ topic: 0, ttl })) };
+};
+
 describe('an archive of a log with events that expire', () => {
   test(
     'has what an array has, and tells of a gap only for what was lost',
@@ -164,9 +168,6 @@ describe('an archive of a log with events that expire', () => {
   test('leaves no hole between segments where all events have expired', async () => {
     const game = new Game();
     await game.beginArchive();
-    const many = (count: number, ttl: number): Step => {
-      return { do: 'publish', events: Array.from({ length: count }, () => ({ topic: 0, ttl })) };
-    };
     await game.play(many(10, 0));
     await game.play({ do: 'settle' });
     await game.play(many(20, 5));
@@ -180,15 +181,35 @@ describe('an archive of a log with events that expire', () => {
     game.log.close();
   });
 
+  test('leaves no such hole where the log cannot be read in the middle of a segment', async () => {
+    for (const pages of [0, 1, 2]) {
+      const game = new Game();
+      await game.beginArchive();
+      await game.play(many(10, 0));
+      await game.play({ do: 'settle' });
+      await game.play(many(20, 5));
+      await game.play({ do: 'retain' });
+      await game.play({ do: 'expire', by: 10 });
+      await game.play({ do: 'archive' });
+      await game.play(many(20, 0));
+      game.log.pagesLeft = pages;
+      await expect(game.play({ do: 'settle' })).rejects.toThrow('the page cannot be read');
+      game.log.pagesLeft = Number.POSITIVE_INFINITY;
+      await game.play({ do: 'settle' });
+      expect((await game.log.read({ after: 10 })).lost).toEqual([]);
+      game.log.close();
+    }
+  });
+
   test('tells readers of other topics nothing of what was lost', async () => {
     const game = new Game();
-    const many = (topic: number): Step => {
+    const ten = (topic: number): Step => {
       return { do: 'publish', events: Array.from({ length: 10 }, () => ({ topic, ttl: 0 })) };
     };
-    await game.play(many(0));
+    await game.play(ten(0));
     await game.play({ do: 'retain' });
     await game.beginArchive();
-    await game.play(many(2));
+    await game.play(ten(2));
     await game.play({ do: 'settle' });
     const { events, lost } = await game.log.read({ filter: { topics: ['kept.x'] } });
     expect([events.length, lost]).toEqual([10, []]);

@@ -30,7 +30,8 @@ export interface SegmentOrigin {
 /** Makes one segment of pages of a log, in memory. */
 export class SegmentBuilder {
   readonly #origin: SegmentOrigin;
-  readonly #first: number;
+  /** The first sequence that the segment covers. */
+  readonly first: number;
   readonly #parts: Buffer[] = [MAGIC];
   readonly #chunks: Chunk[] = [];
   readonly #topics = new Map<string, number[]>();
@@ -50,7 +51,7 @@ export class SegmentBuilder {
   /** The segment begins with the sequence `first`. */
   constructor(origin: SegmentOrigin, first: number) {
     this.#origin = origin;
-    this.#first = first;
+    this.first = first;
     this.#through = first - 1;
   }
 
@@ -111,7 +112,7 @@ export class SegmentBuilder {
       directory,
       shard,
       epoch,
-      first: this.#first,
+      first: this.first,
       last,
       events: this.#ids.length,
       firstAt: this.#chunks[0]!.firstAt,
@@ -124,7 +125,7 @@ export class SegmentBuilder {
       ids: idsPart,
       createdAt: new Date().toISOString(),
     });
-    return { first: this.#first, last, epoch, events: this.#ids.length, data, manifest };
+    return { first: this.first, last, epoch, events: this.#ids.length, data, manifest };
   }
 
   /** The sequences behind the last one up to `through` have no event; the log has lost events up to `lostThrough`. */
@@ -142,7 +143,7 @@ export class SegmentBuilder {
 
   #endChunk(): void {
     const raw = Buffer.concat(this.#pending);
-    const first = (this.#chunks.at(-1)?.last ?? this.#first - 1) + 1;
+    const first = (this.#chunks.at(-1)?.last ?? this.first - 1) + 1;
     this.#chunks.push({
       ...this.#append(compress(raw)),
       first,
