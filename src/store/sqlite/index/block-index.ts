@@ -176,7 +176,7 @@ export class BlockIndex {
     return true;
   }
 
-  /** The list of a block's topics, which never changes once it is written. */
+  /** The list of a block's topics. It is only ever shortened, so that one at hand says too much at most. */
   #listedOf(block: number): Buffer | typeof DAMAGED | undefined {
     const known = this.#listed.get(block);
     if (known !== undefined) return known;

@@ -52,6 +52,8 @@ export class KeepPerTopic {
   /** The last event for which a held topic waits for the archive. */
   #wanted = 0;
   #damage: BusError | undefined;
+  /** A removal has come to damage: so many topics are taken one by one, so that those alone stay that meet it. */
+  #singly = 0;
 
   /** `crowded`: the topics that have more than `keep` events; those that wait are taken out. */
   constructor(parts: KeeperParts, keep: number, crowded: TopicHeap) {
@@ -82,11 +84,24 @@ export class KeepPerTopic {
       const rows = this.#rowsOf(this.#seek(free.head), free);
       rows.sort((a, b) => a.sequence - b.sequence);
       this.#parts.removal.remove(rows, { head: free.head, isLoss: false });
+      this.#singly = Math.max(0, this.#singly - 1);
     } catch (error) {
       this.#afterwards.clear();
-      throw error;
+      this.#meetDamage(this.#damageOf(error));
     } finally {
       this.#putBack();
+    }
+  }
+
+  /** The removal has changed nothing. A single topic is held back, several are tried one by one. */
+  #meetDamage(damage: BusError): void {
+    const [first, second] = this.#taken.keys();
+    if (first === undefined) throw damage;
+    if (second !== undefined) this.#singly = this.#taken.size;
+    else {
+      this.#holdBack(first, damage);
+      // Where the removal would have left it small, its undoing has made it crowded anew.
+      this.#crowded.delete(first);
     }
   }
 
@@ -118,7 +133,11 @@ export class KeepPerTopic {
     const found: Sought[] = [];
     let room = pace.left;
     oldest.begin();
-    while (room > 0 && !oldest.isSpent && !(found.length > 0 && pace.isLate)) {
+    while (
+      room > 0 &&
+      !oldest.isSpent &&
+      !(found.length > 0 && (pace.isLate || this.#singly > 0))
+    ) {
       const next = this.#crowded.take();
       if (next === undefined) break;
       const { entry, sequence: from } = next;

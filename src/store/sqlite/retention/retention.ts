@@ -8,6 +8,7 @@ import type {
   RetentionRule,
 } from '../../pruning.js';
 import type { Database } from '../driver/driver.js';
+import { storeError } from '../driver/store-errors.js';
 import type { TopicIndexWriter } from '../index/topic-index.js';
 import type { TopicTable } from '../index/topic-table.js';
 import { MetaTable } from '../tables/meta-table.js';
@@ -95,7 +96,8 @@ export class Retention {
   }
 
   /**
-   * Does one step, in a transaction of its own; returns true if there is more to do. The rules take turns.
+   * Does one step, in a transaction of its own; returns true if there is more to do. The rules take turns. Damage that a
+   * removal comes to holds up its rule, and no other.
    * @throws BusError `STORE_CORRUPT` if no rule has more to do and one has come to a damaged row
    */
   step(now: number, head: number, keptFrom: KeptFrom, gate?: ArchiveGate): boolean {
@@ -106,13 +108,27 @@ export class Retention {
       const rule = turn >> 1;
       const kept = this.#waits(rule) ? keptFrom(rule) : Number.POSITIVE_INFINITY;
       const free = { head, kept, gate };
-      const more = (turn & 1) === 0 ? this.#oldest(rule, now, free) : this.#ofTopics(rule, free);
+      const isSweep = (turn & 1) === 0;
+      const more = this.#orDamage(() =>
+        isSweep ? this.#oldest(rule, now, free) : this.#ofTopics(rule, free),
+      );
       if (!more) continue;
       this.#turn = (turn + 1) % turns;
       return true;
     }
     if (this.#damage !== undefined) throw this.#damage;
     return false;
+  }
+
+  #orDamage(step: () => boolean): boolean {
+    try {
+      return step();
+    } catch (error) {
+      const damage = storeError(error, this.#database.name, 'pruning');
+      if (damage.code !== 'STORE_CORRUPT') throw error;
+      this.#damage ??= damage;
+      return false;
+    }
   }
 
   /** Removes the oldest events of all the topics of a rule; true if there is more to do. */
