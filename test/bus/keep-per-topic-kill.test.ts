@@ -41,7 +41,8 @@ async function live({ dir, told, done }: Life, life: number, ms: number): Promis
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(process_, 'exit');
-  await within('it is open', once(process_.stdout, 'data'), DEADLINE_MS);
+  const opened = once(process_.stdout, 'data');
+  await within('it is open, or has failed', Promise.race([opened, exited]), DEADLINE_MS);
   // Not a wait for anything: the length of its life, which ends wherever it is then.
   await new Promise((resolve) => setTimeout(resolve, ms));
   process_.kill('SIGKILL');
