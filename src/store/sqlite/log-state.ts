@@ -142,6 +142,7 @@ function lossSince(log: Evidence, { epoch }: LogIdentity): HistoryLoss | undefin
   if (!log.isOpen) return undefined;
   const wal = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   if (wal < WAL_BYTES_LEAST && log.manifest.backup === undefined) {
+    if (isCopied(log, epoch)) return undefined;
     return { from: head + 1, reason: 'its write-ahead log is gone' };
   }
   // These transactions may be commits that readers saw: they need not come from a failed commit, and the mark, which
@@ -158,6 +159,18 @@ function lossSince(log: Evidence, { epoch }: LogIdentity): HistoryLoss | undefin
     (reserved.epoch === undefined || reserved.epoch === epoch);
   if (!isReserved || mark?.isOfThisBoot === true) return undefined;
   return { from: head + 1, reason: 'the power may have failed before all was flushed' };
+}
+
+/**
+ * Whether SQLite itself has copied all of the missing write-ahead log into the file. It does so when the last connection
+ * closes, which `process.exit()` and an uncaught error bring about, without a record that the log was closed. The mark
+ * is written after each commit: the file that holds the commit it counts, and was written no earlier, lacks nothing. A
+ * log that was removed otherwise leaves a file that is older than the mark, or ends below it.
+ */
+function isCopied({ head, mark, file }: Evidence, epoch: number): boolean {
+  if (mark?.isOfThisBoot !== true || mark.epoch !== epoch || mark.head !== head) return false;
+  const written = (path: string) => statSync(path, { bigint: true }).mtimeNs;
+  return mark.walFrames === 0 || written(file) >= written(markFile(file));
 }
 
 function lossOf(from: number): HistoryLoss {

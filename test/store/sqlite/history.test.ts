@@ -1,11 +1,20 @@
-import { cpSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { EVENT_FLAG_PERSIST, EVENT_FLAG_SYNCED } from '../../../src/record/event-record.js';
 import { endNew, newEpoch, openManifest } from '../../../src/store/directory/directory.js';
 import { type Manifest, readManifest } from '../../../src/store/directory/manifest.js';
-import { MarkWriter, markFile, readMark } from '../../../src/store/directory/mark.js';
+import { type Mark, MarkWriter, markFile, readMark } from '../../../src/store/directory/mark.js';
 import { readUnflushedLimit, unflushedFile } from '../../../src/store/directory/unflushed-limit.js';
 import { PAGE_BYTES, shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
@@ -45,6 +54,29 @@ function killed(synced: number, written: number): { dir: string; manifest: Manif
   cpSync(live, left, { recursive: true });
   for (const log of logs) log.close();
   return { dir: left, manifest };
+}
+
+/** A directory as the end of a process's threads leaves it: SQLite has copied the write-ahead logs, all are open. */
+function copied(): { dir: string; manifest: Manifest } {
+  const left = killed(3, 2);
+  for (let shard = 0; shard < SHARDS; shard++) {
+    const database = openDatabase(shardFile(left.dir, shard));
+    database.prepare('SELECT count(*) FROM events').get();
+    database.close();
+    expect(existsSync(walOf(left.dir, shard))).toBe(false);
+  }
+  return left;
+}
+
+/** Writes the first shard's mark anew. */
+function remark(dir: string, change: (mark: Mark) => Mark): void {
+  const file = markFile(shardFile(dir, 0));
+  const { head, syncedHead, epoch, walFrames } = change(readMark(file)!);
+  const writer = new MarkWriter(file, { syncedHead, epoch, lostHead: 0 });
+  writer.write(head, false, walFrames);
+  writer.close();
+  // Only what was changed may decide.
+  utimesSync(file, 1, 1);
 }
 
 /** Makes the mark one of an earlier boot. */
@@ -109,6 +141,24 @@ describe('after the death of the process', () => {
     const { dir, manifest } = killed(5, 0);
     for (const file of [walOf(dir), markFile(shardFile(dir, 0))]) rmSync(file);
     expect(errors(dir)).toEqual([expect.stringMatching(/its write-ahead log is gone/)]);
+    expect(reasonOf(dir, manifest)).toMatch(/its write-ahead log is gone/);
+  });
+
+  it('the history goes on where SQLite has copied the write-ahead log and removed it', () => {
+    const { dir, manifest } = copied();
+    expect(continueHistory(dir, manifest)).toEqual(manifest);
+    expect(errors(dir)).toEqual([]);
+  });
+
+  it.each<[string, (dir: string) => void]>([
+    ['the file is older than the mark', (dir) => utimesSync(shardFile(dir, 0), 1, 1)],
+    ['the mark is of an earlier boot', reboot],
+    ['the mark is gone', (dir) => rmSync(markFile(shardFile(dir, 0)))],
+    ['the mark counts fewer events', (dir) => remark(dir, (mark) => ({ ...mark, head: 4 }))],
+    ['the mark is of another epoch', (dir) => remark(dir, (mark) => ({ ...mark, epoch: 17 }))],
+  ])('a missing write-ahead log ends the epoch if %s', (_, change) => {
+    const { dir, manifest } = copied();
+    change(dir);
     expect(reasonOf(dir, manifest)).toMatch(/its write-ahead log is gone/);
   });
 
