@@ -28,6 +28,15 @@ export function parseTimeout(text: string): number {
   throw new InvalidArgumentError('It is not a duration from 1ms to 24d.');
 }
 
+/** As `parseDuration`, from `least` to `most` ms, which `range` says in words. */
+export function durationFrom(least: number, most: number, range: string) {
+  return (text: string): number => {
+    const milliseconds = parseDuration(text);
+    if (milliseconds >= least && milliseconds <= most) return milliseconds;
+    throw new InvalidArgumentError(`It is not a duration ${range}.`);
+  };
+}
+
 export function integerFrom(least: number, most: number = Number.MAX_SAFE_INTEGER) {
   return (text: string): number => {
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
@@ -87,8 +96,20 @@ export function collectAttribute(text: string, before: Attributes | undefined): 
 
 export type From = NonNullable<RequestPayload<'subscribe'>['from']>;
 
+const PLACES = 'now, earliest, last:N, since:TIME (or since:1h) or after:CURSOR';
+const POSITIONS = PLACES.replace('earliest', 'earliest, latest');
+
 /** `now`, `earliest`, `latest`, `last:N`, `since:1h`, `since:2026-01-31T12:00:00Z`, `after:CURSOR`. */
 export function parseFrom(text: string): From {
+  return positionOf(text, POSITIONS);
+}
+
+/** As `parseFrom`, but not `latest`: a consumer begins at a place in history. */
+export function parsePlace(text: string): From {
+  return positionOf(text === 'latest' ? '' : text, PLACES);
+}
+
+function positionOf(text: string, known: string): From {
   if (text === 'now' || text === 'earliest' || text === 'latest') return text;
   const colon = text.indexOf(':');
   const value = text.slice(colon + 1);
@@ -100,9 +121,7 @@ export function parseFrom(text: string): From {
     case 'after':
       if (value !== '') return { after: value };
   }
-  throw new InvalidArgumentError(
-    'It is not now, earliest, latest, last:N, since:TIME (or since:1h) or after:CURSOR.',
-  );
+  throw new InvalidArgumentError(`It is not ${known}.`);
 }
 
 /** A time, or a duration before now, as RFC 3339. */

@@ -1,5 +1,7 @@
 import '../protocol/limits/relations.js';
+import { resolve } from 'node:path';
 import { isMemory } from '../endpoint/option-schemas.js';
+import { optionInvalid } from '../protocol/options.js';
 import { DirectoryStore } from '../store/embedded/directory-store.js';
 import { MemoryStore } from '../store/embedded/memory-store.js';
 import type { LogStore } from '../store/log-store.js';
@@ -16,7 +18,13 @@ import { LocalBus } from './local-bus.js';
  * @throws BusError `OPTION_INVALID`, `STORE_LOCKED`, `STORE_CORRUPT`, `STORE_FAILED`, `SHARD_COUNT_MISMATCH`
  */
 export function openBus(options: BusOptions = {}): Promise<Bus> {
-  return opened(options, (parsed) => storeOf(parsed.dir));
+  return opened(options, ({ dir, archive }) => {
+    // Both keep a file of the name `archive.json`, and each would take the other's for damaged.
+    if (archive?.dir !== undefined && resolve(archive.dir) === resolve(dir)) {
+      throw optionInvalid('openBus', 'archive.dir', 'has to be another directory than dir');
+    }
+    return storeOf(dir);
+  });
 }
 
 /**

@@ -62,7 +62,7 @@ export function deliveryTime(
   if (at - from <= DELIVER_AHEAD_MS_MAX) return at;
   const path = delayOption({ deliverAt, delayMs })!;
   const text = new Date(at).toISOString();
-  const message = `${text} is more than ${DELIVER_AHEAD_MS_MAX} ms ahead, which is the limit`;
+  const message = `${text} is more than ${DELIVER_AHEAD_MS_MAX} ms (100 years) ahead, which is the limit`;
   throw new BusError('OPTION_INVALID', `publish: ${path}: ${message}`, {
     details: { faults: [{ path, message }] },
   });

@@ -58,8 +58,8 @@ export function refusalOfVerdict(verdict: number, refused: RefusedPublish): Erro
 
 function notExpected({ event, expected, found, id, index }: RefusedPublish): ErrorData {
   const { topic } = event;
-  const there = found === 0 ? 'it has none' : `its last event is ${found}`;
-  const wanted = expected === 0 ? 'none' : `event ${expected}`;
+  const there = found === 0 ? 'it has no event' : `its last event is ${found}`;
+  const wanted = expected === 0 ? 'none' : `${expected}`;
   return {
     code: 'CONFLICT',
     message: `${topic}: ${there}, and ${wanted} was expected`,

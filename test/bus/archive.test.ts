@@ -266,6 +266,7 @@ describe('an archive', () => {
   test.each([
     { dir: ':memory:', archive: { dir: '/tmp/never' } },
     { archive: { dir: ':memory:' } },
+    { dir: '/tmp/never', archive: { dir: '/tmp/./never/' } },
     { archive: { dir: '/tmp/never', segmentBytes: 1 } },
   ])('is refused with an option that makes no sense: %j', async (options) => {
     await expect(openTestBus(options)).rejects.toMatchObject({ code: 'OPTION_INVALID' });

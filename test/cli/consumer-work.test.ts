@@ -28,7 +28,7 @@ describe('the command consumers work', () => {
     expect(outcome.code).toBe(0);
     expect(lines(outcome.stdout).sort()).toEqual(['job 1 1', 'job 2 1', 'job 3 1', 'job 4 1']);
     for (const job of [1, 2, 3, 4]) expect(outcome.stderr).toContain(`log ${job}\n`);
-    expect(outcome.stderr).toContain('1 done, 2 to come again, 1 given up, 0 lost');
+    expect(outcome.stderr).toContain('1 done, 2 to come again, 1 dead, 0 lost');
     const settled = server.settled.map(({ sequence, kind, reason }) => [sequence, kind, reason]);
     expect(settled.sort()).toEqual([
       [1, 'ack', undefined],

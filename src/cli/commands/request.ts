@@ -5,7 +5,7 @@ import { bodyText } from '../body.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { eventFormat, writeLine } from '../output.js';
 import { Session } from '../session.js';
-import { type Attributes, collectAttribute, integerFrom } from '../values.js';
+import { type Attributes, collectAttribute, durationFrom } from '../values.js';
 
 /** `millrace request`: asks a question on a topic, and prints the payload of its answer. */
 
@@ -34,9 +34,9 @@ export function addRequestCommand(program: Command): void {
       ),
     )
     .addOption(
-      new Option('--wait <ms>', 'how long to wait for the answer, ms')
-        .default(REQUEST_TIMEOUT_MS)
-        .argParser(integerFrom(1, REQUEST_TIMEOUT_MS_MAX)),
+      new Option('--wait <duration>', 'how long to wait for the answer, at most 1d')
+        .default(REQUEST_TIMEOUT_MS, '5s')
+        .argParser(durationFrom(1, REQUEST_TIMEOUT_MS_MAX, 'from 1ms to 1d')),
     )
     .option('--text', 'take the body as text, also if it is JSON')
     .option('--json', 'print the whole answer as JSON');

@@ -152,7 +152,7 @@ async function setSchedule(
 ): Promise<void> {
   const { cron, timeZone, every, anchor, missed, ttl, type, source, attribute, json } = options;
   if ((cron === undefined) === (every === undefined)) {
-    throw usageFailure('one of --cron and --every has to be there');
+    throw usageFailure('give either --cron or --every');
   }
   const schedule: ScheduleOptions = {
     ...(cron === undefined ? {} : { cron }),

@@ -109,7 +109,8 @@ function parseConsumer(
 ): SinkSection['consumer'] {
   if (value === undefined && isOptional) return undefined;
   if (!isObject(value)) {
-    faults.push({ path: 'consumer', message: `is ${quote(value)}, and should be an object` });
+    const what = value === undefined ? 'is missing' : `is ${quote(value)}`;
+    faults.push({ path: 'consumer', message: `${what}, and should be an object` });
     return undefined;
   }
   const { name = section, ...options } = value;

@@ -16,7 +16,7 @@ import {
 } from '../../filter-options.js';
 import { writeLine } from '../../output.js';
 import type { Session } from '../../session.js';
-import { type From, integerFrom, parseDuration, parseFrom } from '../../values.js';
+import { type From, integerFrom, parseDuration, parsePlace } from '../../values.js';
 import type { ConsumerCommandOptions } from './options.js';
 
 /** `millrace consumers create`: makes a consumer, or changes it with `--update`. */
@@ -41,7 +41,9 @@ export function addCreateCommand(consumers: Command): void {
     .command('create')
     .description('make a consumer; the same definition again changes nothing')
     .argument('<name>', 'as a topic: segments with dots between, at most 128 bytes, no wildcards')
-    .addOption(repeated('--filter <pattern>', 'topics that it reads').makeOptionMandatory());
+    .addOption(
+      repeated('--filter <pattern>', 'needed: topics that it reads').makeOptionMandatory(),
+    );
   addFilterOptions(command);
   for (const option of definitionOptions()) command.addOption(option);
   command.option('--json', 'print the consumer as JSON');
@@ -55,8 +57,8 @@ function definitionOptions(): Option[] {
   return [
     new Option(
       '--from <position>',
-      'where a new consumer begins; default now; as of the command sub',
-    ).argParser(parseFrom),
+      'where a new consumer begins: now, earliest, last:N, since:1h, since:TIME or after:CURSOR; default now',
+    ).argParser(parsePlace),
     new Option(
       '--order <key>',
       'one after the other: none, topic, source, correlationId or attributes.NAME; default none',

@@ -5,7 +5,7 @@ import { addServerOptions } from '../../config.js';
 import { notify, usageFailure } from '../../failure.js';
 import { writeLine } from '../../output.js';
 import { formatNumber } from '../../table.js';
-import { type From, parseFrom } from '../../values.js';
+import { type From, parsePlace } from '../../values.js';
 import type { ConsumerCommandOptions } from './options.js';
 
 /** `millrace consumers pause`, `resume`, `seek`, `skip` and `delete`. */
@@ -25,8 +25,11 @@ export function addDirectingCommands(consumers: Command): void {
     'seek',
     'move the consumer: leases are lost, attempts forgotten, dead events stay dead',
   ).addOption(
-    new Option('--from <position>', 'now, earliest, last:N, since:1h, since:TIME or after:CURSOR')
-      .argParser(parseFrom)
+    new Option(
+      '--from <position>',
+      'needed: now, earliest, last:N, since:1h, since:TIME or after:CURSOR',
+    )
+      .argParser(parsePlace)
       .makeOptionMandatory(),
   );
   seek.option('--dry-run', 'only say how many events would come again, or be passed over');
@@ -78,9 +81,9 @@ function preview(command: Command, name: string, from: From): Promise<void> {
       return;
     }
     const { again, passed, inFlight, unseen } = found;
-    writeLine(`would come again  ${formatNumber(again)}`);
-    writeLine(`would be passed   ${formatNumber(passed)}`);
-    writeLine(`leases lost       ${formatNumber(inFlight)}`);
+    writeLine(`would come again      ${formatNumber(again)}`);
+    writeLine(`would be passed over  ${formatNumber(passed)}`);
+    writeLine(`leases lost           ${formatNumber(inFlight)}`);
     if (unseen > 0) notify(`${formatNumber(unseen)} events of the log were not looked at`);
   });
 }

@@ -16,7 +16,7 @@ import { addServerOptions } from '../../config.js';
 import { CommandFailure, notify } from '../../failure.js';
 import { eventFormat, outputDrained, printable, writeLine } from '../../output.js';
 import type { Session } from '../../session.js';
-import { integerFrom, parseDuration } from '../../values.js';
+import { durationFrom, integerFrom } from '../../values.js';
 import { ackAndPublish, addEventOptions, type EventOptions, hasEvents } from './ack-and-publish.js';
 import type { ConsumerCommandOptions } from './options.js';
 
@@ -124,13 +124,8 @@ function addPullCommand(consumers: Command): void {
   );
 }
 
-function parseWait(text: string): number {
-  return integerFrom(0, PULL_WAIT_MS_MAX)(String(parseDuration(text)));
-}
-
-function parseDelay(text: string): number {
-  return integerFrom(0, BACKOFF_MS_MAX)(String(parseDuration(text)));
-}
+const parseWait = durationFrom(0, PULL_WAIT_MS_MAX, 'of at most 30s');
+const parseDelay = durationFrom(0, BACKOFF_MS_MAX, 'of at most 30d');
 
 /** The delivery as JSON, with the payload as its publisher wrote it. */
 function deliveryText({ event, ...fields }: WireDelivery): string {

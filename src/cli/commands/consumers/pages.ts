@@ -28,6 +28,7 @@ export function addPageCommands(consumers: Command): void {
     consumers,
     'open',
     'list the open events: read, and neither done nor dead',
+    'event',
   );
   open.action((name: string) =>
     act<PageOptions>(open, async (session, options) => {
@@ -37,7 +38,12 @@ export function addPageCommands(consumers: Command): void {
       await print(events, OPEN_COLUMNS, openCells, options);
     }),
   );
-  const keys = pageCommand(consumers, 'held-keys', 'list the keys of which events wait, and why');
+  const keys = pageCommand(
+    consumers,
+    'held-keys',
+    'list the keys of which events wait, and why',
+    'key',
+  );
   keys.action((name: string) =>
     act<PageOptions>(keys, async (session, options) => {
       const held = await pages<HeldKey>(options.limit, async (page) => {
@@ -48,7 +54,7 @@ export function addPageCommands(consumers: Command): void {
       await print(held, KEY_COLUMNS, keyCells, options);
     }),
   );
-  const dead = pageCommand(consumers, 'dead', 'list the dead events, and why they died');
+  const dead = pageCommand(consumers, 'dead', 'list the dead events, and why they died', 'event');
   dead.action((name: string) =>
     act<PageOptions>(dead, async (session, options) => {
       await printDead(await deadEvents(session, name, options.limit), options);
@@ -56,17 +62,22 @@ export function addPageCommands(consumers: Command): void {
   );
 }
 
-function pageCommand(consumers: Command, verb: string, description: string): Command {
+function pageCommand(
+  consumers: Command,
+  verb: string,
+  description: string,
+  element: 'event' | 'key',
+): Command {
   const command = consumers
     .command(verb)
     .description(description)
     .argument('<name>', 'the name of the consumer')
     .addOption(
-      new Option('--limit <n>', 'the most events to list')
+      new Option('--limit <n>', `the most ${element}s to list`)
         .default(CONSUMER_PAGE)
         .argParser(integerFrom(1)),
     )
-    .option('--json', 'one event a line, as JSON');
+    .option('--json', `one ${element} a line, as JSON`);
   return addServerOptions(command);
 }
 

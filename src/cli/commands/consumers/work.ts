@@ -107,7 +107,7 @@ class Worker {
 
   summary(): string {
     const { ack, nak, term, lost } = this.#counts;
-    return `${ack} done, ${nak} to come again, ${term} given up, ${lost} lost`;
+    return `${ack} done, ${nak} to come again, ${term} dead, ${lost} lost`;
   }
 
   async #work(delivery: Delivery): Promise<void> {
