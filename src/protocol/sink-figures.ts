@@ -66,7 +66,7 @@ export interface ShownSink {
 
 /** Where the sinks of one thread show themselves. */
 export interface SinkPlace {
-  /** Shows a sink until `end` or `take`. `sink` is any object that stands for it. */
+  /** Shows a sink until `end` or `take`. `sink` is an object that stands for it: `closed`, which a copy of it has too. */
   add(sink: object, shown: ShownSink): void;
   /** The sink has ended: one that has failed is still shown, until one of the same name, kind and consumer comes. */
   end(sink: object): void;

@@ -154,7 +154,7 @@ export class SinkLife {
     const settle = (state: SinkState, failure?: BusError): void => {
       unwatch?.();
       this.#settle(state, failure);
-      place?.end(sink);
+      place?.end(sink.closed);
     };
     // In a turn of its own, so that the caller has the handle before anything happens.
     const run = Promise.resolve().then(() => (this.signal.aborted ? undefined : work()));
@@ -177,7 +177,7 @@ export class SinkLife {
     const { on, pending } = this.#work ?? {};
     const place = on && sinkPlaceOf(on);
     const figures = () => figuresOf(this.#info());
-    place?.add(sink, { figures, ...(pending === undefined ? {} : { pending }) });
+    place?.add(sink.closed, { figures, ...(pending === undefined ? {} : { pending }) });
     return place;
   }
 

@@ -77,6 +77,11 @@ describe('a server with sinks on databases', () => {
         /^millrace_sink_up\{sink="balances",kind="project"\} 1$/m.test(text)
       );
     });
+    const stats = JSON.parse(await (await fetch(`${second.url}/v1/stats`)).text());
+    expect(stats.sinks.list.map(({ kind }: { kind: string }) => kind).sort()).toEqual([
+      'outbox',
+      'project',
+    ]);
     expect(await second.stop()).toBe(0);
     expect(totals()).toEqual([
       { account: 'accounts.a', cents: 50 },

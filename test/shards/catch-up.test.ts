@@ -5,6 +5,7 @@ import { CatchUp } from '../../src/shards/catch-up.js';
 import { type LinkSubscription, Routes } from '../../src/shards/routes.js';
 import { CATCHING_UP, ShardSubscription } from '../../src/shards/shard-subscription.js';
 import type { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
+import { record } from '../store/records.js';
 import { memoryLog, subscribeRequest, TestLink } from './support.js';
 
 class Reader {
@@ -58,6 +59,17 @@ test('a subscriber that catches up waits since the event that it read last was r
   reader.subscription.creditEvents = 100_000;
   reader.finish();
   expect(reader.subscription.waitingSince).toBe(0);
+});
+
+test('a subscriber that catches up gets no expired event, and pays no credit for it', () => {
+  const log = memoryLog([]);
+  for (const expiry of [0, 5, 4e12]) log.append(record({ topic: 'a', expiry }), 0, 1);
+  log.commit(true, []);
+  const reader = new Reader(log, ['a']);
+  reader.subscription.creditEvents = 10;
+  expect(reader.finish()).toMatchObject({ sent: 2, gaps: [] });
+  expect(reader.subscription.creditEvents).toBe(8);
+  expect(reader.subscription.position).toBe(3);
 });
 
 describe('a subscriber that comes upon pruned history', () => {

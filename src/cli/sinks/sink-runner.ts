@@ -144,7 +144,7 @@ export class SinkRunner implements ShownSink {
       const { bus, log } = this.#host;
       const sink = await startSink(this.#section, bus, signal, (error) => this.#warn(error));
       // Shown by this runner, which goes on after its end.
-      this.#pending = this.#host.place?.take(sink)?.pending;
+      this.#pending = this.#host.place?.take(sink.closed)?.pending;
       this.#sink = sink;
       // An app's own sink need not know the signal, which may have come while it was made.
       if (signal.aborted) await this.#stopSink();
