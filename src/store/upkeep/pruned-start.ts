@@ -1,6 +1,7 @@
 import type { LogIdentity } from '../sqlite/connection/log-identity.js';
 import { openForWriting } from '../sqlite/connection/schema.js';
 import type { Database, Statement } from '../sqlite/driver/driver.js';
+import { type TopicRow, topicChecksum } from '../sqlite/index/topic-rows.js';
 import { assertPrunedIds, type PrunedId, prunedIdChecksum } from '../sqlite/rows/pruned-ids.js';
 import { PrunedSequencesWriter } from '../sqlite/rows/pruned-sequences.js';
 import {
@@ -14,6 +15,7 @@ import {
   PRUNED_RECORDED_AT,
   PRUNED_THROUGH,
   readMeta,
+  TOPICS_COUNT,
   TOTALS_BLOCKS,
 } from '../sqlite/tables/meta-table.js';
 import { blockOf } from '../sqlite/tables/tables.js';
@@ -37,20 +39,35 @@ export function* readPrunedIds(database: Database): Generator<PrunedId, undefine
   }
 }
 
+/** A topic of which no event is left. */
+export interface EmptiedTopic {
+  readonly name: string;
+  /** When its last event was recorded, ms since 1970. */
+  readonly lastAt: number;
+}
+
 /**
- * Begins a new log with ids of events that another log has pruned. Here they take the sequences from 1 on, which count
- * as pruned, so that a repeat is answered with a position that no event has. Use it before the log is opened as one.
+ * Begins a new log with what another log knows of events that it has removed: ids, and the topics that it has emptied.
+ * Here they take the sequences from 1 on, which count as pruned, so that a repeat is answered with a position that no
+ * event has, and a topic is not taken for a new one. Use it before the log is opened as one.
  */
 export class PrunedStart {
   readonly #database: Database;
   readonly #insert: Statement<[number, number, string, string | null, string, number]>;
+  readonly #insertTopic: Statement<[number, string, number, number, number, number, number]>;
   #sequence = 0;
+  #ids = 0;
+  readonly #topics = new Set<string>();
 
   constructor(file: string, shard: number, identity: LogIdentity) {
     this.#database = openForWriting(file, shard, { identity });
     this.#insert = this.#database.prepare(
       `INSERT INTO pruned_ids (sequence, recorded_at, topic, source, id, checksum)
        VALUES (?, ?, ?, ?, ?, ?)`,
+    );
+    this.#insertTopic = this.#database.prepare(
+      `INSERT INTO topics (id, name, last_sequence, last_at, gone_through, through, checksum)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#database.exec('BEGIN');
   }
@@ -60,9 +77,24 @@ export class PrunedStart {
     const { recorded_at: recordedAt, topic, source, id } = kept;
     const checksum = prunedIdChecksum({ ...kept, sequence });
     this.#insert.run(sequence, recordedAt, topic, source, id, checksum);
+    this.#ids++;
   }
 
-  /** Commits the ids. No event of the log may be recorded before `recordedAt`. */
+  /** Nobody is told of a gap for what is gone from the topic: no cursor of the new log lies before that. */
+  addTopic({ name, lastAt }: EmptiedTopic): void {
+    if (this.#topics.has(name)) return;
+    const id = this.#topics.add(name).size;
+    const sequence = ++this.#sequence;
+    const row: TopicRow = {
+      ...{ id, name, events: 0, bytes: 0, first_sequence: 0, last_sequence: sequence },
+      ...{ first_at: 0, last_at: lastAt, pruned_through: 0 },
+      ...{ gone_through: sequence, through: sequence },
+    };
+    const checksum = topicChecksum(row);
+    this.#insertTopic.run(id, name, sequence, lastAt, sequence, sequence, checksum);
+  }
+
+  /** Commits all. No event of the log may be recorded before `recordedAt`. */
   end(recordedAt: number): void {
     const through = this.#sequence;
     if (through > 0) {
@@ -74,7 +106,8 @@ export class PrunedStart {
         [PRUNED_EVENTS]: through,
         [PRUNED_RECORDED_AT]: recordedAt,
         [PRUNED_BLOCKS]: pruned.end(0).wholeBlocks,
-        [PRUNED_IDS_COUNT]: through,
+        [PRUNED_IDS_COUNT]: this.#ids,
+        [TOPICS_COUNT]: this.#topics.size,
         [INDEX_BLOCKS]: blocks,
         [CHECKED_BLOCKS]: blocks,
         [TOTALS_BLOCKS]: blocks,

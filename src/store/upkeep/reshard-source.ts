@@ -21,7 +21,7 @@ import {
   PRUNED_RECORDED_AT,
   readMeta,
 } from '../sqlite/tables/meta-table.js';
-import { readPrunedIds } from './pruned-start.js';
+import { type EmptiedTopic, readPrunedIds } from './pruned-start.js';
 
 /** Reads one log of a directory that is being copied, in order, after the same checks as an opening for writing. */
 const ROWS_PER_RANGE = 256;
@@ -97,6 +97,15 @@ export class ReshardSource {
   /** Ids of pruned events that must still be known, in the order in which the events were recorded. */
   prunedIds(): Iterator<PrunedId> {
     return readPrunedIds(this.#database);
+  }
+
+  /** The topics of which no event is left. */
+  emptiedTopics(): IterableIterator<EmptiedTopic> {
+    // A row without a last sequence is of a topic whose events are not counted yet.
+    const select = this.#database.prepare<[], EmptiedTopic>(
+      `SELECT name, last_at AS lastAt FROM topics WHERE events = 0 AND last_sequence > 0 ORDER BY id`,
+    );
+    return select.iterate();
   }
 
   /** Publishes that wait for their time, in the order of their acceptance. @throws BusError `STORE_CORRUPT` */

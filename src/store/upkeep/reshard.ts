@@ -20,7 +20,7 @@ import { ReshardSource } from './reshard-source.js';
  * Copies a directory into a new one with another number of shards, and the same `shardBy`. Ids, the order in each
  * topic, timestamps and recorded times stay. Sequences, and with them cursors, are new, so the copy has an epoch of its
  * own. The shards are merged by recorded time, so that it never runs backwards in a new shard either. The copy still
- * knows the ids of events that were pruned lately, and has the publishes that wait for their time. The manifest is
+ * knows the ids of events that were pruned lately and the topics that are empty now, and has the publishes that wait for their time. The manifest is
  * written last, so that an unfinished copy cannot be opened.
  */
 export interface ReshardOptions {
@@ -95,7 +95,7 @@ function copy(options: ReshardOptions, manifest: Manifest, target: Manifest): Re
     const segments = manifest.shardBy?.segments ?? 0;
     const route = options.shardOf ?? ((topic, shards) => shardOf(topic, shards, segments));
     const routed = { ...options, shardOf: route };
-    copyPrunedIds(routed, sources, identity);
+    copyRemoved(routed, sources, identity);
     const { events, total, heads } = copyEvents(routed, sources, identity);
     copyKept(from, to);
     endNew(to, { ...target, heads });
@@ -121,9 +121,10 @@ function assertNoConsumers(dir: string, shards: number, sources: readonly Reshar
 }
 
 /**
- * Copies ids of pruned events, so that the copy still recognises a repeat of an event that retention has just removed.
+ * Copies what is known of events that are gone: ids, so that the copy still recognises a repeat of an event that
+ * retention has just removed, and the names of empty topics, so that no publisher finds them new.
  */
-function copyPrunedIds(
+function copyRemoved(
   options: RoutedOptions,
   sources: readonly ReshardSource[],
   identity: LogIdentity,
@@ -142,6 +143,12 @@ function copyPrunedIds(
       const id = from.take();
       const at = Math.min(id.recorded_at, recordedUntil);
       starts[route(id.topic, shards)]!.add({ ...id, recorded_at: at });
+    }
+    for (const source of sources) {
+      for (const { name, lastAt } of source.emptiedTopics()) {
+        const topic = { name, lastAt: Math.min(lastAt, recordedUntil) };
+        starts[route(name, shards)]!.addTopic(topic);
+      }
     }
     for (const start of starts) start.end(Math.min(recordedAt, recordedUntil));
   } finally {

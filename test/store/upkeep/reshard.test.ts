@@ -161,6 +161,39 @@ describe('reshard', () => {
     expect([...verifyDirectory(to)]).toEqual([]);
   });
 
+  it.each([1, 3])('knows the topics that are empty as used ones, on %i shards', (shards) => {
+    const from = makeSource();
+    const gone = ['topic.4', 'topic.9', 'topic.10'];
+    for (let shard = 0; shard < SHARDS; shard++) {
+      const log = new SqliteShardLog({ file: shardFile(from, shard), shard });
+      for (const pattern of gone) {
+        const all = { pattern, excessEvents: EVENTS, excessBytes: 0 };
+        let after: number | undefined = 0;
+        while (after !== undefined) after = log.pruning.prune({ ...all, after }).next;
+        expect(log.topic(pattern)?.events ?? 0).toBe(0);
+      }
+      log.close();
+    }
+    const to = join(temporaryDirectory(), 'copy');
+    reshard({ from, shards, to });
+    expect([...verifyDirectory(to)].map(({ message }) => message)).toEqual([]);
+    expect(contentOf(to, shards)).toEqual(contentOf(from, SHARDS));
+    for (const topic of gone) {
+      const shard = shardOf(topic, shards);
+      const log = new SqliteShardLog({ file: shardFile(to, shard), shard });
+      const { head } = log;
+      const last = log.lastSequenceOf(topic);
+      expect(last).toBeGreaterThan(0);
+      expect(last).toBeLessThanOrEqual(log.prunedThrough);
+      expect(log.topic(topic)).toMatchObject({ events: 0, prunedThrough: 0 });
+      append(log, { topic }, 5000);
+      log.commit(true, []);
+      expect(log.topic(topic)).toMatchObject({ events: 1, firstSequence: head + 1 });
+      log.close();
+    }
+    expect([...verifyDirectory(to)].map(({ message }) => message)).toEqual([]);
+  });
+
   it('refuses a source in use or without a manifest, and a target that is not empty', () => {
     const from = makeSource();
     const full = temporaryDirectory();
