@@ -179,7 +179,9 @@ export class Requests {
     const id = this.nextId();
     const onAbort = (): void => {
       if (isAbandoned && request.isSent) {
-        this.#sender.send(`{"type":"abandon","payload":{"request":${id}}}`);
+        // With an id, a server that does not know the frame refuses it in an answer that is dropped, not in an error.
+        const own = this.nextId();
+        this.#sender.send(`{"type":"abandon","requestId":${own},"payload":{"request":${id}}}`);
       }
       request.reject(aborted(signal!, request.isSent));
     };

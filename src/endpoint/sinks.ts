@@ -19,7 +19,7 @@ export interface SinksHost {
   readonly main: Pick<MainThread, 'call'>;
   /** Changes whenever a consumer's `pending` may have changed. Costs no question. */
   consumersMark(): string;
-  /** By name; without those that are not there, or whose shards do not answer. */
+  /** By name; without those that are not there. Rejects where a shard does not answer. */
   pendingOf(names: readonly string[]): Promise<ReadonlyMap<string, number>>;
 }
 
@@ -147,8 +147,10 @@ export class EndpointSinks implements SinkPlace {
         this.#mark = mark;
         this.#pending = pending;
       })
-      // Asked again in a second.
-      .catch(() => {})
+      // Not known until they are asked again in a second.
+      .catch(() => {
+        this.#pending = new Map();
+      })
       .finally(() => {
         this.#isAsking = false;
       });

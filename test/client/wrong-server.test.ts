@@ -4,6 +4,7 @@ import { refused } from '../bus/support/failures.js';
 import { until } from '../bus/support/wait.js';
 import { connectTo } from './support/millrace-client.js';
 import {
+  type Asked,
   CURSOR,
   eventsFrame,
   send,
@@ -83,6 +84,30 @@ describe('a malformed message from the server', () => {
     send(server.sockets[0]!, eventsFrame('nobody', 1));
     expect(await client.publish(event)).toMatchObject({ topic: 'a' });
     expect(client.reconnects).toBe(0);
+  });
+
+  test('the refusal of a frame that an earlier server does not know is nobody’s error', async () => {
+    const server = await WrongServer.start();
+    server.script = ({ type, requestId }, socket) => {
+      const message = `type ${type} is no type of a request`;
+      const payload = { code: 'MESSAGE_INVALID', message };
+      if (type === 'abandon') send(socket, { type: 'error', requestId, payload });
+      return type === 'abandon';
+    };
+    const { client, errors } = connectTo(server.url);
+    const asker = new AbortController();
+    const asked = refused(() => client.request(event, { signal: asker.signal }), 'ABORTED');
+    await until('the server has it', () => server.count('request') === 1);
+    asker.abort();
+    await asked;
+    await until('the server knows', () => server.count('abandon') === 1);
+    expect(await client.publish(event)).toMatchObject({ topic: 'a' });
+    expect(errors).toEqual([]);
+    expect(client.reconnects).toBe(0);
+    const [{ requestId }] = server.asked.filter(({ type }) => type === 'request') as [Asked];
+    expect(server.asked.find(({ type }) => type === 'abandon')?.payload).toEqual({
+      request: requestId,
+    });
   });
 
   test('binary messages end the connection', async () => {

@@ -29,6 +29,7 @@ function place() {
     consumersMark: () => world.mark,
     pendingOf: async (names) => {
       asked.push(names);
+      if (!world.answers) throw new Error('a shard does not answer');
       return new Map(names.map((name) => [name, world.pending]));
     },
   });
@@ -70,6 +71,22 @@ describe('the sinks of a thread', () => {
     await tick();
     expect(asked).toHaveLength(2);
     expect(noted.at(-1)!.list[0]!.pending).toBe(9);
+  });
+
+  it('do not say what is pending while a shard does not answer, and ask again', async () => {
+    const { sinks, noted, world } = place();
+    sinks.add({}, shown('a', 'running', { consumer: 'mailer' }));
+    await tick();
+    expect(noted.at(-1)!.list[0]!.pending).toBe(7);
+    world.mark = '1';
+    world.answers = false;
+    await tick();
+    await tick();
+    expect(noted.at(-1)!.list[0]).not.toHaveProperty('pending');
+    world.answers = true;
+    await tick();
+    await tick();
+    expect(noted.at(-1)!.list[0]!.pending).toBe(7);
   });
 
   it('are gone when they have stopped, and stay when they have failed, until one like them comes', async () => {

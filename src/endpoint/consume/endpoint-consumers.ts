@@ -46,8 +46,8 @@ export class EndpointConsumers {
     return listConsumers(this.#host);
   }
 
-  /** About how much these consumers have to do, by name; without those that are not there or do not answer. */
-  async pendingOf(names: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  /** About how much these consumers have to do, by name; without those that are not there. Rejects as a list does. */
+  pendingOf(names: readonly string[]): Promise<ReadonlyMap<string, number>> {
     return pendingOf(names, this.#host);
   }
 

@@ -12,18 +12,19 @@ export async function listConsumers(host: ControlHost): Promise<ConsumerInfo[]> 
   return infos;
 }
 
-/** About how much the consumers of these names have to do; without those that are not there or do not answer. */
+/**
+ * About how much the consumers of these names have to do; without those that are not there. Every shard is asked about each
+ * of them: where one does not answer, there is no sum.
+ *
+ * @throws BusError `BUS_CLOSED`, the failure of a shard
+ */
 export async function pendingOf(
   names: readonly string[],
   host: ControlHost,
 ): Promise<ReadonlyMap<string, number>> {
   const { consumers } = await host.main.call('consumers', { names });
   const found = new Map<string, number>();
-  try {
-    for await (const { name, pending } of consumerInfos(consumers, host)) found.set(name, pending);
-  } catch {
-    // Every shard is asked about each consumer: where one does not answer, there is no sum.
-  }
+  for await (const { name, pending } of consumerInfos(consumers, host)) found.set(name, pending);
   return found;
 }
 
