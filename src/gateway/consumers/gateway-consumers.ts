@@ -381,7 +381,7 @@ async function unlessChanged<T>(name: string, act: () => Promise<T>): Promise<T>
     }
   }
   throw new BusError('CONSUMER_BUSY', `others change consumer ${quote(name)} all the time`, {
-    details: { consumer: quote(name) },
+    details: { consumer: name },
   });
 }
 
