@@ -1,10 +1,8 @@
 import { useSignal } from '@preact/signals';
 import type { ConsumerInfo } from 'millrace/client';
 import { DataTable } from '../../parts/data-table.js';
-import { consumersPollMs } from '../../state/consumers-poll.js';
 import { hrefOf } from '../../state/place.js';
-import { usePolled } from '../../state/polled.js';
-import { client } from '../../state/session.js';
+import type { Polled } from '../../state/polled.js';
 import { counted } from '../../text/format.js';
 import { CONSUMER_COLUMNS } from './consumer-columns.js';
 import { troubledOf } from './consumer-words.js';
@@ -18,8 +16,9 @@ const TROUBLED_FIRST = 5;
 /** And of so many once somebody asks; the table has all of them. */
 const TROUBLED_MAX = 50;
 
-export function ConsumerList() {
-  const { value: list, error } = usePolled(() => client().consumers(), consumersPollMs).value;
+export type Consumers = Polled<readonly ConsumerInfo[]>;
+
+export function ConsumerList({ value: list, error }: Consumers) {
   return (
     <section class="card" aria-labelledby="consumers-title">
       <header>

@@ -1,5 +1,8 @@
 import { access } from '../../state/access.js';
+import { consumersPollMs } from '../../state/consumers-poll.js';
 import { place } from '../../state/place.js';
+import { usePolled } from '../../state/polled.js';
+import { client } from '../../state/session.js';
 import { ConsumerList } from './consumer-list.js';
 import { ConsumerPage } from './consumer-page.js';
 import { Sinks } from './sinks.js';
@@ -13,12 +16,13 @@ export default function Consumers() {
   );
 }
 
-/** The figures of sinks are those of the whole bus. */
+/** The figures of sinks are those of the whole bus. Both lists need the consumers, which are asked for once. */
 function Lists() {
+  const consumers = usePolled(() => client().consumers(), consumersPollMs).value;
   return (
     <>
-      <ConsumerList />
-      {access.value.mayAdminister && <Sinks />}
+      <ConsumerList {...consumers} />
+      {access.value.mayAdminister && <Sinks consumers={consumers} />}
     </>
   );
 }

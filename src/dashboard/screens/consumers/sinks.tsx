@@ -1,10 +1,11 @@
-import type { ConsumerInfo, SinkFigures, SinkList } from 'millrace/client';
+import type { SinkFigures, SinkList } from 'millrace/client';
 import { DataTable } from '../../parts/data-table.js';
 import { useShownPart } from '../../parts/use-shown-part.js';
 import { now } from '../../state/now.js';
 import { usePolled } from '../../state/polled.js';
 import { client } from '../../state/session.js';
 import { counted } from '../../text/format.js';
+import type { Consumers } from './consumer-list.js';
 import { SINK_COLUMNS } from './sink-columns.js';
 import { sinkTrouble } from './sink-words.js';
 import { Troubles } from './troubles.js';
@@ -16,20 +17,24 @@ const TROUBLED_FIRST = { key: 'state', isDescending: false };
 /** Of so many sinks the list says what is wrong; the table has those that the server lists. */
 const TROUBLED_MAX = 10;
 
-interface Look {
-  readonly sinks: SinkList;
-  readonly consumers: ReadonlyMap<string, ConsumerInfo>;
+/** A consumer may say that its sink does not stand still. */
+interface SinksProps {
+  readonly consumers: Consumers;
 }
 
-export function Sinks() {
-  const { value: look, error } = usePolled(ask, POLL_MS).value;
-  useShownPart(look !== undefined);
+interface ListedProps extends SinksProps {
+  readonly sinks: SinkList;
+}
+
+export function Sinks({ consumers }: SinksProps) {
+  const { value: sinks, error } = usePolled(ask, POLL_MS).value;
+  useShownPart(sinks !== undefined);
   return (
     <section class="card" id="show-sinks" tabIndex={-1} aria-labelledby="sinks-title">
       <header>
         <h2 id="sinks-title">Sinks</h2>
         <span class="soft" role="status">
-          {look !== undefined && countText(look.sinks)}
+          {sinks !== undefined && countText(sinks)}
         </span>
       </header>
       {error !== undefined && (
@@ -37,21 +42,17 @@ export function Sinks() {
           {error}
         </p>
       )}
-      {look === undefined ? (
+      {sinks === undefined ? (
         error === undefined && <p class="loading">Loading …</p>
       ) : (
-        <Listed look={look} />
+        <Listed sinks={sinks} consumers={consumers} />
       )}
     </section>
   );
 }
 
-/** The consumers are asked for only where one may say that its sink does not stand still. */
-async function ask(): Promise<Look> {
-  const { sinks } = await client().stats();
-  const mayStand = sinks.list.some(({ state, pending = 0 }) => state === 'running' && pending > 0);
-  const consumers = mayStand ? await client().consumers() : [];
-  return { sinks, consumers: new Map(consumers.map((one) => [one.name, one])) };
+async function ask(): Promise<SinkList> {
+  return (await client().stats()).sinks;
 }
 
 function countText({ count, list }: SinkList): string {
@@ -59,7 +60,7 @@ function countText({ count, list }: SinkList): string {
   return count === list.length ? all : `${all}, ${list.length} of them below`;
 }
 
-function Listed({ look: { sinks, consumers } }: { readonly look: Look }) {
+function Listed({ sinks, consumers }: ListedProps) {
   if (sinks.count === 0) {
     return (
       <p class="empty">
@@ -96,9 +97,12 @@ function keyed(list: readonly SinkFigures[]): readonly (SinkFigures & { readonly
   });
 }
 
-function Troubled({ sinks, consumers }: Look) {
+function Troubled({ sinks, consumers: { value, error } }: ListedProps) {
+  // Until they are known, or cannot be, a sink of a paused one would be said to stand still.
+  if (value === undefined && error === undefined) return null;
+  const byName = new Map(value?.map((one) => [one.name, one]));
   const troubled = keyed(sinks.list).flatMap((sink) => {
-    const trouble = sinkTrouble(sink, now.value, consumers.get(sink.consumer ?? ''));
+    const trouble = sinkTrouble(sink, now.value, byName.get(sink.consumer ?? ''));
     return trouble === undefined ? [] : [{ sink, trouble }];
   });
   if (troubled.length === 0) return null;
