@@ -138,10 +138,10 @@ describe.runIf(chromium !== undefined)('markup in events', () => {
     });
     await client.publishMany([...inputs, ...inputs]);
     const refused = await all.pull({ max: VECTORS.length, waitMs: 10_000 });
-    await Promise.all(refused.map((one) => one.nak({ reason: one.event.attributes.key! })));
+    await Promise.all(refused.map((one) => one.nak({ reason: one.event.attributes!.key! })));
     const dying = await client.consumer('dying', { filter: 'xss.*', from: 'earliest' });
     const givenUp = await dying.pull({ max: VECTORS.length, waitMs: 10_000 });
-    await Promise.all(givenUp.map((one) => one.term(one.event.attributes.key!)));
+    await Promise.all(givenUp.map((one) => one.term(one.event.attributes!.key!)));
     const { dashboard, clean } = await open(server.url, 'consumers');
     await dashboard.shows(`${names.size + 2} consumers`, '.consumers');
     await clean('the list');
