@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { Session } from '../../src/cli/session.js';
+import { NO_SINKS } from '../../src/protocol/sink-list.js';
 import { until } from '../bus/support/wait.js';
 import { send, WrongServer, wireEvent } from '../client/support/wrong-server.js';
 
@@ -54,7 +55,7 @@ describe('a long list', () => {
     };
     const session = await Session.open(settings(server));
     for await (const { sequence } of session.query({ topic: '*' })) if (sequence === 3) break;
-    expect(await session.stats()).toEqual({});
+    expect(await session.stats()).toEqual({ sinks: NO_SINKS });
     session.close();
   });
 });

@@ -8,7 +8,7 @@ import { WRITING_DOORS } from './writing-doors.js';
 /** Every door by which an event gets a time to live, over threads, sockets and processes. */
 const HOUR_MS = 3_600_000;
 
-describe.each(WRITING_DOORS)('$name', ({ publish, refused, refusal, events = 1 }) => {
+describe.each(WRITING_DOORS)('$name', ({ publish, events = 1 }) => {
   it('gives an event its end', async () => {
     const served = await Served.open();
     const live = await Collector.start(served.bus, 'long.*');
@@ -42,17 +42,21 @@ describe.each(WRITING_DOORS)('$name', ({ publish, refused, refusal, events = 1 }
     expect(topicsOf(late.events)).toEqual(['after']);
     expect(late.gaps).toEqual([]);
   });
+});
 
-  it.runIf(refusal !== undefined && refused.length > 0)(
-    'refuses what is no time to live, with the documented code',
-    async () => {
-      const served = await Served.open();
-      const answers: unknown[] = [];
-      for (const [value] of refused) answers.push([value, await refusal!(served, value)]);
-      expect(answers).toEqual(refused);
-      expect(await served.bus.query({ topic: 'a' })).toEqual([]);
-    },
-  );
+/** Those that take a value which may be wrong. */
+const CHECKING = WRITING_DOORS.flatMap(({ name, refused, refusal }) =>
+  refusal === undefined || refused.length === 0 ? [] : [{ name, refused, refusal }],
+);
+
+describe.each(CHECKING)('$name', ({ refused, refusal }) => {
+  it('refuses what is no time to live, with the documented code', async () => {
+    const served = await Served.open();
+    const answers: unknown[] = [];
+    for (const [value] of refused) answers.push([value, await refusal(served, value)]);
+    expect(answers).toEqual(refused);
+    expect(await served.bus.query({ topic: 'a' })).toEqual([]);
+  });
 });
 
 interface Expected {
