@@ -84,7 +84,8 @@ describe('the sinks of a server', () => {
     isOpen = true;
     await until('it goes on', async () => {
       const [one, two] = (await statsOf()).list;
-      return two.name === 'hook' && two.done === 1 && two.state === 'running' && one.restarts > 0;
+      const hasGoneOn = two.name === 'hook' && two.done === 1 && two.state === 'running';
+      return hasGoneOn && two.pending === 0 && one.restarts > 0;
     });
     const [look] = objects((await server.run(['top', '--count', '1', '--json'])).stdout);
     expect(look.sinks.list[1]).toMatchObject({ name: 'hook', done: 1, pending: 0 });
