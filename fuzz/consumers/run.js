@@ -21,7 +21,8 @@ import { plantInto, plants } from './plants.js';
  *   node fuzz/consumers/run.js [--minutes 5] [--jobs 200000] [--kill-ms 1000] [--seed N] [--no-browsers]
  *                              [--plant FAULT] [--dir DIR]
  *
- * The server is killed first, while members have slow jobs in hand. After that, `--kill-ms` is the mean time between two kills. The seed decides jobs and kills, not how processes interleave.
+ * The server is killed first, while members have slow jobs in hand. After that, `--kill-ms` is the mean time between two
+ * kills. The seed decides jobs and kills, not how processes interleave.
  * `--plant` builds a fault into the server (`plants.js`), which the judge has to find. Exits 0 if all was right, 1 if
  * not, 2 for wrong usage. The folder of a game that failed is kept.
  */

@@ -40,7 +40,11 @@ export class ClientConsumers {
     return (await this.#host.main.call('consumers', { names })).consumers;
   }
 
-  /** The figures of these consumers; without those that are deleted. @throws BusError `BUS_CLOSED`, the failure of a shard */
+  /**
+   * The figures of these consumers; without those that are deleted.
+   *
+   * @throws BusError `BUS_CLOSED`, the failure of a shard
+   */
   infos(consumers: readonly ListedConsumer[]): AsyncGenerator<ConsumerInfo> {
     return consumerInfos(consumers, this.#host);
   }

@@ -341,7 +341,10 @@ function listed(consumer: KeptConsumer): ListedConsumer {
   return told;
 }
 
-/** A cursor says what its holder has had, so what is gone behind it is missing. No other place promises events that are gone. */
+/**
+ * A cursor says what its holder has had, so what is gone behind it is missing. No other place promises events that are
+ * gone.
+ */
 function cursorMark(from: SubscribeFrom): Pick<KeptConsumer, 'isFromCursor'> {
   return typeof from === 'object' && 'after' in from ? { isFromCursor: true } : {};
 }

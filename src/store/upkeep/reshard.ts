@@ -20,8 +20,8 @@ import { ReshardSource } from './reshard-source.js';
  * Copies a directory into a new one with another number of shards, and the same `shardBy`. Ids, the order in each
  * topic, timestamps and recorded times stay. Sequences, and with them cursors, are new, so the copy has an epoch of its
  * own. The shards are merged by recorded time, so that it never runs backwards in a new shard either. The copy still
- * knows the ids of events that were pruned lately and the topics that are empty now, and has the publishes that wait for their time. The manifest is
- * written last, so that an unfinished copy cannot be opened.
+ * knows the ids of events that were pruned lately and the topics that are empty now, and has the publishes that wait for
+ * their time. The manifest is written last, so that an unfinished copy cannot be opened.
  */
 export interface ReshardOptions {
   readonly from: string;
