@@ -1,90 +1,62 @@
-import { parseArgs } from 'node:util';
-import fc from 'fast-check';
-import { canaries } from './canary.js';
-import { playProperty } from './play.js';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { fuzzers } from './fuzzers.js';
+import { namesArgument, positive, program } from './program.js';
 
 /**
- * Here is how it works. The fuzzer plays games until its time is over. A game opens a bus on a fresh directory with
- * random shards, ring sizes and batch sizes, and makes up to 60 random moves: it publishes (small and large,
- * persisted and ephemeral, with fresh and with repeated ids), subscribes, pauses and resumes from cursors, lets
- * handlers get stuck and go again, changes filters, queries, kills shards and makes them throw, and closes and
- * reopens the bus, at times with retention. A model does the same with plain arrays (`model.js`, `lineage.js`).
- * Whenever a game settles, and at its end, all that the bus has stored and delivered is compared with the model.
+ * Here is how it works. Plays fuzzers one after the other, each as a process of its own, and says at the end how each came
+ * out. `fuzzers.js` names them, and each opens with what it does.
  *
- * Moves come from a seed, printed first: `--seed N` plays the same games again. The seed does not determine how the
- * threads interleave, so a failure that depends on it may need several turns of its game: `--repeat N`.
+ *   npm run fuzz [-- [NAME…] [--minutes 5] [--seed N] [--record FILE] [--list] [-- FLAG…]]
  *
- *   node fuzz/run.js [--seconds 60] [--seed N] [--games N] [--repeat N] [--shrink] [--canary[=KIND]]
- *
- * `--canary` plants a bug into what the checks observe (`canary.js`: an event dropped, repeated, swapped or altered).
- * The run must then fail; if it does not, the fuzzer cannot find such bugs. Exits 0 if all games agreed with the model,
- * 1 if not, 2 for wrong usage.
+ * Without a name all play, for `--minutes` each. Flags behind `--` are passed on as they are. Exits 0 if all found nothing,
+ * 1 if one found something, 2 for wrong usage.
  */
-const options = parseOptions();
-const seed = options.seed ?? Math.floor(Math.random() * 0x7fffffff);
-const end = Date.now() + options.seconds * 1000;
-console.log(`fuzz: seed ${seed}, ${options.seconds} s${options.canary ? ', canary' : ''}`);
-
-let games = 0;
-while (Date.now() < end && games < options.games) {
-  const gameSeed = (seed + games) | 0;
-  for (let turn = 0; turn < options.repeat; turn++) await playGame(gameSeed);
-  games++;
+const options = readOptions();
+if (options.list) {
+  for (const [name, { about }] of Object.entries(fuzzers))
+    console.log(`${name.padEnd(14)}${about}`);
+  process.exit(0);
 }
-console.log(`fuzz: ${games} games agreed with the model`);
-if (options.canary) console.error(`fuzz: the canary ${options.canary} went unseen`);
+/** @type {string[]} */
+const outcomes = [];
+for (const name of options.names) outcomes.push(await play(name));
+console.log(outcomes.join('\n'));
 
-async function playGame(gameSeed) {
-  const property = playProperty(options.canary && canaries[options.canary]);
-  const details = await fc.check(property, {
-    seed: gameSeed,
-    numRuns: 1,
-    endOnFailure: !options.shrink,
-  });
-  if (!details.failed) return;
-  console.error(`fuzz: game ${games} failed`);
-  console.error(fc.defaultReportMessage(details));
-  if (details.errorInstance instanceof Error) console.error(details.errorInstance.stack);
-  console.error(`fuzz: again with  node fuzz/run.js --seed ${gameSeed} --games 1 --repeat 20`);
-  process.exit(1);
+/** @param {string} name */
+async function play(name) {
+  const { script } = fuzzer(name);
+  const program = fileURLToPath(new URL(script, import.meta.url));
+  console.log(`\n== ${name}`);
+  const child = spawn(process.execPath, [program, ...options.flags], { stdio: 'inherit' });
+  const [code, signal] = await once(child, 'exit');
+  if (code !== 0) process.exitCode = 1;
+  return `${name.padEnd(14)}${code === 0 ? 'found nothing' : `failed: ${code ?? signal}`}`;
 }
 
-function parseOptions() {
-  try {
-    return readOptions();
-  } catch (error) {
-    console.error(`fuzz: ${error.message}`);
-    process.exit(2);
-  }
+/** @param {string} name */
+function fuzzer(name) {
+  const found = fuzzers[name];
+  if (found === undefined) throw new Error(`no fuzzer ${name}`);
+  return found;
 }
 
+/** @returns {{ names: string[], flags: string[], list: boolean }} */
 function readOptions() {
-  const { values } = parseArgs({
-    args: process.argv.slice(2).map((one) => (one === '--canary' ? '--canary=drop' : one)),
-    options: {
-      seconds: { type: 'string', default: '60' },
-      seed: { type: 'string' },
-      games: { type: 'string', default: 'Infinity' },
-      repeat: { type: 'string', default: '1' },
-      shrink: { type: 'boolean', default: false },
-      canary: { type: 'string' },
-    },
-  });
-  const { canary, shrink } = values;
-  if (canary !== undefined && !(canary in canaries)) {
-    throw new Error(`no canary ${canary}; there are ${Object.keys(canaries).join(', ')}`);
-  }
-  const number = (name) => {
-    const value = Number(values[name]);
-    if (Number.isNaN(value)) throw new Error(`--${name} ${values[name]} is not a number`);
-    return value;
-  };
-  return {
-    seconds: number('seconds'),
-    seed: values.seed === undefined ? undefined : number('seed'),
-    games: number('games'),
-    repeat: number('repeat'),
-    shrink,
-    canary,
-  };
+  const end = process.argv.indexOf('--');
+  const own = end < 0 ? process.argv : process.argv.slice(0, end);
+  const command = program('npm run fuzz --', 'Plays fuzzers one after the other.')
+    .addArgument(namesArgument('fuzzer', fuzzers))
+    .option('--minutes <n>', 'plays each for so many', positive, 5)
+    .option('--list', 'names all fuzzers', false)
+    .addHelpText('after', '\nFlags behind a further -- are passed on to the fuzzers.')
+    .parse(own);
+  const { minutes, seed, record, list } = command.opts();
+  const flags = ['--minutes', String(minutes)];
+  // Each fuzzer draws a seed of its own.
+  if (command.getOptionValueSource('seed') === 'cli') flags.push('--seed', String(seed));
+  if (record !== undefined) flags.push('--record', record);
+  if (end >= 0) flags.push(...process.argv.slice(end + 1));
+  return { names: command.processedArgs[0], flags, list };
 }

@@ -15,12 +15,34 @@ const NEEDED = [
     package: 'gcc libc6-dev',
     suite: 'test/bus: flushes that fail; test/store: the storage campaign',
   },
+  { command: 'xfs_io', package: 'xfsprogs', suite: 'test/store: power cuts of real file systems' },
+  {
+    command: 'mkfs.ext4',
+    package: 'e2fsprogs',
+    suite: 'test/store: power cuts of real file systems',
+  },
+  {
+    command: 'mkfs.btrfs',
+    package: 'btrfs-progs',
+    suite: 'test/store: full disks',
+  },
+  { command: 'losetup', package: 'mount', suite: 'test/store: power cuts of real file systems' },
   {
     command: 'chromium',
     package: 'chromium',
     suite: 'test/client, test/dashboard, test/gateway, test/examples: browsers',
   },
   { command: 'curl', package: 'curl', suite: 'test/gateway: curl; commands in docs/' },
+  {
+    command: 'ip',
+    package: 'iproute2',
+    suite: 'test/faults: two network namespaces',
+  },
+  {
+    command: 'faketime',
+    package: 'faketime',
+    suite: 'fuzz/faults: the clock of a whole process',
+  },
   { command: 'openssl', package: 'openssl', suite: 'test/gateway: TLS' },
 ];
 

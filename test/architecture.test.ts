@@ -19,7 +19,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // From a queue to a handler or an iterator, for the bus and the client.
   handout: ['protocol', 'collections', 'async-context/context', 'async-context/drain-in-handler'],
   // What every thread that we start has in common.
-  threads: [],
+  threads: ['protocol/limits'],
   record: ['protocol'],
   ring: ['protocol', 'record'],
   // What main and the shards say to each other, and the store's shapes in it.
@@ -159,7 +159,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/sqlite',
   ],
   // A thread that reads history for the endpoints.
-  readers: ['protocol', 'collections', 'link', 'store'],
+  readers: ['protocol', 'collections', 'link', 'store', 'threads/work-shares'],
   // What becomes of the events of a consumer in one shard; no I/O, no clock, no thread.
   consumers: ['protocol'],
   // When schedules are due; no I/O, no clock.
@@ -301,7 +301,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'gateway/http',
     'gateway/websocket',
   ],
-  'gateway/budget': ['protocol', 'collections', 'endpoint/asker', 'auth'],
+  'gateway/budget': ['protocol', 'collections', 'threads/work-shares', 'endpoint/asker', 'auth'],
   'gateway/figures': ['protocol'],
   // Durable consumers, for the clients of every door.
   'gateway/consumers': ['protocol', 'endpoint', 'auth', 'gateway', 'gateway/budget'],

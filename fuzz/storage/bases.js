@@ -13,18 +13,26 @@ import { SubjectProxy } from './subject-proxy.js';
 
 /**
  * Directories to damage and to open under faults, with two shards each: `closed`; `killed`, whose process was killed,
- * so that its write-ahead logs are full; `pruned`; `brink`, just before its first block of the topic index; and
+ * so that its write-ahead logs are full; `pruned`; `payloads`, with payloads in files; `household`, which also has
+ * consumers, dead events, schedules and publishes that wait; `brink`, just before its first block of the topic index; and
  * `indexed`, with that block. Each has a copy of an earlier state (`stale`), and the observations of the undamaged
  * directory (`truth`).
  */
 const INDEX_BLOCK = 16_384;
-const BUILD_MS = 120_000;
+const BUILD_MS = 600_000;
 const ABOUT = 'about.json';
 
 const STAGES = {
   closed: [{ events: 150 }, { events: 150 }],
   killed: [{ events: 100 }, { events: 200, stays: true }],
   pruned: [{ events: 150, keep: 20 }, { events: 100, keep: 12 }, { events: 60 }],
+  payloads: [
+    { events: 20, large: 20 },
+    { large: 14, keep: 12 },
+    // Its earlier state must hold no event that the later one has pruned, as for `pruned`.
+    { large: 4 },
+  ],
+  household: [{ rounds: 3 }, { rounds: 2 }],
   brink: [{ events: 40 }, { fill: INDEX_BLOCK - 40 }],
 };
 /** Bases that begin with a copy of another. */
@@ -54,7 +62,8 @@ async function makeBase(folder, name, place) {
   try {
     const cursor = await build(subject, { folder, name, dir, stale: join(making, 'stale') });
     const truth = {};
-    for (const depth of ['logs', 'bus']) {
+    // A bus would let what waits become events, each time others.
+    for (const depth of name === 'household' ? ['logs'] : ['logs', 'bus']) {
       const copy = join(making, 'copy');
       cpSync(dir, copy, { recursive: true });
       truth[depth] = await answer(subject, 'observe', { dir: copy, depth, cursor });
@@ -81,8 +90,9 @@ async function build(subject, { folder, name, dir, stale }) {
   }
   for (const [index, stage] of stages.entries()) {
     if (index === stages.length - 1) cpSync(dir, stale, { recursive: true });
-    const built = await answer(subject, 'build', { dir, prefix: `${name}${index}_`, ...stage });
-    cursor ??= built.cursor;
+    const call = 'rounds' in stage ? 'buildOnLogs' : 'build';
+    const built = await answer(subject, call, { dir, prefix: `${name}${index}_`, ...stage });
+    cursor ??= built?.cursor;
   }
   // A stage with `stays` did not close its bus; ending its process is the kill.
   await subject.end();

@@ -5,7 +5,7 @@ import { shimEnvironment } from './shim.js';
 import { SubjectProxy } from './subject-proxy.js';
 
 /** Counts the calls to the disk of a run without faults, so that a fault can be put at any of them. */
-const RUN_MS = 120_000;
+const RUN_MS = 600_000;
 
 /** @returns the calls after the fault was armed, by stage: `{ begin: ['write of shard-000.db' …], close: […] }` */
 export async function callsOf({ library, folder, call, options }) {

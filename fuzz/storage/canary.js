@@ -1,13 +1,17 @@
 /**
- * Planted faults, by campaign. `power`: the disk confirms the flushes of write-ahead logs without making them.
+ * Planted faults, by campaign. `power`, `cuts`: the disk confirms the flushes of write-ahead logs without making them.
  * `payloads`: those of payload files. The others: one event is missing from every way of reading.
  */
 export const canaries = {
   power: { forgets: '.db-wal' },
+  cuts: { forgets: '.db-wal' },
   payloads: { forgets: '.payloads/' },
   mutate: { spoil: withoutOne },
   inject: { spoil: withoutOne },
+  errnos: { spoil: withoutOne },
+  full: { spoil: withoutOne },
   kill: { spoil: withoutOne },
+  recover: { spoil: withoutOne },
 };
 
 function withoutOne(observed) {

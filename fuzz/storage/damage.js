@@ -79,6 +79,19 @@ const FILE_DAMAGE = {
     if (existsSync(stale)) copyFileSync(stale, path);
     else rmSync(path);
   },
+  'a page of it written into another file': ({ dir, bytes, random, layout }) => {
+    const name = random.pickWeighted(weightsOf(dir));
+    const other = readFileSync(join(dir, name));
+    const [from, to] = [
+      random.pick(pagesOf(bytes, layout)),
+      random.pick(pagesOf(other, layoutOf(name))),
+    ];
+    bytes.copy(other, to.start, from.start, Math.min(from.end, from.start + to.end - to.start));
+    writeFileSync(join(dir, name), other);
+  },
+  'put there from another directory': ({ path, foreign }) => {
+    if (existsSync(foreign)) copyFileSync(foreign, path);
+  },
   "exchanged with the other shard's": ({ path }) => {
     const other = path.replace(/shard-00([01])/, (_, shard) => `shard-00${1 - shard}`);
     if (other === path || !existsSync(other)) return;
@@ -106,29 +119,41 @@ const KINDS = {
   emptied: 1,
   removed: 2,
   'put back from an older copy': 3,
-  "exchanged with the other shard's": 1,
+  'a page of it written into another file': 3,
+  'put there from another directory': 2,
+  "exchanged with the other shard's": 2,
 };
 
-/** Damages the directory in one or two places. @returns what was done, in words */
-export function damage(dir, stale, random) {
+/**
+ * Damages the directory in one or two places. `stale` is an older copy of it, `foreign` a directory of another history.
+ * @returns what was done, in words
+ */
+export function damage({ dir, stale, foreign }, random) {
   const times = random.chance(0.15) ? 2 : 1;
-  return Array.from({ length: times }, () => damageOnce(dir, stale, random)).join(', and ');
+  return Array.from({ length: times }, () => damageOnce({ dir, stale, foreign }, random)).join(
+    ', and ',
+  );
 }
 
-function damageOnce(dir, stale, random) {
+function damageOnce({ dir, stale, foreign }, random) {
   const name = random.pickWeighted(weightsOf(dir));
   const path = join(dir, name);
   const bytes = readFileSync(path);
   let kind = random.pickWeighted(KINDS);
   if (bytes.length === 0) kind = 'removed';
-  const layout = { isWal: name.endsWith('-wal'), isLog: name.endsWith('.db') };
+  const layout = layoutOf(name);
   if (kind in FILE_DAMAGE) {
-    FILE_DAMAGE[kind]({ path, bytes, random, layout, stale: join(stale, name) });
+    const others = { stale: join(stale, name), foreign: join(foreign, name) };
+    FILE_DAMAGE[kind]({ dir, path, bytes, random, layout, ...others });
   } else {
     BYTE_DAMAGE[kind](bytes, random, layout);
     writeFileSync(path, bytes);
   }
   return `${name}: ${kind}`;
+}
+
+function layoutOf(name) {
+  return { isWal: name.endsWith('-wal'), isLog: name.endsWith('.db') };
 }
 
 /** Files that matter most are damaged most often. */

@@ -13,13 +13,18 @@
  * DISK_MARKS     a file to which the process reports its steps. Each write to it is a mark in the record too. A write that begins
  *                with "fail" arms a fault: "fail KIND N ERROR HOW PART". The Nth call of KIND (write, truncate, flush,
  *                rename, remove, mkdir, create, any) from now on, on a path with PART in it ("-": any), meets it; HOW is
- *                once, always (from then on), short (half is written), kill, killed (after the call) or torn (about half
- *                is written, in whole sectors, then the process killed). "fail none" disarms.
+ *                once, always (from then on), short (half is written), filling (half is written, in whole sectors, and
+ *                every such call from then on fails), kill, killed (after the call) or torn (about half is written, in whole sectors, then the
+ *                process killed). "fail none" disarms. A write of "fork" goes on in a child, a process of its own, where it
+ *                fails with ESRCH. The other process waits for the child, and notes in the marks how it ended. A write of
+ *                "exit" ends the process at once, with the number that follows.
  * DISK_FORGETS   a part of a path whose flushes are confirmed and not made: a planted fault.
  * DISK_BOOT      a file that stands in for /proc/sys/kernel/random/boot_id: what is recorded is of another boot than
  *                the one that opens it.
  *
- * Nothing is really flushed. Indexes of write-ahead logs (-shm) are memory and no part of the disk.
+ * DISK_FLUSHES   if it is set, flushes are really made.
+ *
+ * Otherwise nothing is really flushed. Indexes of write-ahead logs (-shm) are memory and no part of the disk.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -33,18 +38,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PATH_BYTES 512
 #define SECTOR_BYTES 512
+#define CHILD_SECONDS 300
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-enum { GO_ON, FAIL, SHORT, TORN, DIE_AFTER };
+enum { GO_ON, FAIL, SHORT, FULL, TORN, DIE_AFTER };
+
+static void arm(const char *text, size_t length);
 
 typedef struct __attribute__((packed)) {
   char kind, reserved;
@@ -58,6 +69,7 @@ typedef struct __attribute__((packed)) {
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int record = -1;
 static const char *root, *marks, *forgets, *boot;
+static int flushes;
 
 static struct {
   int armed, error;
@@ -70,6 +82,7 @@ __attribute__((constructor)) static void begin(void) {
   marks = getenv("DISK_MARKS");
   forgets = getenv("DISK_FORGETS");
   boot = getenv("DISK_BOOT");
+  flushes = getenv("DISK_FLUSHES") != 0;
   const char *file = getenv("DISK_RECORD");
   if (file) record = REAL(open)(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
@@ -144,24 +157,43 @@ static void die(void) {
   for (;;) pause();
 }
 
+/* The call that `xfs_io -c shutdown` makes; ext4 has the same one. */
+static void shut_down(int flushes_log) {
+  const unsigned long going_down = _IOR('X', 125, uint32_t);
+  uint32_t how = flushes_log ? 1 : 2;
+  int fd = REAL(open)(root, O_RDONLY | O_DIRECTORY);
+  if (fd < 0 || REAL(ioctl)(fd, going_down, &how) < 0) {
+    dprintf(2, "shutting down %s: %s\n", root, strerror(errno));
+    _exit(3);
+  }
+  REAL(close)(fd);
+}
+
+static void note_mark(const char *line, int length) {
+  int fd = REAL(open)(marks, O_WRONLY | O_APPEND);
+  if (fd >= 0) REAL(write)(fd, line, length), REAL(close)(fd);
+}
+
 /* The fault that this call meets, if any. The mutex must be held. The call that meets it is noted in the marks, once. */
 static int meets(const char *kind, const char *path) {
   if (!fault.armed) return GO_ON;
   if (strcmp(fault.kind, "any") != 0 && strcmp(fault.kind, kind) != 0) return GO_ON;
   if (strcmp(fault.part, "-") != 0 && !strstr(path, fault.part)) return GO_ON;
   fault.count++;
-  int always = strcmp(fault.how, "always") == 0;
+  int fills = strcmp(fault.how, "filling") == 0, always = fills || strcmp(fault.how, "always") == 0;
   if (always ? fault.count < fault.n : fault.count != fault.n) return GO_ON;
   if (fault.count == fault.n && marks) {
     char line[PATH_BYTES + 64];
     int length = snprintf(line, sizeof line, "[\"hit\",\"%s\",\"%s\"]\n", kind, path);
-    int fd = REAL(open)(marks, O_WRONLY | O_APPEND);
-    if (fd >= 0) REAL(write)(fd, line, length), REAL(close)(fd);
+    note_mark(line, length);
   }
   if (strcmp(fault.how, "kill") == 0) die();
+  if (strncmp(fault.how, "cut", 3) == 0) shut_down(strcmp(fault.how, "cut") != 0), die();
+  if (strcmp(fault.how, "shut") == 0) return shut_down(0), GO_ON;
   if (strcmp(fault.how, "killed") == 0) return DIE_AFTER;
   if (strcmp(fault.how, "torn") == 0) return TORN;
   if (strcmp(fault.how, "short") == 0) return SHORT;
+  if (fills && fault.count == fault.n) return FULL;
   return FAIL;
 }
 
@@ -214,9 +246,43 @@ static ssize_t write_at(int fd, const void *bytes, size_t length, off_t offset) 
   return offset < 0 ? REAL(write)(fd, bytes, length) : REAL(pwrite)(fd, bytes, length, offset);
 }
 
+/* Node keeps its heap from children, as those that it starts need none of it. */
+int madvise(void *memory, size_t length, int advice) {
+  return advice == MADV_DONTFORK ? 0 : REAL(madvise)(memory, length, advice);
+}
+
+static int begins(const void *bytes, size_t length, const char *with) {
+  return length >= strlen(with) && memcmp(bytes, with, strlen(with)) == 0;
+}
+
+static double now(void) {
+  struct timespec at;
+  clock_gettime(CLOCK_MONOTONIC, &at);
+  return at.tv_sec + at.tv_nsec / 1e9;
+}
+
+/* Goes on in a child, whose death is that of a process: what the system holds for it, its locks above all, goes with it. */
+static ssize_t go_on_in_child(size_t length) {
+  pid_t child = fork();
+  if (child <= 0) return errno = ESRCH, -1;
+  int status = 0, is_hung = 0;
+  double overdue = now() + CHILD_SECONDS;
+  while (waitpid(child, &status, WNOHANG) == 0) {
+    if (!is_hung && now() > overdue) is_hung = 1, kill(child, SIGKILL);
+    usleep(200);
+  }
+  const char *how = is_hung ? "hung" : WIFSIGNALED(status) ? "signal" : "exit";
+  char line[64];
+  int number = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+  note_mark(line, snprintf(line, sizeof line, "[\"ended\",\"%s\",%d]\n", how, number));
+  return length;
+}
+
 static ssize_t mark(int fd, const void *bytes, size_t length) {
+  if (begins(bytes, length, "fork")) return go_on_in_child(length);
+  if (begins(bytes, length, "exit")) _exit(atoi((const char *)bytes + 4));
   pthread_mutex_lock(&mutex);
-  if (length >= 4 && memcmp(bytes, "fail", 4) == 0) arm(bytes, length);
+  if (begins(bytes, length, "fail")) arm(bytes, length);
   note('M', 0, 0, 0, 0, bytes, length);
   ssize_t written = REAL(write)(fd, bytes, length);
   pthread_mutex_unlock(&mutex);
@@ -239,7 +305,8 @@ static ssize_t write_watched(int fd, const void *bytes, size_t length, off_t off
   if (met == FAIL) FAILED;
   off_t at = offset;
   if (offset < 0) at = lseek(fd, 0, (fcntl(fd, F_GETFL) & O_APPEND) ? SEEK_END : SEEK_CUR);
-  size_t wanted = met == SHORT ? length - length / 2 : met == TORN ? whole_sectors(at, length / 2) : length;
+  size_t wanted = met == SHORT ? length - length / 2 : met == TORN || met == FULL ? whole_sectors(at, length / 2) : length;
+  if (met == FULL && wanted == 0) FAILED;
   ssize_t written = write_at(fd, bytes, wanted, offset);
   if (written > 0) note('W', path, 0, inode_of(fd), at, bytes, written);
   ENDED(written);
@@ -289,12 +356,15 @@ static int flush_watched(int fd, int (*flush)(int)) {
   int met = meets("flush", path);
   if (met == FAIL) FAILED;
   if (forgets && strstr(path, forgets)) ENDED(0);
+  if (flushes) ENDED(flush(fd));
   uint64_t inode = inode_of(fd);
   note('f', path, 0, inode, 0, 0, 0);
-  pthread_mutex_unlock(&mutex);
-  /* A flush takes time, and does not include what other threads write meanwhile. */
-  usleep(100);
-  pthread_mutex_lock(&mutex);
+  if (record >= 0) {
+    pthread_mutex_unlock(&mutex);
+    /* A flush takes time, and does not include what other threads write meanwhile. */
+    usleep(100);
+    pthread_mutex_lock(&mutex);
+  }
   note('F', path, 0, inode, 0, 0, 0);
   ENDED(0);
 }

@@ -23,8 +23,17 @@ const FAULTS = [
 ];
 const CASE_MS = 120_000;
 
-export async function inject({ count, seed, folder, bases: basesFolder, lanes, say, spoil }) {
-  const campaign = new Campaign({ name: 'inject', seed, folder, lanes, say });
+export async function inject({
+  count,
+  seed,
+  folder,
+  bases: basesFolder,
+  lanes,
+  say,
+  until,
+  spoil,
+}) {
+  const campaign = new Campaign({ name: 'inject', seed, folder, lanes, say, until });
   const library = compileShim(folder);
   const { killed } = await makeBases(basesFolder, ['killed']);
   const cases = await enumerate(library, folder, killed);
@@ -42,6 +51,8 @@ export async function inject({ count, seed, folder, bases: basesFolder, lanes, s
         const seen = await lookers[lane].ask('observe', options, CASE_MS);
         problems.push(...judgeOutcome(ledger, seen, spoil));
       }
+      const injections = ledger.hit === undefined ? 0 : 1;
+      campaign.tally({ injections, acked: ledger.acks.size }, problems);
       const verdict = verdictOf(problems, ledger);
       const told = problems.map((text) => `${one.name}, ${ledger.hit ?? 'not met'}: ${text}`);
       return { verdict, problems: told, again: `--bases ${basesFolder}` };

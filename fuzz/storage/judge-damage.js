@@ -1,3 +1,6 @@
+/** Readings that say how far a whole directory has come. */
+const OF_THE_WHOLE = ['topics', 'later', 'consumers'];
+
 /**
  * Judges whether damage was noticed. `observed` is what the damaged directory shows, `truth` what the undamaged one
  * shows. Every reading must be right, or end with an error before it gives anything wrong, or report the gap. Events
@@ -20,8 +23,8 @@ export function judgeDamage(truth, observed) {
     const isNewEpoch = observed.epoch !== truth.epoch;
     const context = { isNewEpoch, head: found.head, verify };
     for (const [name, wanted] of Object.entries(expected.readings)) {
-      // A shorter history rightly has other topics.
-      if (name === 'topics' && isNewEpoch && found.head < expected.head) continue;
+      // A shorter history rightly has other topics, and less was done in it.
+      if (OF_THE_WHOLE.includes(name) && isNewEpoch && found.head < expected.head) continue;
       const reading = found.readings[name];
       const judged = judgeReading(wanted, reading, context);
       for (const note of judged.notes) notes.add(note);

@@ -11,11 +11,13 @@ export function judgeLedger(ledger, observed, survives) {
   const stored = new Map(events.map((event) => [event.id, event]));
   return [
     ...errorsOf(observed),
-    ...observed.shards.flatMap(seamsOf),
+    ...observed.shards.flatMap((one, shard) => seamsOf(one, shard, ledger)),
     ...(stored.size < events.length ? ['repeated: an id is stored twice'] : []),
     ...wrongOf(ledger, events),
     ...misplacedOf(ledger, events),
     ...lostOf(ledger, observed, stored, survives),
+    ...laterProblems(ledger, observed, stored),
+    ...counterProblems(ledger, observed),
   ];
 }
 
@@ -53,7 +55,7 @@ function isOfPowerCut(finding) {
   return /: it ends at \d+: |there is no (manifest|such directory)/.test(finding);
 }
 
-function seamsOf({ head, events, readings, pruned }, shard) {
+function seamsOf({ head, events, readings, pruned }, shard, { keep }) {
   const problems = [];
   const forward = readings.forward.keys;
   const topics = Object.entries(readings).filter(([name]) => name.startsWith('topic '));
@@ -64,7 +66,7 @@ function seamsOf({ head, events, readings, pruned }, shard) {
     problems.push(`readers: shard ${shard}, subscriptions are fed with something else`);
   if (sum !== 2 * forward.length)
     problems.push(`readers: shard ${shard} by topic gives ${sum / 2}`);
-  const isPruned = Object.values(pruned).some((through) => through > 0);
+  const isPruned = keep !== undefined || Object.values(pruned).some((through) => through > 0);
   const hole = events.findIndex(({ sequence }, index) => sequence !== index + 1);
   if (!isPruned && (hole >= 0 || events.length !== head))
     problems.push(`hole: shard ${shard} has ${events.length} events up to ${head}`);
@@ -105,10 +107,57 @@ function lostOf(ledger, observed, stored, survives) {
       if (event.shard !== shard || event.sequence !== sequence) problems.push(`moved: ${where}`);
       continue;
     }
-    if (sequence <= (pruned[ledger.attempts.get(id).topic] ?? 0)) continue;
+    const { topic } = ledger.attempts.get(id);
+    if (sequence <= (pruned[topic] ?? 0) || isCompacted(ledger, stored, topic, sequence)) continue;
     if (durability !== undefined && survives(shown)) problems.push(`lost: ${where}`);
     else if (sequence <= head) problems.push(`hole: ${where}`);
     else if (epoch === observed.epoch) problems.push(`same epoch: ${where} is gone`);
+  }
+  return problems;
+}
+
+/** Whether as many newer events of its topic are there as a compaction keeps. */
+function isCompacted({ keep }, stored, topic, sequence) {
+  if (keep === undefined) return false;
+  const newer = [...stored.values()].filter(
+    (event) => event.topic === topic && event.sequence > sequence,
+  );
+  return newer.length >= keep;
+}
+
+/** A publish that waits is there until its event is, and then no longer. */
+function laterProblems({ waits, attempts }, { shards }, stored) {
+  const waiting = shards.flatMap(({ later }) => later?.waiting ?? []);
+  const problems = shards
+    .flatMap(({ later }) => later?.damaged ?? [])
+    .map((one) => `later: ${one}`);
+  for (const id of waits) {
+    const places = waiting.filter((one) => one === id).length + (stored.has(id) ? 1 : 0);
+    if (places === 0) problems.push(`lost: ${id}, which waited`);
+  }
+  for (const id of new Set(waiting)) {
+    if (!attempts.has(id)) problems.push(`phantom: ${id} waits`);
+    if (stored.has(id)) problems.push(`repeated: ${id} waits, and is stored`);
+  }
+  if (new Set(waiting).size < waiting.length) problems.push('repeated: an id waits twice');
+  return problems;
+}
+
+/** A counter is what was told last, or one that was being stored; events in the same commits are as many. */
+function counterProblems({ counters }, { shards }) {
+  const problems = [];
+  for (const { name, shard, least, most } of counters.values()) {
+    const { later, taken, events } = shards[shard];
+    if (typeof taken === 'string') return [`unreadable: ${taken}`];
+    const lane = taken.find(([consumer]) => consumer === name);
+    const fired = later.fired.find(([schedule]) => schedule === name);
+    const found = lane?.[1] ?? fired?.[1] ?? 0;
+    if (found < least || found > most)
+      problems.push(`lost: ${name} of shard ${shard} counts ${found}, not ${least} to ${most}`);
+    if (lane === undefined) continue;
+    const acks = events.filter(({ id }) => id.includes(`_ack${shard}_`)).length;
+    if (acks !== found) problems.push(`split: ${found} acks and ${acks} events of one commit each`);
+    if (lane[2] !== Math.floor(found / 3)) problems.push(`split: ${found} acks, ${lane[2]} dead`);
   }
   return problems;
 }

@@ -13,7 +13,7 @@ import { failureOf, SubjectProxy } from './subject-proxy.js';
  * Kills processes (SIGKILL) at any call to the disk, before it, after it or half way through it, while they open,
  * publish, prune, index, back up, restore, reshard or close. In every third case the processes that then open the
  * directory are killed too, up to three of them. Afterwards every acknowledged event must be there, and a copy that was
- * being made must be refused or complete.
+ * being made must be refused or complete, or be made by the same call.
  */
 const BASE_OF = {
   open: 'killed',
@@ -40,8 +40,8 @@ const HOW = ['kill', 'killed', 'torn'];
 const AGAIN_MAX = 3;
 const CASE_MS = 120_000;
 
-export async function kill({ count, seed, folder, bases: basesFolder, lanes, say, spoil }) {
-  const campaign = new Campaign({ name: 'kill', seed, folder, lanes, say });
+export async function kill({ count, seed, folder, bases: basesFolder, lanes, say, until, spoil }) {
+  const campaign = new Campaign({ name: 'kill', seed, folder, lanes, say, until });
   const library = compileShim(folder);
   const operations = operationsOf(count, seed);
   const bases = await makeBases(basesFolder, new Set(operations.map((one) => BASE_OF[one])));
@@ -56,6 +56,7 @@ export async function kill({ count, seed, folder, bases: basesFolder, lanes, say
       const problems = await one.play();
       kills += one.kills;
       if (problems.length === 0) problems.push(...(await one.judge(lookers[lane], spoil)));
+      campaign.tally({ injections: one.kills, acked: one.acked }, problems);
       const verdict = problems.length > 0 ? problems[0].split(':')[0] : one.operation;
       const told = problems.map(
         (text) => `${one.operation}, killed at ${one.hits.join(', ')}: ${text}`,
@@ -115,6 +116,10 @@ class KillCase {
     cpSync(this.#base.dir, this.dir, { recursive: true });
   }
 
+  get acked() {
+    return this.#ledger.acks.size;
+  }
+
   async play() {
     const outcome = await this.#run(this.operation, 'first');
     this.#isDone = 'value' in outcome;
@@ -147,8 +152,14 @@ class KillCase {
       judgeLedger(this.#ledger, spoil(observed), () => true),
     );
     const isCopy = ['backup', 'restore', 'reshard'].includes(this.operation);
-    if (!isCopy || !(this.#isDone || existsSync(join(this.copy, 'manifest.json')))) return problems;
+    if (!isCopy) return problems;
     const events = this.#base.truth.logs.shards.flatMap((one) => one.events);
+    if (!this.#isDone && !existsSync(join(this.copy, 'manifest.json'))) {
+      const { dir, copy: target, operation } = this;
+      const options = { dir, target, operation, seed: this.#seed };
+      const again = failureOf(await looker.ask('operate', options, CASE_MS), 'made again');
+      if (again !== undefined) return [...problems, again];
+    }
     const ofCopy = await this.#judgeDirectory(looker, this.copy, (observed) => {
       // A copy that was not finished may be refused, with a code.
       if (!this.#isDone && observed.refused?.startsWith('STORE_')) return [];

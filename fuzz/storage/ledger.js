@@ -12,8 +12,17 @@ export class Ledger {
   /** Patterns that were pruned, or were about to be pruned. */
   pruned = [];
   backups = [];
-  /** The call that a fault met. */
+  /** Ids of publishes that wait for their time. */
+  waits = new Set();
+  /** Of counters that grow by one with each commit, by name and shard: the last that was told, and the last begun. */
+  counters = new Map();
+  /** How many events of each topic a compaction leaves. */
+  keep;
+  /** The calls that faults met, and the last of them. */
+  hits = [];
   hit;
+  /** How processes ended: `signal`, `exit` or `hung`, and a number. */
+  ends = [];
   /** Errors of other steps, and the stages that were reached. */
   errors = [];
   stages = [];
@@ -67,6 +76,19 @@ export class Ledger {
         this.seen.set(id, { shard, sequence, epoch: this.epoch });
         break;
       }
+      case 'ended':
+        this.ends.push({ how: rest[0], number: rest[1] });
+        break;
+      case 'waits':
+        this.waits.add(rest[0]);
+        break;
+      case 'counting':
+      case 'counted':
+        this.#count(kind, rest);
+        break;
+      case 'compact':
+        this.keep = rest[0];
+        break;
       case 'prune':
         this.pruned.push(rest[0]);
         break;
@@ -75,6 +97,7 @@ export class Ledger {
         break;
       case 'hit':
         this.hit = `${rest[0]} of ${rest[1].split('/').at(-1)}`;
+        this.hits.push(this.hit);
         break;
       case 'error':
         this.errors.push(rest.join(' '));
@@ -82,5 +105,12 @@ export class Ledger {
       case 'stage':
         this.stages.push(rest[0]);
     }
+  }
+
+  #count(kind, rest) {
+    const [name, shard, value] = rest;
+    const key = `${name} ${shard}`;
+    const { least = 0 } = this.counters.get(key) ?? {};
+    this.counters.set(key, { name, shard, most: value, least: kind === 'counted' ? value : least });
   }
 }

@@ -9,11 +9,14 @@ import { failureOf, SubjectProxy } from './subject-proxy.js';
 
 /**
  * Damages copies of directories, and reads each in every way: see `damage.js` and `judge-damage.js`. Most are read
- * through their logs alone, one in forty through a bus with all its threads.
+ * through their logs alone, one in a hundred through a bus with all its threads.
  */
-const WEIGHTS = { closed: 30, killed: 38, pruned: 31, indexed: 1 };
-const BUS_SHARE = 1 / 40;
-const CASE_MS = 120_000;
+const WEIGHTS = { closed: 24, killed: 30, pruned: 24, payloads: 10, household: 11, indexed: 0.5 };
+/** Directories of another history, whose files may get into one. */
+const FOREIGN = { closed: 'killed', killed: 'closed' };
+const ANY_OTHER = 'closed';
+const BUS_SHARE = 1 / 100;
+const CASE_MS = 600_000;
 
 export async function mutate({
   count,
@@ -22,9 +25,10 @@ export async function mutate({
   bases: basesFolder,
   lanes,
   say,
+  until,
   spoil = same,
 }) {
-  const campaign = new Campaign({ name: 'mutate', seed, folder, lanes, say });
+  const campaign = new Campaign({ name: 'mutate', seed, folder, lanes, say, until });
   const names = namesNeeded(count, seed);
   const bases = await makeBases(basesFolder, names);
   const subjects = Array.from({ length: lanes }, () => new SubjectProxy());
@@ -33,12 +37,15 @@ export async function mutate({
     playCase: async (_number, caseSeed, into, lane) => {
       const { base, depth, random } = draw(caseSeed);
       const { dir, stale, cursor, truth } = bases[base];
+      const foreign = bases[FOREIGN[base] ?? ANY_OTHER].dir;
       const copy = join(into, 'data');
       mkdirSync(into, { recursive: true });
       cpSync(dir, copy, { recursive: true });
-      const done = `${base}, ${depth}: ${damage(copy, stale, random)}`;
+      const done = `${base}, ${depth}: ${damage({ dir: copy, stale, foreign }, random)}`;
       const outcome = await subjects[lane].ask('observe', { dir: copy, depth, cursor }, CASE_MS);
       const { verdict, silent } = judgeOutcome(truth[depth], outcome, spoil);
+      const undetected = silent.length > 0 ? ['silent'] : [];
+      campaign.tally({ recoveryMs: outcome.value?.openMs }, undetected);
       return {
         verdict,
         problems: silent.map((text) => `${done}: ${text}`),
@@ -59,12 +66,13 @@ function same(observed) {
 function draw(seed) {
   const random = new Random(seed);
   const base = random.pickWeighted(WEIGHTS);
-  const depth = random.chance(BUS_SHARE) ? 'bus' : 'logs';
+  // A bus would let what waits in it become events.
+  const depth = random.chance(BUS_SHARE) && base !== 'household' ? 'bus' : 'logs';
   return { base, depth, random };
 }
 
 function namesNeeded(count, seed) {
-  const needed = new Set();
+  const needed = new Set(['closed', 'killed']);
   for (let number = 0; number < count; number++) needed.add(draw((seed + number) >>> 0).base);
   return needed;
 }

@@ -7,7 +7,9 @@ import { described, ENDLESS } from './observation.js';
  * and of each, subscriptions from the beginning and from a cursor before all events, and the list of topics.
  */
 export async function observeBus(dir, cursor) {
+  const began = performance.now();
   const bus = await openBus({ dir, systemEvents: false, onError: () => {} });
+  const openMs = performance.now() - began;
   try {
     const readings = { topics: await topicsOf(bus) };
     readings.forward = await reading(bus.read({ topic: '*' }));
@@ -21,6 +23,7 @@ export async function observeBus(dir, cursor) {
     const { shards } = await bus.stats();
     return {
       epoch: bus.epoch,
+      openMs,
       shards: shards.map(({ head, shard }) => ({ head, readings: ofShard(readings, shard) })),
     };
   } finally {

@@ -1,36 +1,22 @@
 import { crc32 } from 'node:zlib';
 import { RecordDecoder } from '../../dist/endpoint/read/record-decoder.js';
-import { endNew, ensureDirectory, openManifest } from '../../dist/store/directory/directory.js';
-import { DirectoryLock } from '../../dist/store/directory/lock.js';
+import { EventRecordView } from '../../dist/record/event-record.js';
 import { decodePage } from '../../dist/store/page.js';
 import { openForReading, shardFile } from '../../dist/store/sqlite/connection/schema.js';
-import { continueHistory } from '../../dist/store/sqlite/history.js';
-import { identityOf } from '../../dist/store/sqlite/log-state.js';
 import { PageReader } from '../../dist/store/sqlite/reading/page-reader.js';
-import { SqliteShardLog } from '../../dist/store/sqlite/sqlite-shard-log.js';
 import { digestOf, storedAs } from './events.js';
 import { described, ENDLESS, PAGE } from './observation.js';
+import { openLogs } from './open-logs.js';
 
-/**
- * Opens a directory as the main thread and the shard threads of a bus do, and reads all of it as readers and
- * subscriptions do, but in one thread: a hundred times faster than a bus, which has to start its threads.
- */
+/** Opens the logs of a directory, and reads all of it as readers and subscriptions do, in one thread. */
 export function observeLogs(dir) {
-  ensureDirectory(dir);
-  const lock = DirectoryLock.acquire(dir);
-  const logs = [];
+  const began = performance.now();
+  const { epoch, logs, close } = openLogs(dir);
+  const openMs = performance.now() - began;
   try {
-    const manifest = continueHistory(dir, openManifest(dir, { defaultShards: 2 }));
-    const identity = identityOf(manifest);
-    for (let shard = 0; shard < manifest.shards; shard++) {
-      logs.push(new SqliteShardLog({ file: shardFile(dir, shard), shard, identity }));
-    }
-    if (manifest.isNew) endNew(dir, manifest);
-    const shards = logs.map((log, shard) => observeShard(log, dir, shard));
-    return { epoch: manifest.epoch, shards };
+    return { epoch, openMs, shards: logs.map((log, shard) => observeShard(log, dir, shard)) };
   } finally {
-    for (const log of logs) log.close();
-    lock.release();
+    close();
   }
 }
 
@@ -48,6 +34,11 @@ function observeShard(log, dir, shard) {
       forward,
       topics: { keys: topics.names.map(keyOfTopic), error: topics.error },
     };
+    const later = laterOf(log);
+    const taken = takenOf(log);
+    readings.later = keysOfLater(later);
+    readings.consumers =
+      typeof taken === 'string' ? { keys: [], error: taken } : { keys: taken.flatMap(keysOfTaken) };
     readings.backward = reading(pages, { reverse: true });
     readings.feed = feed(log);
     for (const { name } of topics.names) {
@@ -56,10 +47,48 @@ function observeShard(log, dir, shard) {
       readings[`topic ${name} backward`] = reading(pages, { filter, reverse: true });
     }
     const pruned = Object.fromEntries(topics.names.map((one) => [one.name, one.prunedThrough]));
-    return { head: log.head, pruned, events, readings };
+    return { head: log.head, pruned, events, readings, later, taken };
   } finally {
     database.close();
   }
+}
+
+/** Publishes that wait, by id, and how often each schedule has fired. */
+function laterOf(log) {
+  const view = new EventRecordView();
+  const damaged = [];
+  try {
+    const rows = log.scheduled.page({ dueAt: -1, number: 0 }, ENDLESS);
+    for (const { fault } of rows) if (fault !== undefined) damaged.push(fault);
+    const waiting = rows.flatMap(({ record, fault }) =>
+      fault === undefined ? view.wrap(record, 0).id : [],
+    );
+    const schedules = log.scheduled.schedules((reason) => damaged.push(reason));
+    return { waiting, damaged, fired: schedules.map(({ name, fired }) => [name, fired]) };
+  } catch (error) {
+    return { waiting: [], damaged: [described(error)], fired: [] };
+  }
+}
+
+function keysOfLater({ waiting, damaged, fired }) {
+  const keys = [...waiting, ...fired.map(String)];
+  return damaged.length === 0 ? { keys } : { keys, error: damaged[0] };
+}
+
+/** What the consumers of a log have done: by consumer the acks, and the events that died. */
+function takenOf(log) {
+  try {
+    const lanes = log.consumers.load();
+    return lanes.map(({ consumer, acked }) => [consumer, acked, log.consumers.deadCount(consumer)]);
+  } catch (error) {
+    return described(error);
+  }
+}
+
+/** A key for each dead event, as one that is missing is told by `verify`, as for other events. */
+function keysOfTaken([consumer, acked, dead]) {
+  const keys = Array.from({ length: dead }, (_, number) => `${consumer}, dead ${number}`);
+  return [`${consumer}, ${acked} acked`, ...keys];
 }
 
 function keyOfTopic(topic) {

@@ -1,7 +1,10 @@
+import { rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openBus } from '../../dist/index.js';
 import { reshard as reshardLogs } from '../../dist/store/upkeep/reshard.js';
 import { restore as restoreLogs } from '../../dist/store/upkeep/restore.js';
-import { fillShard, prune, publishLarge, publishSome, watch } from './publish.js';
+import { TOPICS } from './events.js';
+import { fillShard, prune, publishLarge, publishOne, publishSome, watch } from './publish.js';
 import { Random } from './random.js';
 import { arm, disarm, tell } from './tell.js';
 
@@ -11,6 +14,15 @@ const NO_FAULT = { kind: 'any', n: 0, how: 'once' };
 /** The least that a bus takes. */
 const CLAIM_CHECK_BYTES = 16 * 1024;
 const OPTIONS = { systemEvents: false, dedupeWindowMs: 2 ** 31 - 1, publishWaitMs: 2000 };
+
+/** Filling a disk. */
+const FILL_BYTES_MAX = 400_000;
+const FILL_EVENTS_MAX = 4000;
+const REFUSALS_WANTED = 12;
+/** A bus that goes on has so many more events acknowledged; it is tried again for a minute. */
+const ACKS_AFTER = 5;
+const TRIES_MAX = 600;
+const TRY_MS = 100;
 
 async function open(dir, options = {}) {
   const bus = await openBus({ ...OPTIONS, dir, shards: 2, onError: () => {}, ...options });
@@ -130,15 +142,45 @@ const DURING = {
 };
 
 /**
+ * Publishes until the disk is full, removes the file `ballast`, and publishes until the bus goes on.
+ * @returns the number of events that were acknowledged after that
+ */
+export async function fillUp({ dir, ballast, seed }) {
+  const random = new Random(seed);
+  const bus = await open(dir);
+  let count = 0;
+  const publish = async () => {
+    const bytes = 1 + random.below(FILL_BYTES_MAX);
+    const one = { topic: random.pick(TOPICS), bytes, durability: 'synced' };
+    return publishOne(bus, `full${count++}`, one);
+  };
+  let refused = 0;
+  while (refused < REFUSALS_WANTED && count < FILL_EVENTS_MAX) {
+    const acks = await Promise.all(Array.from({ length: 4 }, publish));
+    refused += acks.filter((isAcked) => !isAcked).length;
+  }
+  rmSync(ballast);
+  let acksAfter = 0;
+  for (let tries = 0; acksAfter < ACKS_AFTER && tries < TRIES_MAX; tries++) {
+    if (await publish()) acksAfter++;
+    else await sleep(TRY_MS);
+  }
+  await bus.close();
+  return { acksAfter };
+}
+
+/**
  * One stage of making a base, see `bases.js`: publishes `events` events, or fills a shard up to `fill`, and prunes.
  * @returns a cursor before all events
  */
-export async function build({ dir, prefix, events = 0, fill = 0, keep, stays }) {
+export async function build({ dir, prefix, events = 0, large = 0, fill = 0, keep, stays }) {
   const random = new Random(1);
-  const bus = await open(dir);
+  const bus = await open(dir, large > 0 ? { claimCheckBytes: CLAIM_CHECK_BYTES } : {});
   const cursor = await cursorOf(bus);
   const settings = { prefix, count: events, writtenShare: 0, bytesMax: 20_000, window: 16 };
   await publishSome(bus, random, settings);
+  const files = { prefix: `${prefix}l`, count: large, writtenShare: 0, window: 4 };
+  await publishLarge(bus, random, files);
   if (fill > 0) await fillShard(bus, prefix, fill);
   if (keep !== undefined) {
     await prune(bus, 'a.*', keep);

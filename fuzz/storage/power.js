@@ -1,26 +1,21 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Campaign } from './campaign.js';
-import { Disk } from './disk.js';
 import { judgeLedger } from './judge-ledger.js';
-import { Ledger } from './ledger.js';
 import { writeImage } from './power-cut.js';
 import { Random } from './random.js';
-import { changesOf } from './record.js';
-import { compileShim, shimEnvironment } from './shim.js';
+import { Recording } from './recording.js';
+import { compileShim } from './shim.js';
 import { failureOf, SubjectProxy } from './subject-proxy.js';
 
 /**
  * Cuts the power. A process works on a disk that keeps a record (`disk.c`). Images are made of the states that the disk
  * may have at any point of the record (`power-cut.js`), as on a machine that has booted since. Each image is opened and
  * compared with what the process had reported by then. No event acknowledged as synced may be missing, and if any event
- * that was acknowledged or seen is, the epoch must be new.
+ * that was acknowledged or seen is, the epoch must be new. The images of one record are made in the order of its points,
+ * so that the record is gone through once for all of them.
  */
-const IMAGES_PER_RECORD = 50;
-const ROUNDS = 14;
-const WORK_MS = 120_000;
-const CASE_MS = 120_000;
-const ANOTHER_BOOT = '00000000-0000-4000-8000-000000000001\n';
+const IMAGES_PER_RECORD = 100;
+const CASE_MS = 600_000;
 
 /** As `power`, of a process whose payloads mostly lie in files. */
 export function payloads(options) {
@@ -32,82 +27,99 @@ export async function power({
   seed,
   folder,
   say,
+  until,
   recording,
   forgets,
   name = 'power',
   call = 'work',
 }) {
-  const campaign = new Campaign({ name, seed, folder, lanes: 1, say });
+  const campaign = new Campaign({ name, seed, folder, lanes: 1, say, until });
   const library = recording === undefined ? compileShim(folder) : undefined;
-  const totals = { acks: 0, images: 0 };
+  const recordings = new Recordings({ campaign, library, forgets, call, given: recording });
   const subject = new SubjectProxy();
-  let kept;
   await campaign.run(count, {
     closeLane: () => subject.end(),
+    numberOf: orderOf(count, seed),
     playCase: async (number, caseSeed, into) => {
-      if (number % IMAGES_PER_RECORD === 0) {
-        const from =
-          recording ?? (await record({ library, folder, seed: caseSeed, forgets, call }));
-        kept = readRecord(from);
-      }
+      const kept = await recordings.of(Math.floor(number / IMAGES_PER_RECORD));
       const again = `--recording ${kept.folder}`;
       const { image, how, ledger } = cut(kept, into, new Random(caseSeed));
-      totals.acks += ledger.acks.size;
-      const outcome = await subject.ask(
-        'observe',
-        { dir: join(image, 'data'), depth: 'logs' },
-        CASE_MS,
-      );
+      const options = { dir: join(image, 'data'), depth: 'logs' };
+      const outcome = await subject.ask('observe', options, CASE_MS);
       const judged = judgeImage(ledger, outcome);
+      const recoveryMs = outcome.value?.openMs;
+      campaign.tally({ acked: ledger.acks.size, recoveryMs }, judged.problems);
       return { ...judged, problems: judged.problems.map((text) => `${how}: ${text}`), again };
     },
   });
-  say(campaign.summary('images', { 'acknowledged events in them': totals.acks }));
+  recordings.end();
+  say(campaign.summary('images', { 'acknowledged events in them': campaign.tallied.acked }));
   return campaign;
 }
 
-/** Makes a recording: a folder with the disk, the record of its changes, and the marks of the process. */
-async function record({ library, folder, seed, forgets, call }) {
-  const at = join(folder, `recording-${seed}`);
-  const root = join(at, 'disk');
-  mkdirSync(root, { recursive: true });
-  const boot = join(at, 'boot');
-  writeFileSync(boot, ANOTHER_BOOT);
-  const marks = join(at, 'marks');
-  const env = shimEnvironment({ library, root, marks, record: join(at, 'record'), boot, forgets });
-  const subject = new SubjectProxy({ marks, env });
-  const outcome = await subject.ask(
-    call,
-    { dir: join(root, 'data'), seed, rounds: ROUNDS },
-    WORK_MS,
-  );
-  await subject.end();
-  if (!('value' in outcome)) throw new Error(`the work to record: ${JSON.stringify(outcome)}`);
-  return at;
+/** The recordings of the groups of cases, one at a time; one in which a case failed is kept. */
+class Recordings {
+  #options;
+  #group;
+  #kept;
+  #failures = 0;
+
+  constructor(options) {
+    this.#options = options;
+  }
+
+  async of(group) {
+    if (this.#group === group) return this.#kept;
+    const { campaign, given, ...how } = this.#options;
+    this.end();
+    this.#group = group;
+    this.#failures = campaign.failures.length;
+    const seed = (campaign.seed + group * IMAGES_PER_RECORD) >>> 0;
+    this.#kept =
+      given === undefined
+        ? await Recording.make({ ...how, folder: campaign.folder, seed })
+        : (this.#kept ?? new Recording(given));
+    return this.#kept;
+  }
+
+  end() {
+    const { campaign, given } = this.#options;
+    const isNeeded = campaign.failures.length > this.#failures;
+    if (given === undefined && !isNeeded) this.#kept?.remove();
+  }
 }
 
-function readRecord(folder) {
-  const changes = [...changesOf(readFileSync(join(folder, 'record')))];
-  const root = join(folder, 'disk');
-  const whole = new Disk(root);
-  for (const change of changes) whole.apply(change);
-  const unrecorded = whole.differences();
-  if (unrecorded.length > 0) throw new Error(`not all was recorded: ${unrecorded.join(', ')}`);
-  return { folder, changes, root };
+/** The cases of each group by the point of the record at which they cut the power. */
+function orderOf(count, seed) {
+  const groups = new Map();
+  return (turn) => {
+    const first = turn - (turn % IMAGES_PER_RECORD);
+    if (!groups.has(first)) {
+      groups.clear();
+      const length = Math.min(IMAGES_PER_RECORD, count - first);
+      const numbers = Array.from({ length }, (_, index) => first + index);
+      const shareOf = (number) => new Random((seed + number) >>> 0).next();
+      groups.set(
+        first,
+        numbers.sort((a, b) => shareOf(a) - shareOf(b)),
+      );
+    }
+    return groups.get(first)[turn - first];
+  };
 }
 
 /** Cuts the power at a random point of the record. */
-function cut({ changes, root }, into, random) {
-  const disk = new Disk(root);
-  const ledger = new Ledger();
-  const end = 1 + random.below(changes.length);
-  for (const change of changes.slice(0, end)) {
-    if (change.kind === 'M') ledger.add(change.data.toString());
-    else disk.apply(change);
-  }
+function cut(recording, into, random) {
+  const { length } = recording.changes;
+  // The first number that is drawn decides the order of the cases.
+  const end = 1 + random.below(length);
+  const { disk, ledger } = recording.to(end);
   const image = join(into, 'image');
-  const how = `cut after ${end} of ${changes.length} changes, ${writeImage(disk, image, random)}`;
-  return { image, how, ledger };
+  return {
+    image,
+    how: `cut after ${end} of ${length} changes, ${writeImage(disk, image, random)}`,
+    ledger,
+  };
 }
 
 function judgeImage(ledger, outcome) {

@@ -6,9 +6,9 @@ const FILL_BATCH = 500;
 /** Of a payload that goes to a file. */
 const LARGE_BYTES = 17_000;
 
-/** Publishes an event; never rejects, as a refusal is reported. */
-export async function publishOne(bus, id, { topic, bytes, durability }) {
-  await publishPayload(bus, id, { topic, payload: payloadOf(id, bytes), durability });
+/** Publishes an event; never rejects, as a refusal is reported. @returns whether it was acknowledged */
+export function publishOne(bus, id, { topic, bytes, durability }) {
+  return publishPayload(bus, id, { topic, payload: payloadOf(id, bytes), durability });
 }
 
 async function publishPayload(bus, id, { topic, payload, durability }) {
@@ -16,8 +16,10 @@ async function publishPayload(bus, id, { topic, payload, durability }) {
   try {
     const ack = await bus.publish({ id, topic, type: 'stored', payload }, { durability });
     tell('ack', id, ack.shard, ack.sequence, ack.durability);
+    return true;
   } catch (error) {
     tell('refused', id, error.code ?? 'UNTYPED');
+    return false;
   }
 }
 

@@ -26,9 +26,10 @@ export function compileShim(folder) {
 /**
  * The environment variables that give a process this disk under `root`.
  *
- * @param {{ library: string, root: string, marks: string, record?: string, boot?: string, forgets?: string }} options
+ * @param {{ library: string, root: string, marks: string, record?: string, boot?: string, forgets?: string, flushes?: string }} options
  */
-export function shimEnvironment({ library, root, marks, record, boot, forgets }) {
+export function shimEnvironment({ library, root, marks, flushes, ...more }) {
+  const { record, boot, forgets } = more;
   const settings = {
     LD_PRELOAD: library,
     DISK_ROOT: root,
@@ -36,6 +37,7 @@ export function shimEnvironment({ library, root, marks, record, boot, forgets })
     DISK_RECORD: record,
     DISK_BOOT: boot,
     DISK_FORGETS: forgets,
+    DISK_FLUSHES: flushes,
     // Writes through io_uring would bypass the library.
     UV_USE_IO_URING: '0',
   };

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 const SUBJECT = fileURLToPath(new URL('./subject.js', import.meta.url));
 /** After this many calls a subject is replaced by a fresh one. */
-const ASKED_MAX = 200;
+const ASKED_MAX = 1000;
 
 /**
  * The parent's side of `subject.js`: a process that gets calls, is killed if it does not answer in time, and is started
@@ -18,10 +18,12 @@ export class SubjectProxy {
 
   /**
    * `marks`: the file to which the subject reports its steps. `env`: environment variables in addition to this
-   * process's own.
+   * process's own. `flags`: arguments of Node.
+   *
+   * @param {{ marks?: string, env?: NodeJS.ProcessEnv, flags?: string[] }} [options]
    */
-  constructor({ marks = '', env = {} } = {}) {
-    this.#options = { marks, env };
+  constructor({ marks = '', env = {}, flags = [] } = {}) {
+    this.#options = { marks, env, flags };
   }
 
   /** @returns `{ value }`, `{ error }` if it threw, `{ died }` or `{ hung: true }` */
@@ -60,8 +62,9 @@ export class SubjectProxy {
   }
 
   async #start() {
-    const { marks, env } = this.#options;
+    const { marks, env, flags } = this.#options;
     const child = fork(SUBJECT, [marks], {
+      execArgv: flags,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });

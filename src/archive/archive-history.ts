@@ -132,7 +132,8 @@ export class ArchiveHistory implements StoreHistory {
     const end = Math.min(until, gone);
     const collector = this.#collector(request);
     let next = after;
-    while (next < end && !collector.isFull && !collector.isOver) {
+    // The first look is made however late it is: without one, what is archived would count as gone.
+    while (next < end && !collector.isFull && (next === after || !collector.isOver)) {
       const found = catalog.at(next + 1);
       if (found === undefined) break;
       next = await collector.collect(found.name, next, Math.min(end, found.to));
@@ -155,7 +156,7 @@ export class ArchiveHistory implements StoreHistory {
     const catalog = await this.#shards[shard]!.catalog(until);
     const collector = this.#collector(request);
     let next = until;
-    while (next > after && !collector.isFull && !collector.isOver) {
+    while (next > after && !collector.isFull && (next === until || !collector.isOver)) {
       const found = catalog.at(next);
       if (found === undefined) break;
       next = await collector.collect(found.name, Math.max(after, found.from - 1), next);
@@ -167,7 +168,9 @@ export class ArchiveHistory implements StoreHistory {
   }
 
   #collector(request: PageRequest): PageCollector {
-    return new PageCollector(this.#reader, request, performance.now() + ARCHIVE_PAGE_MS);
+    const { timeMs = ARCHIVE_PAGE_MS } = request;
+    const deadline = performance.now() + Math.min(timeMs, ARCHIVE_PAGE_MS);
+    return new PageCollector(this.#reader, request, deadline);
   }
 }
 

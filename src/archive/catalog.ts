@@ -29,7 +29,7 @@ export class Catalog {
   readonly #assertThere: () => Promise<void>;
   #ranges: readonly ArchivedRange[] = [];
   #orphans: readonly string[] = [];
-  #count = 0;
+  #names: readonly string[] = [];
   #bytes = 0;
 
   /** `assertThere` throws if the whole archive is missing; an empty list says nothing of that. */
@@ -54,8 +54,13 @@ export class Catalog {
     return this.#orphans;
   }
 
+  /** All segments, also those that another one covers. */
+  get names(): readonly string[] {
+    return this.#names;
+  }
+
   get count(): number {
-    return this.#count;
+    return this.#names.length;
   }
 
   get bytes(): number {
@@ -77,14 +82,10 @@ export class Catalog {
     }
     const bytesOf = (name: string): number => sizes.get(name + DATA_SUFFIX) ?? 0;
     if (segments.length === 0) await this.#assertThere();
-    this.#count = segments.length;
-    this.#bytes = 0;
-    for (const segment of segments) {
-      const name = nameOfSegment(this.#shard, segment);
-      this.#bytes += bytesOf(name);
-    }
+    this.#names = segments.map((segment) => nameOfSegment(this.#shard, segment));
+    this.#bytes = this.#names.reduce((sum, name) => sum + bytesOf(name), 0);
     this.#ranges = this.#cover(segments, bytesOf);
-    const named = new Set(segments.map((one) => nameOfSegment(this.#shard, one) + DATA_SUFFIX));
+    const named = new Set(this.#names.map((name) => name + DATA_SUFFIX));
     this.#orphans = [...sizes.keys()].filter((name) => !named.has(name));
   }
 

@@ -1,9 +1,10 @@
 import type { ArchiveWords } from '../link/archive-words.js';
-import { ARCHIVE_CHUNK_EVENTS } from '../protocol/limits/archive.js';
+import { ARCHIVE_CHUNK_EVENTS, ARCHIVE_INDEX_BYTES_MAX } from '../protocol/limits/archive.js';
 import { READ_PAGE_BYTES } from '../protocol/limits/endpoint.js';
 import type { Lineage } from '../store/lineage.js';
 import type { StoreHistory } from '../store/log-store.js';
 import { Catalog } from './catalog.js';
+import { OtherCopies } from './other-copies.js';
 import { type BuiltSegment, SegmentBuilder } from './segments/segment-builder.js';
 import {
   DATA_SUFFIX,
@@ -49,6 +50,7 @@ export class ShardArchiver {
   readonly #options: ShardArchiverOptions;
   readonly #catalog: Catalog;
   readonly #reader: SegmentReader;
+  readonly #others: OtherCopies;
   /** Made and not stored yet: a retry stores the same again. */
   #pending: BuiltSegment | undefined;
   /** Has come to no event yet: the next segment covers those sequences too, so that no hole is between segments. */
@@ -64,17 +66,19 @@ export class ShardArchiver {
     this.#options = options;
     const { target, lineage, shard, assertThere } = options;
     this.#catalog = new Catalog(target, lineage, shard, assertThere);
-    this.#reader = new SegmentReader(options.target);
+    this.#reader = new SegmentReader(target);
+    this.#others = new OtherCopies(target);
   }
 
   /** Finds out what is archived. Retention removes nothing before. @throws BusError `ARCHIVE_FAILED`, `OPTION_INVALID` */
   async start(): Promise<void> {
-    const { target, shard, words } = this.#options;
+    const { target, shard, words, history } = this.#options;
     await target.clean(shardPrefix(shard));
     await this.#catalog.refresh();
     const newest = this.#catalog.ranges.at(-1);
     // A process may have died before it read back what it had stored.
     if (newest !== undefined) await this.#reader.verify(newest.name);
+    await this.#others.begin(this.#catalog, shard, history, this.#reader);
     const archived = newest?.to ?? 0;
     for (const name of this.#catalog.orphans) {
       // Data of events that retention may have removed are no left-over of an attempt: their manifest was lost.
@@ -132,7 +136,9 @@ export class ShardArchiver {
     // A look that fails may leave half a page in it.
     this.#empty = undefined;
     let next = builder.through;
-    while (next < until && builder.rawBytes < rules.segmentBytes) {
+    const hasRoom = (): boolean =>
+      builder.rawBytes < rules.segmentBytes && builder.indexLength < ARCHIVE_INDEX_BYTES_MAX / 2;
+    while (next < until && hasRoom()) {
       const page = await history.page(shard, {
         after: next,
         until,
@@ -165,7 +171,10 @@ export class ShardArchiver {
     const { target, words, assertThere } = this.#options;
     // A disk may be gone, and its place still there.
     await assertThere?.();
+    await this.#catalog.refresh();
+    this.#others.assertNone(this.#catalog);
     const name = this.#catalog.nameOf(segment.first, segment.last);
+    this.#others.stores(name);
     await target.put(name + DATA_SUFFIX, segment.data);
     await target.put(name + MANIFEST_SUFFIX, segment.manifest);
     this.#reader.forget(name);

@@ -39,6 +39,10 @@ export function readGuardedFile(path: string, maxBytes: number): GuardedFile {
     if (isPosix && (mode & WRITABLE_BY_OTHERS) !== 0) {
       throw new Error(`${path} can be written by others (mode ${octal(mode)}): chmod 600`);
     }
+    const owner = Number(stats.uid);
+    if (isPosix && isOfAnother(owner)) {
+      throw new Error(`${path} belongs to another user (uid ${owner}), who can change it`);
+    }
     const bytes = readAtMost(descriptor, maxBytes, path);
     const version = versionText(stats);
     if (!isPosix || (mode & OPEN_TO_OTHERS) === 0) return { bytes, version };
@@ -46,6 +50,12 @@ export function readGuardedFile(path: string, maxBytes: number): GuardedFile {
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** Whether neither this process's user nor root has the file. Root reads what it is told to, of any user. */
+function isOfAnother(owner: number): boolean {
+  const own = process.geteuid?.() ?? 0;
+  return own !== 0 && owner !== own && owner !== 0;
 }
 
 /** Says why a file cannot be used; `make` is the command that makes one, named if there is no file. */

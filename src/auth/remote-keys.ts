@@ -17,6 +17,9 @@ import type { AuthLogger } from './auth-log.js';
  */
 export function remoteKeys(url: string, log: AuthLogger): RemoteJWKSet {
   let failedAt = Number.NEGATIVE_INFINITY;
+  // What stands behind the path may be a secret of the issuer's.
+  const { origin, pathname } = new URL(url);
+  const shown = origin + pathname;
   return createRemoteJWKSet(new URL(url), {
     cacheMaxAge: JWKS_CACHE_MS,
     cooldownDuration: JWKS_COOLDOWN_MS,
@@ -32,8 +35,8 @@ export function remoteKeys(url: string, log: AuthLogger): RemoteJWKSet {
           'error',
           'the key set of the JWT issuer cannot be fetched; its tokens cannot be checked',
           {
-            url,
-            fault: reasonOf(error),
+            url: shown,
+            fault: reasonOf(error).replaceAll(url, shown),
           },
         );
         throw unavailable(JWKS_COOLDOWN_MS, error);

@@ -36,8 +36,8 @@ export function parseRevokedFile(text: string, faults: Fault[]): RevokedToken[] 
   if (text === '') faults.push({ path: '', message: 'is empty; a line "# none" revokes nothing' });
   else if (!text.endsWith('\n')) faults.push({ path: '', message: 'has no last line end' });
   for (const [index, line] of text.split('\n').entries()) {
-    const [jti = '', expiresAt, ...more] = line.trim().split(/\s+/);
-    if (jti === '' || jti.startsWith('#')) continue;
+    const [jti, expiresAt, ...more] = wordsOf(line);
+    if (jti === undefined) continue;
     const fault = jtiFault(jti) ?? timesFault(expiresAt, more);
     if (fault !== undefined) faults.push({ path: `line ${index + 1}`, message: fault });
     else tokens.push(expiresAt === undefined ? { jti } : { jti, expiresAt });
@@ -49,8 +49,15 @@ export function parseRevokedFile(text: string, faults: Fault[]): RevokedToken[] 
   return faults.length === before ? tokens : undefined;
 }
 
+/** The words of a line up to its comment. A `#` within a word begins none, as an id may hold it. */
+function wordsOf(line: string): string[] {
+  const words = line.split(/\s+/).filter((word) => word !== '');
+  const comment = words.findIndex((word) => word.startsWith('#'));
+  return comment === -1 ? words : words.slice(0, comment);
+}
+
 function timesFault(expiresAt: string | undefined, more: readonly string[]): string | undefined {
-  if (more.length > 0 && !more[0]!.startsWith('#')) return 'holds more than an id and a time';
+  if (more.length > 0) return 'holds more than an id and a time';
   if (expiresAt === undefined || isTime(expiresAt)) return undefined;
   return 'after the id stands no time such as 2026-01-31T12:00:00Z';
 }

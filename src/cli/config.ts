@@ -52,30 +52,37 @@ export function addServerOptions(command: Command): Command {
 export function applyConfig(command: Command): Config {
   const { config: named } = command.opts<{ config?: string }>();
   const config = readConfig(named);
+  const file = configPath(named);
   for (const option of command.options) {
     const key = option.attributeName();
     const source = command.getOptionValueSource(key);
     const value = Object.hasOwn(config, key) ? config[key as keyof Config] : undefined;
     if (value === undefined || source === 'cli' || source === 'env') continue;
     const isText = typeof value === 'string' || key === 'timeout';
-    const parsed = isText ? parseText(option, key, String(value)) : value;
+    const parsed = isText ? parseText(option, key, String(value), file) : value;
     command.setOptionValueWithSource(key, parsed, 'config');
   }
   return config;
 }
 
-function parseText(option: Option, key: string, text: string): unknown {
+function parseText(option: Option, key: string, text: string, file: string): unknown {
   if (option.parseArg === undefined) return text;
   try {
     return option.parseArg(text, undefined);
   } catch (error) {
-    throw usageFailure(`config file: ${key} is ${quote(text)}. ${(error as Error).message}`);
+    const message = `${key} is ${quote(text)}. ${(error as Error).message}`;
+    throw usageFailure(`config file ${file}: ${message}`);
   }
+}
+
+/** @param named by flag or environment */
+export function configPath(named: string | undefined): string {
+  return named ?? CONFIG_FILE;
 }
 
 /** Reads the config file; empty settings if none is named and the default one does not exist. */
 export function readConfig(named: string | undefined): Config {
-  const path = named ?? CONFIG_FILE;
+  const path = configPath(named);
   let text: string;
   try {
     text = readFileSync(path, 'utf8');

@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { BusError, type ErrorCode } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
+import { printableLines } from './output.js';
 
 /** Failures of commands, and their exit codes: 0 done, 1 failed, 2 wrong usage. */
 
@@ -69,9 +70,9 @@ export function reportFailure(error: unknown): number {
   return EXIT_FAILED;
 }
 
-/** Prints a message for a person on stderr. */
+/** Prints a message for a person on stderr. It may hold the text of somebody else: of a server, or of a responder. */
 export function notify(message: string): void {
-  process.stderr.write(`millrace: ${message}\n`);
+  process.stderr.write(`millrace: ${printableLines(message)}\n`);
 }
 
 /** Commander has printed its message or the help already. */

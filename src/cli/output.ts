@@ -19,9 +19,15 @@ export function endQuietlyWithReader(): void {
   });
 }
 
-/** Writes a line. False if the reader is behind: wait for `outputDrained()` before writing more. */
+/**
+ * Writes a line. False if the reader is behind: wait for `outputDrained()` before writing more.
+ *
+ * JSON may hold characters as they are that a terminal obeys. On a terminal they are written as JSON's escapes, which is
+ * the same JSON; to a program they go as the publisher wrote them.
+ */
 export function writeLine(line: string): boolean {
-  return process.stdout.write(`${line}\n`);
+  const shown = process.stdout.isTTY ? line.replace(OBEYED_IN_JSON, escapeCharacter) : line;
+  return process.stdout.write(`${shown}\n`);
 }
 
 export async function outputDrained(): Promise<void> {
@@ -75,7 +81,18 @@ export function printable(text: string): string {
   return text.replace(CONTROL_CHARACTERS, escapeCharacter);
 }
 
-const CONTROL_CHARACTERS = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
+/** As `printable`, for a message of several lines, of which all but the first are indented. */
+export function printableLines(text: string): string {
+  return text
+    .split(/\n(?= {2})/)
+    .map(printable)
+    .join('\n');
+}
+
+/** Control characters, line ends that are none in ASCII, and what turns the direction of the text behind it. */
+const CONTROL_CHARACTERS = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+/** The same without those that JSON escapes anyway, among which the colours of a line begin. */
+const OBEYED_IN_JSON = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 function escapeCharacter(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;

@@ -24,6 +24,7 @@ import { addTopCommand } from './commands/top.js';
 import { addTopicsCommand } from './commands/topics.js';
 import { addVerifyCommand } from './commands/verify.js';
 import { addVerifyAuditCommand } from './commands/verify-audit.js';
+import { refuseUnknownSubcommands } from './subcommands.js';
 
 /** All commands. On wrong usage Commander prints a message on stderr and throws; nothing here ends the process. */
 export function createProgram(): Command {
@@ -57,5 +58,8 @@ export function createProgram(): Command {
   addBenchCommand(program);
   addReshardCommand(program);
   addTokenCommand(program);
+  for (const group of program.commands) {
+    if (group.commands.length > 0) refuseUnknownSubcommands(group);
+  }
   return program;
 }

@@ -21,6 +21,7 @@ export interface ServeOptions
     | 'maxSubscribePerSecond'
     | 'maxQueriesPerSecond'
   > {
+  config?: string;
   dir: string;
   host: string;
   port: number;

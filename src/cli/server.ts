@@ -4,6 +4,7 @@ import type { Bus, BusOptions } from '../main/bus.js';
 import type { GatewayHandle, GatewayOptions } from '../main/gateway-options.js';
 import { startGateway } from '../main/gateway-starter.js';
 import { BusError } from '../protocol/errors.js';
+import { configPath } from './config.js';
 import type { Config } from './config-schema.js';
 import { CommandFailure, EXIT_FAILED, usageFailure } from './failure.js';
 import { type CommandLog, openLog } from './log.js';
@@ -25,7 +26,7 @@ export async function serve(options: ServeOptions, config: Config): Promise<void
   const settings = gatewayOptions(options, config);
   // First, so that a refused command leaves no new directory behind.
   await checkGateway(settings).catch(explainBindFailure);
-  const sections = sinkSections(config);
+  const sections = sinkSections(config, configPath(options.config));
   const signal = new ShutdownSignal();
   const bus = await openBus(busOptions(options, config, log));
   try {
@@ -73,10 +74,12 @@ async function stop(
 }
 
 /** Also reads their secrets, so that a server without one does not begin. */
-function sinkSections({ sinks }: Config): readonly SinkSection[] {
-  const parsed = parseSinkSections(sinks);
+function sinkSections({ sinks }: Config, file: string): readonly SinkSection[] {
+  const parsed = parseSinkSections(sinks, file);
   if ('sections' in parsed) return parsed.sections;
-  throw usageFailure(`config file:\n${parsed.faults.map((fault) => `  ${fault}`).join('\n')}`);
+  throw usageFailure(
+    `config file ${file}:\n${parsed.faults.map((fault) => `  ${fault}`).join('\n')}`,
+  );
 }
 
 /** Settings of the config file that are options of the bus, under the same names. */

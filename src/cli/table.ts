@@ -45,7 +45,7 @@ export function formatBytes(bytes: number): string {
   return `${SMALL.format(value)} TiB`;
 }
 
-/** `850 ms`, `12 s`, `3 min`, `5 h`, `2 days` */
+/** A measured time: `850 ms`, `12 s`, `3 min`, `5 h`, `2 days` */
 export function formatDuration(milliseconds: number): string {
   if (milliseconds < 1000) return `${SMALL.format(milliseconds)} ms`;
   const seconds = milliseconds / 1000;
@@ -54,4 +54,24 @@ export function formatDuration(milliseconds: number): string {
   return seconds < 172_800
     ? `${WHOLE.format(seconds / 3600)} h`
     : `${WHOLE.format(seconds / 86_400)} days`;
+}
+
+const TIME_UNITS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1000],
+  ['ms', 1],
+] as const;
+
+/** A time that was set, to the millisecond, as the dashboard shows it: `5 min`, `2 h 30 min`, `1 s 500 ms` */
+export function exactDuration(milliseconds: number): string {
+  let rest = milliseconds;
+  const parts: string[] = [];
+  for (const [unit, size] of TIME_UNITS) {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    if (count > 0) parts.push(`${count} ${unit}`);
+  }
+  return parts.length === 0 ? '0 ms' : parts.join(' ');
 }

@@ -1,5 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { Expectation } from '../protocol/event.js';
+import { CLI_DURATION_MS_MAX } from '../protocol/limits/cli.js';
+import { zonedTimeMs } from '../protocol/timestamp.js';
 import type { RequestPayload } from '../protocol/wire.js';
 import { usageFailure } from './failure.js';
 
@@ -13,17 +15,23 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** `250ms`, `10s`, `5m`, `1h`, `7d`; a bare number is milliseconds. */
+/** `250ms`, `10s`, `5m`, `1h`, `7d`; a bare number is milliseconds. At most a thousand years. */
 export function parseDuration(text: string): number {
+  const milliseconds = millisecondsOf(text);
+  // A longer one before or after now would be no time of four-digit years.
+  if (milliseconds <= CLI_DURATION_MS_MAX) return milliseconds;
+  throw new InvalidArgumentError('It is not a duration of at most 1000 years (365250d).');
+}
+
+function millisecondsOf(text: string): number {
   const [, digits, unit = 'ms'] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text) ?? [];
-  const milliseconds = digits === undefined ? Number.NaN : Number(digits) * UNIT_MS[unit]!;
-  if (Number.isSafeInteger(Math.round(milliseconds))) return Math.round(milliseconds);
+  if (digits !== undefined) return Math.round(Number(digits) * UNIT_MS[unit]!);
   throw new InvalidArgumentError('It is not a duration such as 250ms, 10s, 5m, 1h or 7d.');
 }
 
 /** As `parseDuration`, for durations that a timer can wait. */
 export function parseTimeout(text: string): number {
-  const milliseconds = parseDuration(text);
+  const milliseconds = millisecondsOf(text);
   if (milliseconds >= 1 && milliseconds < 2 ** 31) return milliseconds;
   throw new InvalidArgumentError('It is not a duration from 1ms to 24d.');
 }
@@ -31,7 +39,7 @@ export function parseTimeout(text: string): number {
 /** As `parseDuration`, from `least` to `most` ms, which `range` says in words. */
 export function durationFrom(least: number, most: number, range: string) {
   return (text: string): number => {
-    const milliseconds = parseDuration(text);
+    const milliseconds = millisecondsOf(text);
     if (milliseconds >= least && milliseconds <= most) return milliseconds;
     throw new InvalidArgumentError(`It is not a duration ${range}.`);
   };
@@ -129,8 +137,7 @@ export function parseTime(text: string): string {
   if (/^\d+(\.\d+)?(ms|s|m|h|d)$/.test(text)) {
     return new Date(Date.now() - parseDuration(text)).toISOString();
   }
-  const isTime = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/.test(text);
-  const time = isTime ? Date.parse(text) : Number.NaN;
+  const time = instantMs(text);
   if (!Number.isNaN(time)) return new Date(time).toISOString();
   throw new InvalidArgumentError(
     'It is not a time such as 2026-01-31T12:00:00Z, or 1h for an hour ago.',
@@ -139,10 +146,15 @@ export function parseTime(text: string): string {
 
 /** A time, as RFC 3339. */
 export function parseInstant(text: string): string {
-  const isTime = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/.test(text);
-  const time = isTime ? Date.parse(text) : Number.NaN;
+  const time = instantMs(text);
   if (!Number.isNaN(time)) return new Date(time).toISOString();
   throw new InvalidArgumentError('It is not a time such as 2026-01-31T12:00:00Z.');
+}
+
+/** Of RFC 3339 in any time zone; the seconds may be left out, or all behind the day. NaN: it is no such time. */
+function instantMs(text: string): number {
+  if (/^\d{4}-\d{2}-\d{2}$/.test(text)) return zonedTimeMs(`${text}T00:00:00Z`);
+  return zonedTimeMs(text.replace(/(?<=T\d{2}:\d{2})(?=[Z+-])/, ':00'));
 }
 
 /** Attributes that have one value each. */

@@ -236,7 +236,13 @@ export class ConsumerMachine {
     const { open, members, deadlines } = this.#ledger;
     const slot = open.find(sequence);
     if (slot < 0 || open.lease[slot] !== lease) return false;
-    if (!open.has(slot, UNCLAIMED)) return members.holderOf(slot) === member;
+    if (!open.has(slot, UNCLAIMED)) {
+      const holder = members.holderOf(slot);
+      // A detached lease goes on without a holder, and has its deadline.
+      if (holder !== undefined || !open.has(slot, DETACHED)) return holder === member;
+      members.reclaim(member, slot);
+      return true;
+    }
     open.unset(slot, UNCLAIMED);
     open.set(slot, TOLD);
     if (open.has(slot, ALONE)) member.isAlone = true;

@@ -8,6 +8,8 @@ import { CREDIT_BYTES } from '../protocol/limits/links.js';
 export interface Asker {
   /** The client of a gateway on whose behalf it asks. */
   readonly client?: SubscribingClient | undefined;
+  /** The principal behind the client: readers of history give principals turns. Undefined: a program for itself. */
+  readonly owner?: string | undefined;
   /** Bytes that a shard may have sent to one of its subscriptions and not seen consumed. */
   readonly creditBytes: number;
   /**
@@ -21,6 +23,13 @@ export interface Asker {
   readonly isGone: boolean;
   /** Calls `read`, which reads at most `bytesMax` from a log, once it is this asker's turn and it has room for them. */
   readInTurn<T>(bytesMax: number, read: () => Promise<T>): Promise<T>;
+  /**
+   * Calls `ask`, which has shards look for something, once it is this asker's turn: the principal has no other such call
+   * under way, and what it takes is counted.
+   */
+  askInTurn<T>(ask: () => Promise<T>): Promise<T>;
+  /** So many events of history, of so many bytes, are there, and will be decoded and handed on. */
+  found(events: number, bytes: number): void;
   /** Counts bytes of history that are held until they are consumed; negative once they are consumed. */
   hold(bytes: number): void;
 }
@@ -31,5 +40,7 @@ export const ITSELF: Asker = {
   sendsOn: false,
   isGone: false,
   readInTurn: (_bytesMax, read) => read(),
+  askInTurn: (ask) => ask(),
+  found: () => {},
   hold: () => {},
 };

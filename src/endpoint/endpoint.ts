@@ -315,6 +315,10 @@ export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListe
     this.#links.run();
   }
 
+  onReaderEnded(thread: number): void {
+    this.#readers?.ended(thread);
+  }
+
   onClosing(): void {
     this.#isClosing = true;
     this.publisher.refuse(closedError());

@@ -30,6 +30,8 @@ export interface EndpointListener {
   /** A shard's thread was replaced; `port` is the new end of the link. */
   onRelink(shard: number, port: MessagePort, generation: number): void;
   onShardFailed(shard: number, error: BusError): void;
+  /** A thread that reads history has ended. An attachment that was not taken up did not hear its port close. */
+  onReaderEnded(thread: number): void;
   /** The bus is closing: it accepts no more publishes, and still acknowledges those that it has accepted. */
   onClosing(): void;
   /** The shards have ended. */
@@ -45,6 +47,7 @@ export type MainNotice =
       readonly generation: number;
     }
   | { readonly notice: 'failed'; readonly shard: number; readonly error: ErrorData }
+  | { readonly notice: 'reader-ended'; readonly thread: number }
   | { readonly notice: 'closing' }
   | { readonly notice: 'closed' };
 
@@ -109,6 +112,9 @@ function pass(message: MainNotice, listener: EndpointListener): void {
       break;
     case 'failed':
       listener.onShardFailed(message.shard, BusError.from(message.error));
+      break;
+    case 'reader-ended':
+      listener.onReaderEnded(message.thread);
       break;
     case 'closing':
       listener.onClosing();

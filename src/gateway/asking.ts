@@ -12,6 +12,8 @@ import type {
 import { decodeCursor } from '../protocol/cursor.js';
 import type { Event } from '../protocol/event.js';
 import type { FilterData } from '../protocol/filter.js';
+import { PATTERNS_PER_FILTER_MAX } from '../protocol/limits/events.js';
+import { patternsMeet } from '../protocol/patterns-meet.js';
 import { assertPattern, hasWildcard } from '../protocol/topic.js';
 
 /**
@@ -53,9 +55,7 @@ export async function findFor(
   options: GetOptions,
 ): Promise<Event | undefined> {
   for (const topic of topics) assertPattern(topic);
-  const asked = topics.filter((topic) =>
-    hasWildcard(topic) ? principal.readable.length > 0 : principal.maySubscribe(topic),
-  );
+  const asked = readableParts(principal, topics);
   if (asked.length === 0) return undefined;
   const internals = internalsOf(endpoint);
   if (internals === undefined) {
@@ -66,6 +66,28 @@ export async function findFor(
     if (principal.maySubscribe(event.topic)) return event;
   }
   return undefined;
+}
+
+/**
+ * The parts of the patterns that the principal may read. Only among these a reader looks: what it finds elsewhere and
+ * passes over takes time, and that would tell of events that the principal may not read. Where they are too many for a
+ * filter, the patterns themselves.
+ */
+function readableParts(principal: Principal, topics: readonly string[]): readonly string[] {
+  const parts = new Set<string>();
+  for (const topic of topics) {
+    if (principal.maySubscribe(topic)) parts.add(topic);
+    else if (hasWildcard(topic)) {
+      for (const one of principal.readable) addMeeting(parts, topic, one);
+    }
+    if (parts.size > PATTERNS_PER_FILTER_MAX) return topics;
+  }
+  return [...parts];
+}
+
+function addMeeting(parts: Set<string>, topic: string, readable: string): void {
+  const part = patternsMeet(topic, readable);
+  if (part !== undefined) parts.add(part);
 }
 
 export function readFor(endpoint: BusEndpoint, asker: Asker, query: Query): AsyncIterable<Event> {

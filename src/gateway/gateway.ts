@@ -19,13 +19,13 @@ import { openDoors } from './doors.js';
 import { errorData } from './error-data.js';
 import { TextsByPrincipal } from './event-texts.js';
 import { FiguresHistory, type KeptFigures } from './figures/figures-history.js';
-import type { GatewayLogger } from './gateway-log.js';
+import { type GatewayLogger, withoutTokens } from './gateway-log.js';
 import { BodyBudget } from './http/body.js';
 import { httpStatusOf } from './http/http-status.js';
 import { Router } from './http/router.js';
 import { GatewayLater } from './later/gateway-later.js';
 import { GatewayListener } from './listener.js';
-import { GatewayMetrics } from './metrics.js';
+import { GatewayMetrics } from './metrics/gateway-metrics.js';
 import { Operations } from './operations.js';
 import { Peers } from './peers.js';
 import { busReadiness } from './readiness.js';
@@ -73,12 +73,13 @@ export class Gateway {
   constructor(
     endpoint: BusEndpoint,
     options: GatewayOptions,
-    log: GatewayLogger,
+    onLog: GatewayLogger,
     { isMounted = false, logsFrames = false, open = openDoors, figures }: GatewayMeans = {},
   ) {
     const settings = parseGatewaySettings(options);
     const { auth, basePath } = settings;
     this.#settings = settings;
+    const log = withoutTokens(onLog);
     this.#log = log;
     this.#admission = new Admission(settings, auth === undefined);
     if (!isMounted) this.#listener = new GatewayListener(settings, log);

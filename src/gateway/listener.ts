@@ -16,10 +16,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { clientNetwork } from '../auth/client-network.js';
 import { BusError } from '../protocol/errors.js';
 import {
+  CLOSING_CONNECTIONS_MAX,
   PLAIN_CONNECTIONS_MAX,
   PLAIN_CONNECTIONS_PER_ADDRESS_MAX,
 } from '../protocol/limits/gateway.js';
 import type { GatewayLogger } from './gateway-log.js';
+import { IdleSockets } from './idle-sockets.js';
 import { normaliseAddress } from './loopback.js';
 import type { GatewaySettings } from './settings.js';
 import { TlsFiles } from './tls-files.js';
@@ -43,6 +45,7 @@ export class GatewayListener {
   readonly #log: GatewayLogger;
   readonly #server: Server | HttpsServer;
   readonly #tls: TlsFiles | undefined;
+  readonly #idle: IdleSockets;
   /** The number of open sockets by `clientNetwork`; an entry goes with the last of them. */
   readonly #sockets = new Map<string, number>();
 
@@ -56,7 +59,11 @@ export class GatewayListener {
       this.#tls = new TlsFiles(tls, log);
       this.#server = createHttpsServer(this.#tls.pair);
     }
-    this.#server.maxConnections = settings.maxConnections + PLAIN_CONNECTIONS_MAX;
+    const socketsMax = settings.maxConnections + PLAIN_CONNECTIONS_MAX;
+    this.#server.maxConnections = socketsMax + CLOSING_CONNECTIONS_MAX;
+    this.#idle = new IdleSockets(socketsMax);
+    this.#server.on('request', ({ socket }, response) => this.#idle.ask(socket, response));
+    this.#server.on('upgrade', ({ socket }) => this.#idle.forget(socket));
     // The reader of a body has time limits of its own: a body of lines may take any time in all.
     this.#server.requestTimeout = 0;
     this.#server.keepAliveTimeout = settings.keepAliveMs;
@@ -121,18 +128,23 @@ export class GatewayListener {
     this.#tls?.close();
   }
 
-  /** Bounds the sockets of one network; a socket on which no request arrives is counted nowhere else. */
   #admit(socket: Socket): void {
+    if (this.#isTooMany(socket)) return;
+    this.#idle.enter(socket);
+  }
+
+  /** Refuses a socket of a network that has too many; one on which no request arrives is counted nowhere else. */
+  #isTooMany(socket: Socket): boolean {
     const address = normaliseAddress(socket.remoteAddress);
     // A trusted proxy carries many clients, which are counted by their own addresses.
-    if (this.#settings.trustedProxies.has(address)) return;
+    if (this.#settings.trustedProxies.has(address)) return false;
     const network = clientNetwork(address);
     const most = this.#settings.maxConnectionsPerAddress + PLAIN_CONNECTIONS_PER_ADDRESS_MAX;
     const count = this.#sockets.get(network) ?? 0;
     if (count >= most) {
       this.#log('debug', 'socket refused', { address, sockets: count });
       socket.destroy();
-      return;
+      return true;
     }
     this.#sockets.set(network, count + 1);
     socket.once('close', () => {
@@ -140,6 +152,7 @@ export class GatewayListener {
       if (left > 0) this.#sockets.set(network, left);
       else this.#sockets.delete(network);
     });
+    return false;
   }
 
   #watchCertificate(): void {

@@ -2,7 +2,9 @@ import type { Principal } from '../auth/principal.js';
 import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
 import { internalsOf } from '../endpoint/internals.js';
 import type { Event, EventInput } from '../protocol/event.js';
+import { givenPayloadText } from '../protocol/payload-text.js';
 import { assertRespondPattern, type RequestOptions } from '../protocol/requests.js';
+import type { Places } from './budget/places.js';
 import {
   assertMayPublishAll,
   assertMayRead,
@@ -10,7 +12,7 @@ import {
   permittedEvents,
 } from './permissions.js';
 
-/** Who may ask and answer, for every door. */
+/** Who may ask and answer, and how much of it, for every door. */
 
 /**
  * Asks for a client. A question is published on its topic, and has the definitions of the thread that opened the bus.
@@ -40,4 +42,27 @@ export function assertMayRespond(principal: Principal, pattern: string): void {
   assertRespondPattern(pattern);
   assertMayRead(principal, pattern);
   assertMayPublishAll(principal, pattern);
+}
+
+/**
+ * Takes the places of a request that waits, for it and its payload; the returned function gives them back.
+ *
+ * @throws BusError `LIMIT_EXCEEDED`
+ */
+export function placesOfRequest(places: Places, event: EventInput): () => void {
+  const leave = places.take('requests');
+  try {
+    const leaveLength = places.take('requestLength', textOf(event).length);
+    return () => {
+      leave();
+      leaveLength();
+    };
+  } catch (error) {
+    leave();
+    throw error;
+  }
+}
+
+function textOf(event: EventInput): string {
+  return givenPayloadText(event) ?? JSON.stringify(event.payload) ?? '';
 }

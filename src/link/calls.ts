@@ -221,6 +221,8 @@ export interface Tally {
 export interface ShardPageRequest {
   readonly shard: number;
   readonly request: PageRequest;
+  /** The principal for which a gateway asks. */
+  readonly owner?: string | undefined;
 }
 
 const NOTHING = fields<object>({});
@@ -304,7 +306,11 @@ export const CALLS = {
   /** The answer is the last sequence that was recorded before a time in ms since 1970; 0 if there is none. */
   positionAt: by(
     'history',
-    fields<{ readonly shard: number; readonly timeMs: number }>({
+    fields<{
+      readonly shard: number;
+      readonly timeMs: number;
+      readonly owner?: string | undefined;
+    }>({
       shard: isNumber,
       timeMs: isNumber,
     }),

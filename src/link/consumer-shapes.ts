@@ -55,9 +55,7 @@ export interface OpenConsumerRequest {
   readonly onlyOver?: Pick<ListedConsumer, 'id' | 'definition'> | null;
 }
 
-export interface AlterConsumerRequest {
-  /** As `OpenConsumerRequest.onlyOver`, for the consumer of this id. */
-  readonly onlyAs?: ConsumerDefinition;
+export interface AlterConsumerRequest extends OnlyAs {
   /** The consumer's id. */
   readonly id: string;
   readonly change: ConsumerChange;
@@ -233,7 +231,12 @@ export interface ConsumerFindDeadAnswer {
  * Opens dead events again: those of the sequences, or with null all behind `after`. One call looks at no more than
  * `limit` of them.
  */
-export interface ConsumerRedriveRequest extends ConsumerPageRequest {
+/** A call that was permitted for a consumer of this definition: another one is refused with `CONFLICT`. Absent: any. */
+export interface OnlyAs {
+  readonly onlyAs?: ConsumerDefinition;
+}
+
+export interface ConsumerRedriveRequest extends ConsumerPageRequest, OnlyAs {
   readonly sequences: readonly number[] | null;
   /** Only says which. */
   readonly isDry: boolean;
@@ -265,7 +268,7 @@ export interface ConsumerSeekPreviewAnswer {
   readonly unseen: number;
 }
 
-export interface ConsumerSkipRequest extends OfConsumer {
+export interface ConsumerSkipRequest extends OfConsumer, OnlyAs {
   readonly sequence: number;
 }
 

@@ -9,6 +9,7 @@ import { type AnswerOf, CALLS, type CallName, checkAnswer } from './calls.js';
 interface PendingCall<Sent> {
   readonly name: CallName;
   readonly sent: Sent;
+  readonly onAnswer: ((answer: unknown) => void) | undefined;
   readonly resolve: (answer: unknown) => void;
   readonly reject: (error: BusError) => void;
 }
@@ -25,12 +26,21 @@ export class PendingCalls<Sent = undefined> {
     return [...this.#calls.keys()];
   }
 
-  /** Registers a call; `send` must then send it under the number that it gets. */
-  open<N extends CallName>(name: N, sent: Sent, send: (id: number) => void): Promise<AnswerOf<N>> {
+  /**
+   * Registers a call; `send` must then send it under the number that it gets. `onAnswer` takes the answer the moment it
+   * is read, for a caller to whom its place among other messages matters: what awaits the promise runs behind them.
+   */
+  open<N extends CallName>(
+    name: N,
+    sent: Sent,
+    send: (id: number) => void,
+    onAnswer?: (answer: AnswerOf<N>) => void,
+  ): Promise<AnswerOf<N>> {
     return new Promise<AnswerOf<N>>((resolve, reject) => {
       const id = this.#nextId++;
       const settle = (answer: unknown): void => resolve(answer as AnswerOf<N>);
-      this.#calls.set(id, { name, sent, resolve: settle, reject });
+      const take = onAnswer && ((answer: unknown): void => onAnswer(answer as AnswerOf<N>));
+      this.#calls.set(id, { name, sent, onAnswer: take, resolve: settle, reject });
       send(id);
     });
   }
@@ -49,7 +59,9 @@ export class PendingCalls<Sent = undefined> {
     const call = this.#take(id);
     if (call === undefined) return;
     try {
-      call.resolve(checkAnswer(call.name, answer));
+      const checked = checkAnswer(call.name, answer);
+      call.onAnswer?.(checked);
+      call.resolve(checked);
     } catch (error) {
       call.reject(error as BusError);
     }

@@ -1,11 +1,13 @@
 /**
  * The memory that a shard shares with all threads: the word that it parks on, its state and its counters. Each word has
  * one writer, the shard's thread, except the parked word (wakers clear it) and MAIL, STATE, RESTARTS and GENERATION
- * (the main thread writes them). Counters outlive the shard's thread, so they go on after a restart.
+ * (the main thread writes them). Counters outlive the shard's thread, so they go on after a restart, and so does what it
+ * believes of the wall clock.
  *
  * ```
  *   0  i32 × 16   PARKED · MAIL · STATE · RESTARTS · GENERATION · TURNS · WAKES_BY_MESSAGE · 0 …
  *  64  f64 × 64   counters, in the order of ShardCounter, and from COMMIT_BUCKETS on commit times by bucket
+ * 576  f64 × 8    clock, see shards/recording-clock.ts
  * ```
  */
 
@@ -86,6 +88,7 @@ export const ShardCounter = {
 
 const COMMIT_BUCKETS = 38;
 const COUNTERS = 64;
+const CLOCK_WORDS = 8;
 if (COMMIT_BUCKETS + HISTOGRAM_BUCKETS > COUNTERS) throw new Error('the counters overlap');
 
 /** Wakes the shard if it is parked. Make the work visible first. `port` is one that the shard's thread listens to. */
@@ -105,14 +108,17 @@ export function wakeOtherShard(words: Int32Array): void {
 export class ShardControl {
   readonly words: Int32Array;
   readonly counters: Float64Array;
+  /** What the shard's threads believe of the wall clock. */
+  readonly clock: Float64Array;
 
   constructor(readonly buffer: SharedArrayBuffer) {
     this.words = new Int32Array(buffer, 0, WORDS);
     this.counters = new Float64Array(buffer, WORDS * 4, COUNTERS);
+    this.clock = new Float64Array(buffer, WORDS * 4 + COUNTERS * 8, CLOCK_WORDS);
   }
 
   static create(): ShardControl {
-    return new ShardControl(new SharedArrayBuffer(WORDS * 4 + COUNTERS * 8));
+    return new ShardControl(new SharedArrayBuffer(WORDS * 4 + (COUNTERS + CLOCK_WORDS) * 8));
   }
 
   noteCommit(milliseconds: number): void {

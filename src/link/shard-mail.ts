@@ -5,6 +5,12 @@ import type { ShardLogSettings } from '../store/shard-log.js';
 import type { ConsumerEntry, ConsumerNews } from './consumer-shapes.js';
 import type { LinkEnd } from './link.js';
 
+/**
+ * All durable consumers. `unread`: nobody knows them, as their list is damaged; the shard gets it once it is mended.
+ * `undefined`: the store keeps none.
+ */
+export type ShardConsumerList = readonly ConsumerEntry[] | 'unread' | undefined;
+
 /** The start data of a shard's thread. */
 export interface ShardThreadData {
   readonly shard: number;
@@ -22,8 +28,7 @@ export interface ShardThreadData {
   readonly commitBatchEvents: number;
   readonly publishWaitMs: number;
   readonly prunes: boolean;
-  /** All durable consumers; `undefined`: the store keeps none, or their list could not be read. */
-  readonly consumers: readonly ConsumerEntry[] | undefined;
+  readonly consumers: ShardConsumerList;
   /** Where all shards of the bus agree on leases of consumers; see `shards/consumers/gates`. */
   readonly gates: SharedArrayBuffer;
   /** The control memory of all shards, by which one wakes another. */

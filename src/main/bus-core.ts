@@ -21,7 +21,7 @@ import type { SinkFigures } from '../protocol/sink-figures.js';
 import { matchesPattern } from '../protocol/topic.js';
 import type { BackupProgress } from '../store/backup.js';
 import type { ResolvedCursor } from '../store/cursor-positions.js';
-import type { LogStore, OpenStore, RunningBackup } from '../store/log-store.js';
+import type { HistoryAddress, LogStore, OpenStore, RunningBackup } from '../store/log-store.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { keepAliveDuring } from '../threads/keep-alive.js';
 import { archiveFigures } from './archive-figures.js';
@@ -82,7 +82,7 @@ export class BusCore {
     const { archive } = options;
     this.#archive = archive && new Archive(archiveSettings(archive, store.shards), store);
     const history = this.#archive?.history ?? store.history;
-    this.#readers = history === undefined ? undefined : new ReaderThreads(history);
+    this.#readers = history === undefined ? undefined : this.#readersOf(history);
     this.controls = Array.from({ length: store.shards }, () => ShardControl.create());
     this.supervisors = this.controls.map((control, shard) => this.#supervisor(control, shard));
     this.consumers = new ConsumerBoard(store.consumers, store.shards, (shard, entries) => {
@@ -243,6 +243,12 @@ export class BusCore {
     return this.#described;
   }
 
+  #readersOf(history: HistoryAddress): ReaderThreads {
+    return new ReaderThreads(history, (thread) => {
+      for (const listener of this.#listeners.values()) listener.onReaderEnded(thread);
+    });
+  }
+
   #archiveFigures(): readonly SinkFigures[] {
     if (this.#archive === undefined) return [];
     // The opener's own endpoint is the first.
@@ -278,7 +284,7 @@ export class BusCore {
       },
       ask: ({ question }, { signal }) => this.#switchboard.ask(question, signal),
       openConsumer: (request) => this.consumers.open(request),
-      consumers: ({ names }) => ({ consumers: this.consumers.list(names) }),
+      consumers: async ({ names }) => ({ consumers: await this.consumers.list(names) }),
       alterConsumer: async ({ id, change, by, onlyAs }) => ({
         consumer: await this.consumers.alter(id, change, by, onlyAs),
       }),

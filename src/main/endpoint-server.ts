@@ -39,6 +39,10 @@ export class EndpointServer implements EndpointListener {
     this.#notify({ notice: 'failed', shard, error: error.toJSON() });
   }
 
+  onReaderEnded(thread: number): void {
+    this.#notify({ notice: 'reader-ended', thread });
+  }
+
   onClosing(): void {
     this.#notify({ notice: 'closing' });
   }

@@ -32,10 +32,13 @@ export class ReaderThreads {
   readonly #threads = new Map<number, ReaderThread>();
   /** All threads that have not ended yet. */
   readonly #running = new Set<Worker>();
+  readonly #onEnded: (thread: number) => void;
   #isClosed = false;
 
-  constructor(address: HistoryAddress) {
+  /** `onEnded` is called with the number of a thread that has ended. */
+  constructor(address: HistoryAddress, onEnded: (thread: number) => void) {
     this.#address = address;
+    this.#onEnded = onEnded;
   }
 
   /**
@@ -95,6 +98,7 @@ export class ReaderThreads {
     worker.on('exit', () => {
       this.#running.delete(worker);
       this.#forget(place, thread);
+      this.#onEnded(thread.number);
     });
     // The listener for messages would keep the process alive.
     worker.unref();

@@ -6,7 +6,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { MAIL, PARKED, type ShardControl } from '../link/shard-control.js';
 import type { ShardMail, ShardReport } from '../link/shard-mail.js';
-import { wakeParked } from '../ring/wait.js';
+import { wakeSurely } from '../ring/wait.js';
 
 export class ShardMailbox {
   readonly #control: ShardControl;
@@ -44,6 +44,7 @@ export class ShardMailbox {
     if (this.#port === undefined) return;
     this.#port.postMessage(mail, transferList);
     Atomics.add(this.#control.words, MAIL, 1);
-    wakeParked(this.#control.words, PARKED);
+    // The mail may tell of an endpoint whose thread died while it woke this shard, with its publishes still to be taken.
+    wakeSurely(this.#control.words, PARKED);
   }
 }

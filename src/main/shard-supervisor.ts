@@ -4,7 +4,7 @@
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { clearShard } from '../link/consumer-gates.js';
-import type { ConsumerEntry, ConsumerNews } from '../link/consumer-shapes.js';
+import type { ConsumerNews } from '../link/consumer-shapes.js';
 import type { LinkEnd, LinkMemory } from '../link/link.js';
 import {
   GENERATION,
@@ -16,7 +16,7 @@ import {
   STATE_RESTARTING,
   STATE_STARTING,
 } from '../link/shard-control.js';
-import type { ShardReport, ShardThreadData } from '../link/shard-mail.js';
+import type { ShardConsumerList, ShardReport, ShardThreadData } from '../link/shard-mail.js';
 import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import { threadFlags } from '../threads/exec-argv.js';
@@ -58,7 +58,7 @@ type ThreadSettings = Pick<
 
 export class ShardSupervisor {
   /** All durable consumers, for the shard's next thread; see `ShardThreadData.consumers`. */
-  consumers: readonly ConsumerEntry[] | undefined;
+  consumers: ShardConsumerList;
   readonly #shard: number;
   readonly #control: ShardControl;
   readonly #settings: ThreadSettings;

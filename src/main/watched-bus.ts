@@ -20,9 +20,10 @@ export function watchedBus(core: BusCore, endpoint: Endpoint): WatchedBus {
     lag: () => core.controls.reduce((sum, { counters }) => sum + counters[ShardCounter.lag]!, 0),
     laggards: lags,
     consumers: async (names) => {
-      const asked = core.consumers
-        .list(names)
-        .map((consumer) => consumers.info(consumer).then(watchedConsumer, unknownAsNone));
+      const listed = await core.consumers.list(names);
+      const asked = listed.map((consumer) =>
+        consumers.info(consumer).then(watchedConsumer, unknownAsNone),
+      );
       return (await Promise.all(asked)).filter((found) => found !== undefined);
     },
     lastAt: async (pattern) => {

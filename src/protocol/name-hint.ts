@@ -15,7 +15,8 @@ export function nameHint(name: string, known: Iterable<string>): string {
   return names.length > NAMES_SHOWN_MAX ? '' : ` (there are ${names.join(', ')})`;
 }
 
-function nearestName(name: string, known: readonly string[]): string | undefined {
+/** The known name that a misspelt one is nearest to, if one is near. */
+export function nearestName(name: string, known: readonly string[]): string | undefined {
   if (name === '' || name.length > NAME_LENGTH_MAX) return undefined;
   const lower = name.toLowerCase();
   let nearest: string | undefined;

@@ -22,6 +22,12 @@ export function quote(value: unknown): string {
   }
 }
 
+/** Text of somebody else for a message: on one line, without what a terminal obeys, and cut after so many characters. */
+export function oneLine(text: string, lengthMax: number): string {
+  const plain = text.replaceAll(/[\s\p{Cc}\p{Cf}\u{fffd}]+/gu, ' ').trim();
+  return plain.length <= lengthMax ? plain : `${plain.slice(0, lengthMax)}…`;
+}
+
 /** `U+00A0` and the like. */
 export function codePointName(code: number): string {
   return `U+${code.toString(16).toUpperCase().padStart(4, '0')}`;

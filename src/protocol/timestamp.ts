@@ -9,6 +9,7 @@ import { quote } from './quote.js';
 const DATE = '\\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])';
 const TIME = '(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d{1,9})?';
 const RFC_3339_UTC = new RegExp(`^${DATE}T${TIME}(?:Z|\\+00:00)$`);
+const IN_ZONE = /^([\dT:.-]+?)(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))$/;
 
 const POINT_AT = '2026-01-31T23:59:59'.length;
 const ZERO = 0x30;
@@ -39,6 +40,18 @@ export function timestampFault(value: unknown, field = 'timestamp'): string | un
 export function timestampMs(value: unknown): number {
   if (typeof value === 'string') return textMs(value);
   const ms = isDate(value) ? Date.prototype.getTime.call(value) : Number.NaN;
+  return ms >= EARLIEST_MS && ms <= LATEST_MS ? ms : Number.NaN;
+}
+
+/**
+ * Milliseconds since 1970 of RFC 3339 text in any time zone, or NaN, also for a year that is not of four digits in UTC.
+ * For the places that take more than UTC.
+ */
+export function zonedTimeMs(text: string): number {
+  const [, wall, sign, hours = '0', minutes = '0'] = IN_ZONE.exec(text) ?? [];
+  if (wall === undefined) return Number.NaN;
+  const offset = (Number(hours) * 60 + Number(minutes)) * 60_000;
+  const ms = textMs(`${wall}Z`) + (sign === '-' ? offset : -offset);
   return ms >= EARLIEST_MS && ms <= LATEST_MS ? ms : Number.NaN;
 }
 

@@ -100,6 +100,7 @@ export class EventRecordEncoder {
   #lastType = '';
   #lastSource = '';
   #kindBytes = EMPTY;
+  #typeLength = 0;
   #sourceLength = 0;
   #correlationIdLength = 0;
   #attributesLength = 0;
@@ -152,7 +153,7 @@ export class EventRecordEncoder {
     raw[offset + FLAGS] = this.flags;
     raw[offset + ID_LENGTH] = this.id.length;
     raw[offset + TOPIC_LENGTH] = topicBytes.length;
-    raw[offset + TYPE_LENGTH] = this.type.length;
+    raw[offset + TYPE_LENGTH] = this.#typeLength;
     raw.writeDoubleLE(this.timestamp, offset + TIMESTAMP);
     raw[offset + SOURCE_LENGTH] = this.#sourceLength;
     raw[offset + CORRELATION_ID_LENGTH] = this.#correlationIdLength;
@@ -179,7 +180,8 @@ export class EventRecordEncoder {
     this.#lastType = this.type;
     this.#lastSource = this.source;
     this.#kindBytes = Buffer.from(this.type + this.source);
-    this.#sourceLength = this.#kindBytes.length - this.type.length;
+    this.#typeLength = byteLength(this.type);
+    this.#sourceLength = this.#kindBytes.length - this.#typeLength;
   }
 }
 
@@ -210,6 +212,18 @@ export class EventRecordView {
 
   get length(): number {
     return this.bytes.readInt32LE(this.offset + LENGTH);
+  }
+
+  /** Whether a whole record begins here, and ends at `end` or before: its length is the one that its fields have. */
+  isWhole(end: number): boolean {
+    const { bytes, offset } = this;
+    if (offset + EVENT_HEADER_LENGTH > end || end > bytes.length) return false;
+    const expiryLength = bytes[offset + EXPIRY_LENGTH]!;
+    if (expiryLength !== 0 && expiryLength !== EXPIRY_BYTES) return false;
+    const attributesLength = bytes.readUInt32LE(offset + ATTRIBUTES_LENGTH);
+    const payloadStart = this.#attributesStart() + attributesLength + expiryLength;
+    const length = payloadStart + this.payloadLength - offset;
+    return length === this.length && offset + length <= end;
   }
 
   get flags(): number {

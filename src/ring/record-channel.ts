@@ -186,7 +186,8 @@ export class RecordReceiver {
   /** Buffers by key, in order of arrival: the order of the keys, except after a relink. */
   readonly #buffers = new Map<number, Buffer>();
   readonly #inbox: BufferInbox;
-  #handler: RecordHandler = ignore;
+  /** Set by `read`, and called by `#resolve` within it. */
+  #handler!: RecordHandler;
   #isStalled = false;
 
   /** `channel` is the sender's. */
@@ -200,11 +201,7 @@ export class RecordReceiver {
   read(handler: RecordHandler, limit: number, until?: number): number {
     this.#handler = handler;
     this.#isStalled = false;
-    try {
-      return this.consumer.read(this.#resolve, limit, until);
-    } finally {
-      this.#handler = ignore;
-    }
+    return this.consumer.read(this.#resolve, limit, until);
   }
 
   /**
@@ -265,8 +262,4 @@ export class RecordReceiver {
 
 function isBefore(position: number, other: number): boolean {
   return ((position - other) | 0) < 0;
-}
-
-function ignore(): boolean {
-  return false;
 }

@@ -41,7 +41,8 @@
  *    +---------------+---------------+-------------------------------+
  * ```
  *
- * A record that does not fit before the end is preceded by a padding record that fills the rest.
+ * A record that does not fit before the end is preceded by a padding record, which fills the rest, whatever its length
+ * says.
  *
  * Commit rule: a record is complete once the producer position has passed it; one atomic store of that position makes
  * it visible, together with the padding before it. The bytes from the consumer position up to the producer position

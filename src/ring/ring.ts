@@ -121,7 +121,6 @@ export class RingProducer {
     const padding = span > untilEnd ? untilEnd : 0;
     if (!this.#hasRoom(position, span + padding)) return RING_FULL;
     if (padding > 0) {
-      this.#records[(index >> 2) + RECORD_LENGTH] = padding - RECORD_HEADER_LENGTH;
       this.#records[(index >> 2) + RECORD_TYPE] = PADDING_TYPE;
     }
     this.#claimPosition = (position + padding) | 0;

@@ -62,6 +62,15 @@ export function wakeParked(int32: Int32Array, index: number): boolean {
 }
 
 /**
+ * As `wakeParked`, but also wakes a waiter whose word a thread has changed that died before it could notify. For rare
+ * calls, such as those that tell of such a death.
+ */
+export function wakeSurely(int32: Int32Array, index: number): void {
+  Atomics.store(int32, index, AWAKE);
+  Atomics.notify(int32, index);
+}
+
+/**
  * The parked word of a thread that lives on an event loop and is woken by a message. The waiter calls `park`, looks
  * once more for work, and calls `unpark` if there is some. Wakers call `ring`.
  *

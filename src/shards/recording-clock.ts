@@ -5,6 +5,7 @@ import {
   CLOCK_CONFIRM_MS,
   CLOCK_STEP_MS,
 } from '../protocol/limits/shards.js';
+import { elapsedMs } from '../threads/elapsed.js';
 
 /**
  * The time at which a shard records events. It follows the wall clock, except after these changes of it:
@@ -18,12 +19,13 @@ import {
  * ```
  *
  * A clock belongs to one thread, which reads it in every turn of its loop, and at least as often as a parked shard
- * wakes.
+ * wakes. A thread that follows another goes on with what that one believed, or a clock that was set would be believed at
+ * once where a thread had died.
  */
 export interface ClockSources {
   /** ms since 1970. */
   wall(): number;
-  /** ms; never steps, and may stand still while the machine sleeps. */
+  /** ms; never steps, and may stand still while the machine sleeps. The same for all threads of the process. */
   elapsed(): number;
   /** ms; never steps, and counts sleep. Asked only where the other two disagree. */
   uptime(): number;
@@ -37,7 +39,7 @@ export interface ClockStep {
 
 const SYSTEM: ClockSources = {
   wall: () => Date.now(),
-  elapsed: () => performance.now(),
+  elapsed: elapsedMs,
   uptime: uptimeMs,
 };
 
@@ -46,8 +48,23 @@ function uptimeMs(): number {
   try {
     return uptime() * 1000;
   } catch {
-    return performance.now();
+    return elapsedMs();
   }
+}
+
+/** What a clock keeps for its successor: the fields of `RecordingClock` of these names, and whether they are there. */
+const IS_KEPT = 0;
+const OFFSET = 1;
+const SUSPECT_OFFSET = 2;
+const SUSPECT_SEEN_AT = 3;
+const CAUTIOUS_OFFSET = 4;
+const CAUTIOUS_UNTIL = 5;
+const SLEPT = 6;
+const KEPT_FIELDS = 7;
+
+/** The time that the clock which kept this believes now, ms since 1970; `undefined`: there was none. */
+export function believedNow(kept: Float64Array): number | undefined {
+  return kept[IS_KEPT] === 0 ? undefined : Math.floor(elapsedMs() + kept[OFFSET]!);
 }
 
 /** The error of the difference of two uptimes on platforms that count whole seconds. */
@@ -70,12 +87,17 @@ export class RecordingClock {
   #wall = 0;
   #whole = 0;
   #readAt: number;
+  readonly #kept: Float64Array;
 
-  /** `lastRecordedAt`: the recorded time of the log's newest event, ms since 1970. */
+  /**
+   * `lastRecordedAt`: the recorded time of the log's newest event, ms since 1970. `kept`: memory that outlives the
+   * thread, in which its predecessor may have kept what it believed; zeros otherwise.
+   */
   constructor(
     lastRecordedAt = 0,
     onStep: (step: ClockStep) => void = () => {},
     sources: ClockSources = SYSTEM,
+    kept: Float64Array = new Float64Array(KEPT_FIELDS),
   ) {
     this.#sources = sources;
     this.#onStep = onStep;
@@ -83,6 +105,11 @@ export class RecordingClock {
     this.#offset = sources.wall() - this.#readAt;
     this.#slept = sources.uptime() - this.#readAt;
     this.#recorded = lastRecordedAt;
+    this.#kept = kept;
+    if (kept[IS_KEPT] !== 0) {
+      this.#goOn(kept);
+      return;
+    }
     const aheadMs = lastRecordedAt - sources.wall();
     if (aheadMs > CLOCK_STEP_MS) onStep({ kind: 'ahead at open', ms: aheadMs });
   }
@@ -92,6 +119,7 @@ export class RecordingClock {
     const elapsed = this.#sources.elapsed();
     this.#wall = this.#sources.wall();
     this.#judge(this.#wall - elapsed, elapsed);
+    this.#keep();
     const believed = elapsed + this.#offset;
     const caughtUp = this.#recorded + (elapsed - this.#readAt) / CLOCK_CATCH_UP_DIVISOR;
     this.#recorded = believed >= this.#recorded ? believed : Math.max(caughtUp, believed);
@@ -138,6 +166,29 @@ export class RecordingClock {
   get aheadMs(): number {
     const aheadMs = this.now() - this.#sources.wall();
     return Math.abs(aheadMs) <= 1 ? 0 : aheadMs;
+  }
+
+  /** Believes what the predecessor did, which has also reported what it has seen. */
+  #goOn(kept: Float64Array): void {
+    this.#offset = kept[OFFSET]!;
+    this.#cautiousOffset = kept[CAUTIOUS_OFFSET]!;
+    this.#cautiousUntil = kept[CAUTIOUS_UNTIL]!;
+    this.#slept = kept[SLEPT]!;
+    const seenAt = kept[SUSPECT_SEEN_AT]!;
+    if (!Number.isNaN(seenAt)) this.#suspect = { offset: kept[SUSPECT_OFFSET]!, seenAt };
+  }
+
+  /** Each field is written whole; a thread that dies among them has its successor doubt once more, and no more. */
+  #keep(): void {
+    const kept = this.#kept;
+    const suspect = this.#suspect;
+    kept[SUSPECT_SEEN_AT] = suspect?.seenAt ?? Number.NaN;
+    kept[SUSPECT_OFFSET] = suspect?.offset ?? 0;
+    kept[CAUTIOUS_OFFSET] = this.#cautiousOffset;
+    kept[CAUTIOUS_UNTIL] = this.#cautiousUntil;
+    kept[SLEPT] = this.#slept;
+    kept[OFFSET] = this.#offset;
+    kept[IS_KEPT] = 1;
   }
 
   #judge(offset: number, elapsed: number): void {

@@ -82,7 +82,12 @@ export class Shard {
     this.#routes = routes;
     this.#control = control;
     this.#options = options;
-    this.#clock = new RecordingClock(log.lastRecordedAt, options.onClockStep);
+    this.#clock = new RecordingClock(
+      log.lastRecordedAt,
+      options.onClockStep,
+      undefined,
+      control.clock,
+    );
     const { archive } = options;
     this.archive = archive && new ArchiveLink(new ArchiveWords(archive), log);
     this.#consumers = new ShardDesk(log, this.links, this.#clock, options);
@@ -192,6 +197,11 @@ export class Shard {
   /** The shard's durable consumers; undefined while it has none. */
   get desk(): Desk | undefined {
     return this.#consumers.current;
+  }
+
+  /** The list of all consumers is damaged: until it is handed over, nothing is removed that one of them may need. */
+  awaitConsumers(): void {
+    this.#consumers.isDamaged = true;
   }
 
   /**

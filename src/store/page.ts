@@ -28,6 +28,8 @@ export interface PageRequest {
   readonly limitBytes?: number;
   /** Newest first. */
   readonly reverse?: boolean;
+  /** The page ends, however little it has found, soon after so many ms. Default: the store's own bound, which no request raises. */
+  readonly timeMs?: number;
 }
 
 /**
@@ -60,7 +62,11 @@ export const PAGE_PREFIX_BYTES = 16;
 
 /** Calls `visit` for each event of a page, in its order. The record object is reused. */
 export function decodePage(page: Page, visit: (record: StoredRecord) => void): void {
-  const bytes = Buffer.from(page.records);
+  eachRecord(Buffer.from(page.records), visit);
+}
+
+/** As `decodePage`, of records that lie as in a page. */
+export function eachRecord(bytes: Buffer, visit: (record: StoredRecord) => void): void {
   const view = new EventRecordView();
   const record = { sequence: 0, recordedAt: 0, bytes, offset: 0, length: 0 };
   let at = 0;

@@ -324,6 +324,11 @@ export interface ShardLogOpening {
    * `wentBackwardsFrom`.
    */
   readonly headLeast: number;
+  /**
+   * The time by which a thread that follows another counts the ages of publishers' ids, ms since 1970: what that one believed, as
+   * the wall clock may have been set. Default: the wall clock's.
+   */
+  readonly now?: number | undefined;
 }
 
 /** The exports of the module behind `OpenStore.shardLog`. */

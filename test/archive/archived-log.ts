@@ -166,9 +166,9 @@ export class DyingTarget extends DirectoryTarget {
     await super.remove(name);
   }
 
-  override async get(name: string): Promise<Buffer | undefined> {
+  override async get(name: string, bytesMax?: number): Promise<Buffer | undefined> {
     this.#count();
-    return super.get(name);
+    return super.get(name, bytesMax);
   }
 
   #count(): void {

@@ -3,6 +3,8 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { apiKeyId, isKeyOf, mintApiKey } from '../../src/auth/api-key.js';
+import type { Fault } from '../../src/auth/grants.js';
+import { parseStoredKey } from '../../src/auth/keys-file.js';
 import { BusError } from '../../src/protocol/errors.js';
 import { failureOf, newKey, open, temporaryDirectory, writeKeys } from './support/auth.js';
 
@@ -107,6 +109,33 @@ describe('an API key', () => {
       expect(principal.mayAdminister('*')).toBe(only === 'admin');
     },
   );
+
+  it('has exactly its form, and so have its id and its hash in the file', () => {
+    const { key, stored } = newKey();
+    expect([`x${key}`, `${key}x`].map(apiKeyId)).toEqual([undefined, undefined]);
+    for (const part of ['id', 'hash'] as const) {
+      for (const wrong of [`0${stored[part]}`, `${stored[part]}0`]) {
+        const faults: Fault[] = [];
+        expect(parseStoredKey({ ...stored, [part]: wrong }, faults)).toBeUndefined();
+        expect(faults).toMatchObject([{ path: part }]);
+      }
+    }
+  });
+
+  it('without grants, without an end and without a source has none of them', async () => {
+    const path = keysFile();
+    const [only, local] = [newKey(), newKey({ admin: ['+'] })];
+    writeKeys(path, only, local);
+    const { authenticator } = open({ keysFile: path });
+    const principal = await authenticator.authenticate(only.key);
+    expect([principal.readable, principal.access]).toEqual([
+      [],
+      { publish: [], subscribe: [], consume: [], admin: [] },
+    ]);
+    for (const absent of ['expiresAt', 'forcedSource']) expect(absent in principal).toBe(false);
+    // Only who administers every topic may take all work.
+    expect((await authenticator.authenticate(local.key)).mayConsume('a')).toBe(false);
+  });
 
   it('gives the same principal to all connections that use it', async () => {
     const path = keysFile();
@@ -232,6 +261,7 @@ describe('a keys file', () => {
       { ...stored, expiresAt: 'tomorrow' },
       { ...stored, grants: {} },
       { ...stored, [misplaced]: 1 },
+      { ...stored, expiresAt: '2026-02-30T00:00:00Z' },
     ];
     const error = await failureWith(JSON.stringify({ version: 1, keys }));
     const faults = error.details?.faults as readonly { path: string; message: string }[];
@@ -252,6 +282,7 @@ describe('a keys file', () => {
       'keysFile: keys[10].expiresAt',
       'keysFile: keys[11].grants',
       `keysFile: keys[12].[a token]`,
+      'keysFile: keys[13].expiresAt',
     ]);
     for (const path of told) expect(error.message).toContain(path);
     expect(JSON.stringify(error)).not.toContain(misplaced);

@@ -58,6 +58,21 @@ describe('watching a file', () => {
     for (let i = 0; i < 100; i++) writeFileSync(join(folder, `file${i}`), 'x');
     await first;
     expect(asked).toBe(1);
+    // Timers of one length go off in the order in which they were set, so this one is behind those of the changes.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(asked).toBeLessThan(10);
+    watch.close();
+  });
+
+  it('does not keep the process alive', () => {
+    const held = () =>
+      process.getActiveResourcesInfo().filter((name) => /FSEvent|Timeout/.test(name));
+    const before = held();
+    const watch = new FileWatch(join(temporaryDirectory(), 'file'), () => {}, {
+      pollMs: NEVER_MS,
+      settleMs: 0,
+    });
+    expect(held()).toEqual(before);
     watch.close();
   });
 });

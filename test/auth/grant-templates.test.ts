@@ -75,6 +75,18 @@ describe('a pattern that names claims', () => {
     if (typeof tenant === 'string' && tenant.length > 2) expect(message).not.toContain(tenant);
   });
 
+  it.each(['publish', 'subscribe', 'consume', 'admin'])(
+    'that cannot be filled is named by its place in %s, and by what is wrong with the claim',
+    async (list) => {
+      const grants = { [list]: ['a', '{tenant}.a'] };
+      const fault = `${list}[1]: {tenant} cannot be filled: that claim`;
+      expect(await refusalOf(grants)).toContain(`${fault} is not there`);
+      expect(await refusalOf(grants, { tenant: '*' })).toContain(
+        `${fault} is no plain segment of a topic`,
+      );
+    },
+  );
+
   it('ignores inherited properties of the claims', async () => {
     expect(await refusalOf({ publish: ['{constructor}.a'] })).toContain('is not there');
     expect(await refusalOf({ publish: ['{toString}.a'] })).toContain('is not there');

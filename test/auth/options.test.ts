@@ -56,13 +56,14 @@ describe('options', () => {
     [{ anonymous: true }, /anonymous/],
     [{ anonymous: [] }, /anonymous: has to be an object/],
     [{ anonymous: { subscribe: ['a*'] } }, /anonymous.subscribe\[0]: pattern "a\*"/],
+    [{ anonymous: { publish: ['a{b}'] } }, /publish\[0]: braces stand for a claim/],
     [{ anonymous: { redact: ['card'] } }, /anonymous.redact\[0]: redaction path "card"/],
     [
       { anonymous: { rates: { publishPerSecond: -1 } } },
       /anonymous.rates.publishPerSecond: has to be at least 0.001/,
     ],
     [{ jwt: {} }, /jwt/],
-    [{ jwt: { ...NAMES } }, /needs exactly one of .* and has none/],
+    [{ jwt: { ...NAMES } }, /needs exactly one of secret, secretFile, publicKey, .* and has none/],
     [{ jwt: { secret: SECRET, secretFile: 'x', ...NAMES } }, /has secret and secretFile/],
     [{ jwt: { secret: SECRET, audience: 'a' } }, /jwt.issuer: is missing/],
     [{ jwt: { secret: SECRET, issuer: 'i' } }, /jwt.audience/],
@@ -79,7 +80,17 @@ describe('options', () => {
     ],
     [{ jwt: { jwksUrl: 'http://127.0.0.1.x', ...NAMES, algorithms: ['RS256'] } }, /no https:/],
     [{ jwt: { jwksUrl: 'file:///x', ...NAMES, algorithms: ['RS256'] } }, /no https:/],
+    [{ jwt: { jwksUrl: 'http://not-localhost', ...NAMES, algorithms: ['RS256'] } }, /no https:/],
+    [{ jwt: { jwksUrl: 'ftp://localhost', ...NAMES, algorithms: ['RS256'] } }, /no https:/],
+    [{ jwt: { jwksUrl: 'nowhere', ...NAMES, algorithms: ['RS256'] } }, /"nowhere" is no https:/],
     [{ jwt: { jwksUrl: 'https://a:b@x', ...NAMES, algorithms: ['RS256'] } }, /a password/],
+    [{ jwt: { jwksUrl: 'https://a@x', ...NAMES, algorithms: ['RS256'] } }, /a password/],
+    [{ jwt: { jwksUrl: 'https://:b@x', ...NAMES, algorithms: ['RS256'] } }, /a password/],
+    [{ jwt: { secret: 7, ...NAMES } }, /jwt.secret: has to be text of at least 32 bytes/],
+    [{ jwt: { secret: Array(32).fill('s'), ...NAMES } }, /jwt.secret: has to be text/],
+    [{ jwt: { secret: SECRET, ...NAMES, algorithms: 7 } }, /jwt.algorithms: has to be a list/],
+    [{ anonymous: { publish: 7 } }, /anonymous.publish: has to be a list/],
+    [{ anonymous: { source: '' } }, /anonymous.source: source /],
     [{ jwt: { secret: SECRET, ...NAMES, clockToleranceMs: 60_001 } }, /clockToleranceMs/],
     [{ jwt: { secret: SECRET, ...NAMES }, nonsense: 1 }, /nonsense/],
   ])('%j are refused', async (options, fault) => {
@@ -108,10 +119,37 @@ describe('options', () => {
     }
   });
 
+  it('are refused by one message, and by a list of the faults', async () => {
+    const path = 'x'.repeat(240);
+    const options = { required: true, [path]: 1, [`${path}y`]: 1 };
+    const error = (await failureOf(() => parseAuthOptions(options))) as BusError;
+    const message = 'is unknown (there are keysFile, jwt, revokedFile, anonymous, required)';
+    const faults = [path, `${path}…`].map((path) => ({ path, message }));
+    expect(error.details).toEqual({ faults, count: 2 });
+    expect(error.message).toBe(`auth: ${path}: ${message}; ${path}…: ${message}`);
+    expect(await faultsOf({ required: true })).toMatch(/^auth: needs keysFile/);
+  });
+
+  it('with very many faults are refused with the first hundred and the number of the others', async () => {
+    const options = { anonymous: { publish: Array(130).fill('a..b') } };
+    const error = (await failureOf(() => parseAuthOptions(options))) as BusError;
+    expect(error.details).toMatchObject({ faults: { length: 100 }, count: 130 });
+    expect(error.message).toMatch(/; anonymous.publish\[99\]: [^;]*; and 30 more$/);
+  });
+
   it('with a very long value in the wrong place are refused with a short message', async () => {
     const long = 'x'.repeat(100_000);
     const message = await faultsOf({ keysFile: 'k', required: long, [long]: long });
     expect(message.length).toBeLessThan(1000);
+  });
+
+  it('with a token in the wrong place are refused without showing any part of it', async () => {
+    const jwt = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl';
+    for (const token of [jwt, newKey().key]) {
+      expect(await faultsOf({ keysFile: 'k', [token]: 1 })).toMatch(
+        /^auth: \[a token\]: is unknown/,
+      );
+    }
   });
 
   it('with a secret that is too short are refused without showing it', async () => {

@@ -3,6 +3,7 @@ import { GrantedPrincipal } from '../../src/auth/granted-principal.js';
 import type { PrincipalRates } from '../../src/auth/principal.js';
 import { RateLimiter } from '../../src/auth/rate-limiter.js';
 import { TokenBucket } from '../../src/auth/token-bucket.js';
+import { ADMINISTRATIONS_PER_SECOND } from '../../src/protocol/limits/gateway.js';
 
 function principal(id: string, rates: PrincipalRates = {}) {
   return new GrantedPrincipal({ id, name: `name of ${id}` }, { rates });
@@ -159,6 +160,100 @@ describe('rates', () => {
     expect(refusalOf(() => fast.publish(1))).toBeDefined();
     pass(1000);
     fast.publish(5);
+  });
+
+  it('of a connection go on with its next token, which brings the rates of its own principal', () => {
+    const { now } = clock();
+    const limiter = new RateLimiter({ perConnection: { publishPerSecond: 3 }, now });
+    const before = limiter.connection(principal('p', { publishPerSecond: 3 }));
+    before.publish(2);
+    const after = limiter.connection(principal('q', { publishPerSecond: 2 }), '', before);
+    after.publish(1);
+    expect(refusalOf(() => after.publish(1))).toMatchObject({
+      details: { perSecond: 3, limitOf: 'connection' },
+    });
+    limiter.connection(principal('q', { publishPerSecond: 2 })).publish(1);
+    expect(refusalOf(() => limiter.connection(principal('q')).publish(1))).toBeUndefined();
+  });
+
+  it('of all HTTP requests of a principal are those of one connection', () => {
+    const { now, pass } = clock();
+    const limiter = new RateLimiter({ perConnection: { queryPerSecond: 2 }, now });
+    for (let n = 0; n < 2; n++) limiter.requests(principal('p'), 'a').query();
+    expect(refusalOf(() => limiter.requests(principal('p'), 'b').query())).toMatchObject({
+      code: 'RATE_LIMITED',
+      message:
+        'query came too early: 2 per second is the limit of this connection; retry in 500 ms',
+    });
+    limiter.requests(principal('q'), 'a').query();
+    limiter.connection(principal('p'), 'a').query();
+    pass(500);
+    limiter.requests(principal('p'), 'a').query();
+  });
+
+  it('of clients without a token are those of their network', () => {
+    const { now } = clock();
+    const limiter = new RateLimiter({ now });
+    const identity = { id: 'anonymous', name: 'anonymous', isAnonymous: true };
+    const nobody = new GrantedPrincipal(identity, { rates: { queryPerSecond: 1 } });
+    const from = (address: string) => limiter.connection(nobody, address);
+    from('203.0.113.1').query();
+    from('203.0.113.2').query();
+    expect(refusalOf(() => from('203.0.113.1').query())).toMatchObject({
+      details: { limitOf: 'principal' },
+    });
+    const known = principal('p', { queryPerSecond: 1 });
+    limiter.connection(known, '203.0.113.1').query();
+    expect(refusalOf(() => limiter.connection(known, '203.0.113.2').query())).toBeDefined();
+  });
+
+  it('of the acts of an administrator are limited without any configuration', () => {
+    const { now } = clock();
+    const limiter = new RateLimiter({ now });
+    for (let n = 0; n < ADMINISTRATIONS_PER_SECOND; n++) {
+      limiter.connection(principal('p')).administer();
+    }
+    const refusal = refusalOf(() => limiter.connection(principal('p')).administer());
+    expect(refusal).toMatchObject({
+      message: expect.stringMatching(/^act came too early: .* is the limit of "name of p"; retry/),
+      details: { perSecond: ADMINISTRATIONS_PER_SECOND, limitOf: 'principal' },
+    });
+    limiter.connection(principal('q')).administer();
+  });
+
+  it('name the number of events, the limit that holds longer, and the connection if both hold as long', () => {
+    const { now } = clock();
+    const limiter = new RateLimiter({ perConnection: { publishPerSecond: 4 }, now });
+    const rates = { publishPerSecond: 4, subscribePerSecond: 1 };
+    const connection = limiter.connection(principal('p', rates));
+    connection.publish(4);
+    expect(refusalOf(() => connection.publish(2))).toMatchObject({
+      message:
+        '2 events came too early: 4 per second is the limit of this connection; retry in 500 ms',
+      details: { limitOf: 'connection' },
+    });
+    expect(refusalOf(() => connection.publish(1))).toMatchObject({
+      message: expect.stringMatching(/^1 event came too early/),
+    });
+    connection.subscribe();
+    expect(refusalOf(() => connection.subscribe())).toMatchObject({
+      message:
+        'subscribe came too early: 1 per second is the limit of "name of p"; retry in 1000 ms',
+    });
+  });
+
+  it('of HTTP requests are remembered for a bounded number of principals as well', () => {
+    const { now } = clock();
+    const limiter = new RateLimiter({
+      perConnection: { queryPerSecond: 1 },
+      now,
+      maxPrincipals: 2,
+    });
+    for (const name of ['a', 'b', 'c']) limiter.requests(principal(name), '').query();
+    for (const name of ['b', 'c']) {
+      expect(refusalOf(() => limiter.requests(principal(name), '').query())).toBeDefined();
+    }
+    limiter.requests(principal('a'), '').query();
   });
 
   it('are remembered for a bounded number of principals, the ones seen last', () => {

@@ -40,6 +40,6 @@ describe('the command alerts', () => {
     expect(bad.stderr).toContain('"ever" is not a time, such as "5 min"');
     expect(bad.stderr).toContain('ALERT_INVALID');
     const none = await server.run(['alerts', 'remove', 'none']);
-    expect(none).toMatchObject({ code: 0, stderr: 'millrace: there is no alert none\n' });
+    expect(none).toMatchObject({ code: 1, stderr: 'millrace: there is no alert "none"\n' });
   });
 });

@@ -23,7 +23,10 @@ describe('the command consumers', () => {
     expect(made).toMatchObject({ code: 0, stdout: '' });
     const again = await consumers('create', 'mailer', '--filter', 'orders.*');
     expect(again).toMatchObject({ code: 1, stdout: '' });
-    expect(again.stderr).toContain('CONSUMER_EXISTS');
+    expect(again.stderr).toMatch(
+      / exists with another .*; --update would change it \(CONSUMER_EXISTS\)/,
+    );
+    expect((await consumers('show', 'mailer')).stdout).toMatch(/^lease +1 min$/m);
     const updated = await consumers('create', 'mailer', ...definition, '--update', '--json');
     expect(objects(updated.stdout)).toMatchObject([
       { name: 'mailer', definition: { leaseMs: 30_000, order: 'topic' } },

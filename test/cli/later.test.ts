@@ -21,7 +21,7 @@ describe('the commands for what is published later', () => {
     const cancel = await server.run(['scheduled', 'cancel', 'x']);
     expect(cancel).toMatchObject({ code: 0, stderr: 'millrace: cancelled x\n' });
     const again = await server.run(['scheduled', 'cancel', 'x']);
-    expect(again.stderr).toBe('millrace: no publish with the id x waits\n');
+    expect(again).toMatchObject({ code: 1, stderr: 'millrace: no publish with the id x waits\n' });
     expect((await server.run(['pub', 'a', '1', '--deliver-at', '1h'])).code).toBe(2);
   });
 
@@ -40,7 +40,7 @@ describe('the commands for what is published later', () => {
     const list = await server.run(['schedules']);
     const [header, ...rows] = list.stdout.trimEnd().split('\n');
     expect(header).toMatch(/^name\s+when\s+next\s+fired\s+last\s+topic$/);
-    expect(rows[0]).toMatch(/^fixed\s+every 86400000 ms\s+\S+T00:00:00\.000Z\s+0\s+jobs\.a$/);
+    expect(rows[0]).toMatch(/^fixed\s+every 1 d\s+\S+T00:00:00\.000Z\s+0\s+jobs\.a$/);
     expect(rows[1]).toMatch(/^work\s/);
     const next = await server.run(['schedules', 'next', 'work', '--count', '3']);
     expect(next.stdout.trimEnd().split('\n')).toHaveLength(3);
@@ -49,6 +49,8 @@ describe('the commands for what is published later', () => {
     const json = await server.run(['schedules', 'list', '--json']);
     expect(json.stdout.split('\n')[1]).toContain('"payload":{"n":1}');
     expect((await server.run(['schedules', 'delete', 'work'])).stderr).toMatch(/deleted work/);
+    const gone = await server.run(['schedules', 'delete', 'work']);
+    expect(gone).toMatchObject({ code: 1, stderr: 'millrace: there is no schedule "work"\n' });
     const none = await server.run(['schedules', 'next', 'work']);
     expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('SCHEDULE_UNKNOWN')]);
     expect((await server.run(['schedules', 'set', 'a', 'b'])).code).toBe(2);

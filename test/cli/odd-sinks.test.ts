@@ -23,7 +23,14 @@ async function runnerOf(info: string, stop = 'async () => end()') {
      };`,
   );
   const section: SinkSection = {
-    ...{ name: 'odd', kind: 'module', module, options: () => ({}), onFailure: 'retry' },
+    ...{
+      name: 'odd',
+      place: 'config file c.json: sinks.odd',
+      kind: 'module',
+      module,
+      options: () => ({}),
+      onFailure: 'retry',
+    },
     consumer: undefined,
   };
   const bus = await openTestBus({ dir: ':memory:', shards: 1 });

@@ -2,12 +2,14 @@ import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { moduleExports } from '../../src/cli/sinks/module-exports.js';
 import { parseSinkSections } from '../../src/cli/sinks/sink-sections.js';
 import { blocksOf } from '../docs/samples.js';
 import { temporaryDirectory } from './support/command.js';
 
 const SECRET = `whsec_${Buffer.alloc(32, 5).toString('base64')}`;
 const VARIABLE = 'TEST_SINK_SECRET';
+const FILE = 'c.json';
 
 afterEach(() => {
   delete process.env[VARIABLE];
@@ -15,7 +17,7 @@ afterEach(() => {
 });
 
 const faultsOf = (sinks: unknown): readonly string[] => {
-  const parsed = parseSinkSections(sinks);
+  const parsed = parseSinkSections(sinks, FILE);
   return 'faults' in parsed ? parsed.faults : [];
 };
 
@@ -31,31 +33,34 @@ describe('the sinks of a config file', () => {
     process.env[VARIABLE] = SECRET;
     const key = join(temporaryDirectory(), 'key');
     writeFileSync(key, 'sixteen bytes and a line break\n');
-    const parsed = parseSinkSections({
-      hook: { ...webhook, headers: { 'x-api-key': { env: VARIABLE } }, onFailure: 'stop' },
-      trail: {
-        kind: 'audit',
-        consumer: { name: 'auditor', filter: '*', from: 'earliest' },
-        path: './audit',
-        key: { file: key },
+    const parsed = parseSinkSections(
+      {
+        hook: { ...webhook, headers: { 'x-api-key': { env: VARIABLE } }, onFailure: 'stop' },
+        trail: {
+          kind: 'audit',
+          consumer: { name: 'auditor', filter: '*', from: 'earliest' },
+          path: './audit',
+          key: { file: key },
+        },
+        london: {
+          kind: 'forward',
+          consumer: { filter: '*', order: 'topic' },
+          to: { url: 'https://london.example', token: { file: key } },
+          here: 'paris',
+          there: 'london',
+        },
+        own: { kind: 'module', module: './sink.js', options: { password: { env: VARIABLE } } },
+        orders: { kind: 'outbox', db: './app.db', table: 'events', batch: 9, onPoison: 'stop' },
+        balances: {
+          kind: 'project',
+          module: './balances.js',
+          db: './balances.db',
+          consumer: { filter: 'accounts.*', order: 'topic' },
+          attempts: 3,
+        },
       },
-      london: {
-        kind: 'forward',
-        consumer: { filter: '*', order: 'topic' },
-        to: { url: 'https://london.example', token: { file: key } },
-        here: 'paris',
-        there: 'london',
-      },
-      own: { kind: 'module', module: './sink.js', options: { password: { env: VARIABLE } } },
-      orders: { kind: 'outbox', db: './app.db', table: 'events', batch: 9, onPoison: 'stop' },
-      balances: {
-        kind: 'project',
-        module: './balances.js',
-        db: './balances.db',
-        consumer: { filter: 'accounts.*', order: 'topic' },
-        attempts: 3,
-      },
-    });
+      FILE,
+    );
     if ('faults' in parsed) throw new Error(parsed.faults.join('\n'));
     const [hook, trail, london, own, orders, balances] = parsed.sections;
     expect(hook).toMatchObject({ name: 'hook', onFailure: 'stop', consumer: { name: 'hook' } });
@@ -75,7 +80,7 @@ describe('the sinks of a config file', () => {
     });
     expect(balances).toMatchObject({ module: './balances.js', consumer: { name: 'balances' } });
     expect(balances!.options()).toEqual({ db: './balances.db', attempts: 3 });
-    expect(parseSinkSections(undefined)).toEqual({ sections: [] });
+    expect(parseSinkSections(undefined, FILE)).toEqual({ sections: [] });
   });
 
   it('name every fault with its place, and show no secret', () => {
@@ -141,6 +146,26 @@ describe('the sinks of a config file', () => {
       for (const fault of expected) expect(faults.join('\n')).toMatch(new RegExp(fault, 'm'));
       expect(faults.join('\n')).not.toContain('hunter2');
     }
+  });
+
+  it('name the file and their place in it for what is found wrong once the server runs', async () => {
+    process.env[VARIABLE] = SECRET;
+    const options = { password: { env: VARIABLE } };
+    const sinks = { hook: webhook, own: { kind: 'module', module: './none.js', options } };
+    const parsed = parseSinkSections(sinks, FILE);
+    if ('faults' in parsed) throw new Error(parsed.faults.join('\n'));
+    const [hook, own] = parsed.sections;
+    delete process.env[VARIABLE];
+    const message = (place: string) =>
+      `config file c.json: sinks.${place}: the environment variable ${VARIABLE} is not set`;
+    expect(() => hook!.options()).toThrow(message('hook.secret'));
+    expect(() => own!.options()).toThrow(message('own.options.password'));
+    await expect(moduleExports(own!.module!, own!.place)).rejects.toMatchObject({
+      code: 'OPTION_INVALID',
+      message: expect.stringMatching(
+        /^config file c\.json: sinks\.own\.module: there is no file \/.*none\.js$/,
+      ),
+    });
   });
 
   it('are as the documents show them', () => {

@@ -46,7 +46,17 @@ describe('wrong usage', () => {
       ],
       [['verify'], /missing required argument/],
       [['reshard', 'x'], /required option/],
-      [['consumers', 'nonsense'], /too many arguments|unknown command/],
+      [['consumers', 'nonsense'], /unknown command 'nonsense'\n\(there are list, show, create, /],
+      [
+        ['consumers', 'lits'],
+        /unknown command 'lits'\n\(Did you mean list\?\)\n\(there are list, /,
+      ],
+      [['consumers', 'crate', 'c', '--filter', 'a'], /'crate'\n\(Did you mean create\?\)/],
+      [['consumers', 'list', 'c'], /too many arguments for 'list'/],
+      [['scheduled', 'cancle', 'x'], /Did you mean cancel\?\)\n\(there are list, cancel\)/],
+      [['schedules', 'lst'], /Did you mean list\?/],
+      [['alerts', 'sett'], /Did you mean set\?/],
+      [['token', 'sgn'], /unknown command 'sgn'\n\(there are key, jwt, list, revoke\)/],
       [['consumers', 'show'], /missing required argument/],
       [['consumers', 'create', 'c'], /--filter/],
       [['consumers', 'create', 'c', '--filter', 'a', '--lease', 'soon'], /--lease.*soon/],
@@ -203,6 +213,10 @@ describe('settings', () => {
     const { code, stderr } = await run(['serve', '--config', file]);
     expect(code).toBe(2);
     for (const fault of ['port', 'shards', 'nonsense']) expect(stderr).toContain(fault);
+    writeFileSync(file, JSON.stringify({ sinks: { hook: { kind: 'webhok' } } }));
+    const sink = await run(['serve', '--config', file]);
+    expect(sink.code).toBe(2);
+    expect(sink.stderr).toContain(`config file ${file}:\n  sinks.hook.kind: is "webhok"`);
     writeFileSync(file, '{');
     expect((await run(['serve', '--config', file])).code).toBe(2);
     const missing = await run(['query', 'a'], { env: { MILLRACE_CONFIG: '/nonexistent.json' } });
@@ -211,7 +225,7 @@ describe('settings', () => {
     writeFileSync(file, JSON.stringify({ timeout: 'soon' }));
     const bad = await run(['query', 'a', '--config', file]);
     expect(bad.code).toBe(2);
-    expect(bad.stderr).toContain('timeout');
+    expect(bad.stderr).toContain(`config file ${file}:\n  timeout: is "soon"`);
   });
 
   it('of a config file reach the server', async () => {

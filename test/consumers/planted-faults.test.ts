@@ -5,8 +5,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ConsumerMachine } from '../../src/consumers/machine.js';
+import type { Mutation } from '../support/changed-text.js';
 import { type Game, game, play } from './model/games.js';
-import { type Mutation, mutated } from './model/planted.js';
+import { mutated } from './model/planted.js';
 import { RARE } from './model/rare.js';
 
 interface Fault {

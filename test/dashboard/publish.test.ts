@@ -136,7 +136,8 @@ describe.runIf(chromium !== undefined)('the screen for publishing', () => {
     const dashboard = await openDashboard(browser, server.url, 'publish');
     await dashboard.fill('Type', 'half_written');
     await dashboard.goTo('stream?from=now');
-    await dashboard.shows('Live', '.screen');
+    // The state of the stream, not the button of that name, which is there before the stream has begun.
+    await dashboard.shows('Live', '.tail-state');
     await using client = connect(server.url);
     const event = { topic: 'a.b', type: 'progress', payload: { id: 2 ** 60 } };
     await client.publish(event, { persist: false });

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import { ITSELF } from '../../src/endpoint/asker.js';
 import type { HistorySource } from '../../src/endpoint/read/history-source.js';
+import { newestPages } from '../../src/endpoint/read/newest-events.js';
 import { parseLatest } from '../../src/endpoint/read/parse-query.js';
 import { QueryRunner } from '../../src/endpoint/read/query.js';
 import type { LastsRequest } from '../../src/link/calls.js';
@@ -14,6 +16,8 @@ class ChangingShard {
   readonly #lasts = new Map<string, number>();
   /** Called before each page, as events that come in between. */
   beforePage = (): void => {};
+  /** Called before the shard tells where the newest events are. */
+  beforeLasts = (): void => {};
   /** The most events of a page. */
   pageEvents = 100;
 
@@ -38,6 +42,7 @@ class ChangingShard {
   }
 
   async call(_name: 'lasts', request: () => LastsRequest) {
+    this.beforeLasts();
     const { after, until } = request();
     const sequences = [...this.#lasts.values()].filter((last) => last > after && last <= until);
     return { sequences, next: null };
@@ -81,6 +86,51 @@ test('a topic whose event is removed meanwhile comes with its next event', async
   };
   expect(await newestOf(shard)).toEqual(['a', 'c', 'b']);
   expect(times).toBe(3);
+});
+
+test.each([false, true])(
+  'a topic that gets an event before the shard is asked is not missing (reverse: %s)',
+  async (reverse) => {
+    const shard = new ChangingShard();
+    for (const topic of ['a', 'b', 'c']) shard.publish(topic);
+    shard.beforeLasts = () => {
+      shard.beforeLasts = () => {};
+      shard.publish('a');
+    };
+    const topics = await newestOf(shard, { reverse });
+    expect(topics).toEqual(reverse ? ['a', 'c', 'b'] : ['b', 'c', 'a']);
+  },
+);
+
+test('a topic that gets an event meanwhile comes once, also where the range behind is read', async () => {
+  const shard = new ChangingShard();
+  for (const topic of ['a', 'b', 'c']) shard.publish(topic);
+  shard.beforeLasts = () => {
+    shard.beforeLasts = () => {};
+    shard.publish('a');
+  };
+  shard.beforePage = () => {
+    shard.beforePage = () => {};
+    shard.supersede('b');
+  };
+  expect(await newestOf(shard)).toEqual(['c', 'a', 'b']);
+});
+
+test('backwards through more topics than are held, a topic may have been passed over', async () => {
+  const shard = new ChangingShard();
+  for (const topic of ['a', 'b', 'c', 'd', 'e']) shard.publish(topic);
+  const asked = { patterns: ['*'], after: 0, until: 5, asker: ITSELF };
+  const newest = { source: shard.source, shard: 0, end: shard, pageEvents: 9, roomBytes: 0 };
+  const parts = async (reverse: boolean) => {
+    const lacks: boolean[] = [];
+    const range = { ...asked, reverse };
+    for await (const page of newestPages({ ...newest, range, held: 2 })) {
+      lacks.push(page.lacksEvents);
+    }
+    return lacks;
+  };
+  expect(await parts(true)).toEqual([false, true, true]);
+  expect(await parts(false)).toEqual([false, false, false]);
 });
 
 test('new events alone do not prolong the answer', async () => {

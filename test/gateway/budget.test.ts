@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BUDGET_LIMITS, Budgets } from '../../src/gateway/budget/budgets.js';
 import { Share } from '../../src/gateway/budget/share.js';
 import { BodyBudget, roomIn } from '../../src/gateway/http/body.js';
+import { WORK_FOUND_EVENT_MS, WORK_SLICE_MS } from '../../src/protocol/limits/budgets.js';
 import { PULLS_PER_PRINCIPAL_MAX } from '../../src/protocol/limits/consumers.js';
 import { HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX } from '../../src/protocol/limits/http.js';
 import { principal } from './http/support/open-http.js';
@@ -39,6 +40,22 @@ describe('a share', () => {
     await settled();
     for (let n = 0; n < 5; n++) await works.end(works.begun.at(-1)!);
     expect(works.begun).toEqual(['a0', 'a1', 'm0', 'b0', 'a2']);
+  });
+
+  it('runs no more of a principal at once than it may, and leaves the other turns to others', async () => {
+    const whole = Share.whole(Number.POSITIVE_INFINITY, 3);
+    const works = new Works();
+    const [greedy, modest] = [whole.part(100, 2), whole.part(100, 2)];
+    for (const name of ['a0', 'a1', 'a2', 'a3']) works.start(greedy.part(100), name);
+    await settled();
+    expect(works.begun).toEqual(['a0', 'a1']);
+    works.start(modest, 'm0');
+    await settled();
+    expect(works.begun).toEqual(['a0', 'a1', 'm0']);
+    await works.end('a0');
+    expect(works.begun).toEqual(['a0', 'a1', 'm0', 'a2']);
+    for (const name of ['a1', 'a2', 'm0']) await works.end(name);
+    expect(works.begun).toEqual(['a0', 'a1', 'm0', 'a2', 'a3']);
   });
 
   it('passes over a full principal until a quarter of its share is free', async () => {
@@ -232,5 +249,47 @@ describe('the pulls of one principal', () => {
     end();
     await Promise.all(waiting);
     await second.pull(async () => {});
+  });
+});
+
+describe('calls of shards for a principal', () => {
+  it('are made one at a time over all its connections, beside those of others', async () => {
+    const budgets = new Budgets();
+    const mallory = [1, 2].map(() => budgets.open(principal({ id: 'mallory' }), '127.0.0.1'));
+    const alice = budgets.open(principal({ id: 'alice' }), '127.0.0.1');
+    const begun: string[] = [];
+    const ends: (() => void)[] = [];
+    const ask = (budget: (typeof mallory)[number], name: string): Promise<void> =>
+      budget.turns.askInTurn(() => {
+        begun.push(name);
+        return new Promise((resolve) => ends.push(resolve));
+      });
+    const answers = [ask(mallory[0]!, 'm0'), ask(mallory[1]!, 'm1'), ask(alice, 'a0')];
+    await settled();
+    expect(begun).toEqual(['m0', 'a0']);
+    ends[0]!();
+    await answers[0];
+    await settled();
+    expect(begun).toEqual(['m0', 'a0', 'm1']);
+    for (const end of ends) end();
+    await Promise.all(answers);
+  });
+
+  it('are charged to it, so that it is held up while others are there', async () => {
+    const budgets = new Budgets();
+    const mallory = budgets.open(principal({ id: 'mallory' }), '127.0.0.1');
+    budgets.open(principal({ id: 'alice' }), '127.0.0.1').work.charge(0);
+    mallory.turns.found(WORK_SLICE_MS / WORK_FOUND_EVENT_MS, 0);
+    expect(mallory.work.isHeldUp).toBe(true);
+    let isRead = false;
+    const read = mallory.query((asker) =>
+      asker.readInTurn(0, async () => {
+        isRead = true;
+      }),
+    );
+    await Promise.resolve();
+    expect(isRead).toBe(false);
+    await read;
+    expect([isRead, mallory.work.isHeldUp]).toEqual([true, false]);
   });
 });

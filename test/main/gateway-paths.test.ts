@@ -27,3 +27,9 @@ it('leaves values that are not paths to the checks of the settings', () => {
   expect(withAbsolutePaths(options)).toEqual(options);
   expect(() => parseGatewaySettings(options)).toThrow(/certFile.*keyFile/);
 });
+
+it.each([null, 7, 'port', []])('refuses options that are no object: %j', (options) => {
+  const refused = expect.objectContaining({ code: 'OPTION_INVALID' });
+  expect(() => withAbsolutePaths(options as never)).toThrow(refused);
+  expect(() => parseGatewaySettings(options as never)).toThrow(refused);
+});

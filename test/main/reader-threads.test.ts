@@ -53,7 +53,7 @@ function readers(options: object = {}) {
   onTestFinished(() => rmSync(dir, { recursive: true }));
   const file = join(dir, 'history.mjs');
   writeFileSync(file, NUMBERED);
-  const threads = new ReaderThreads({ module: pathToFileURL(file).href, options });
+  const threads = new ReaderThreads({ module: pathToFileURL(file).href, options }, () => {});
   onTestFinished(() => threads.close());
   return threads;
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseTimestamp, timestampFault } from '../../src/protocol/timestamp.js';
+import { parseTimestamp, timestampFault, zonedTimeMs } from '../../src/protocol/timestamp.js';
 
 describe('a timestamp', () => {
   it.each([
@@ -64,5 +64,27 @@ describe('a timestamp', () => {
       expect.objectContaining({ code: 'EVENT_INVALID', details: { field: 'timestamp' } }),
     );
     expect(timestampFault(value)).toContain('timestamp ');
+  });
+});
+
+describe('a time of any zone', () => {
+  it.each([
+    ['2026-01-31T14:00:00+02:00', '2026-01-31T12:00:00.000Z'],
+    ['2026-01-31T12:00:00.5-00:30', '2026-01-31T12:30:00.500Z'],
+    ['2026-01-31T12:00:00Z', '2026-01-31T12:00:00.000Z'],
+  ])('%s is %s', (text, inUtc) => {
+    expect(new Date(zonedTimeMs(text)).toISOString()).toBe(inUtc);
+  });
+
+  it.each([
+    '2026-02-30T00:00:00+01:00',
+    '2026-01-31T24:00:00+00:00',
+    '2026-01-31T12:00:00+24:00',
+    '2026-01-31T12:00:00',
+    '9999-12-31T23:59:59-00:01',
+    '0000-01-01T00:00:00+00:01',
+    'noon',
+  ])('%s is none', (text) => {
+    expect(zonedTimeMs(text)).toBeNaN();
   });
 });

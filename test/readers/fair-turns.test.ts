@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { READ_OWNERS_KNOWN_MAX, WORK_SLICE_MS } from '../../src/protocol/limits/budgets.js';
 import { FairTurns } from '../../src/readers/fair-turns.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -42,4 +43,30 @@ test('all work can be done at once', () => {
   add('b', '1');
   fair.runAll();
   expect(done).toEqual(['a1', 'b1', 'a2']);
+});
+
+test('an owner that is held up has no turn meanwhile, and goes on behind the others', async () => {
+  const { fair, done, add } = turns();
+  fair.share('b').charge(0);
+  fair.share('a').charge(WORK_SLICE_MS);
+  expect(fair.share('a').isHeldUp).toBe(true);
+  add('a', '1', '2');
+  add('b', '1');
+  await turn();
+  expect(done).toEqual(['b1']);
+  while (done.length < 3) await turn();
+  expect(done).toEqual(['b1', 'a1', 'a2']);
+});
+
+test('owners are remembered up to a limit, and one with work or a debt is not forgotten', () => {
+  const { fair, done, add } = turns();
+  add('busy', '1');
+  const debtor = fair.share('debtor');
+  fair.share('other').charge(0);
+  debtor.charge(WORK_SLICE_MS);
+  for (let n = 0; n < 2 * READ_OWNERS_KNOWN_MAX; n++) fair.share(`n${n}`);
+  expect(fair.share('debtor')).toBe(debtor);
+  expect(fair.size).toBeLessThanOrEqual(READ_OWNERS_KNOWN_MAX);
+  fair.runAll();
+  expect(done).toEqual(['busy1']);
 });

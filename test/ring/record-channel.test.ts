@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { BufferInbox } from '../../src/ring/buffer-inbox.js';
+import { BUFFER_CHANNEL, BUFFER_HEADER_LENGTH, BufferInbox } from '../../src/ring/buffer-inbox.js';
 import {
   RecordReceiver,
   RecordSender,
@@ -81,6 +81,36 @@ describe('a record channel', () => {
     expect(() => new RecordSender(new RingProducer(createRing(128)), port1)).toThrow('128 bytes');
   });
 
+  it('takes a ring whose longest record is a reference', () => {
+    const { port1, port2 } = channel();
+    const ring = createRing(64);
+    const producer = new RingProducer(ring, 2.6);
+    expect(producer.maxRecordLength).toBe(16);
+    const sender = new RecordSender(producer, port1);
+    const receiver = new RecordReceiver(new RingConsumer(ring), new BufferInbox(port2));
+    for (const type of [1, 2, 3]) {
+      expect(send(sender, type, 17)).toBe(true);
+      expect(receive(receiver)).toEqual([`${type}: 17`]);
+      receiver.release();
+    }
+  });
+
+  it('sends the longest record of its ring without a buffer', () => {
+    const { sender } = linked();
+    send(sender, 1, sender.producer.maxRecordLength);
+    expect(sender.bytesInFlight).toBe(0);
+    send(sender, 1, sender.producer.maxRecordLength + 1);
+    expect(sender.bytesInFlight).toBeGreaterThan(0);
+  });
+
+  it('commits no length below zero, and nothing of a long record if that is all', () => {
+    const { sender, receiver } = linked();
+    sender.tryClaim(1000);
+    expect(() => sender.commit(9, -1)).toThrow('-1 bytes committed of 1000');
+    sender.commit(9, 0);
+    expect(receive(receiver)).toEqual(['9: 0']);
+  });
+
   it('bounds the bytes in flight, and always lets one record through', () => {
     const { sender, receiver } = linked({ bytesInFlightMax: 1000 });
     expect(send(sender, 1, 5000)).toBe(true);
@@ -96,6 +126,20 @@ describe('a record channel', () => {
     receiver.release();
     sender.dropPassed();
     expect(sender.bytesInFlight).toBe(0);
+  });
+
+  it('has as many bytes in flight as it may, to the last', () => {
+    const { sender } = linked();
+    send(sender, 1, 400);
+    const bytesInFlightMax = 2 * sender.bytesInFlight;
+    for (const [max, fits] of [
+      [bytesInFlightMax, true],
+      [bytesInFlightMax - 1, false],
+    ] as const) {
+      const { sender } = linked({ bytesInFlightMax: max });
+      send(sender, 1, 400);
+      expect(send(sender, 2, 400)).toBe(fits);
+    }
   });
 
   it('is full when its ring is, for long records as for short ones', () => {
@@ -133,6 +177,18 @@ describe('a record channel', () => {
     expect(receive(receiver)).toEqual(['1: 500']);
   });
 
+  it('drops buffers of a channel that has no receiver, and those without a header', () => {
+    const taken: number[] = [];
+    const inbox = new BufferInbox(channel().port2);
+    inbox.open(0, (bytes) => taken.push(bytes.length));
+    const buffer = new SharedArrayBuffer(BUFFER_HEADER_LENGTH);
+    inbox.accept(new SharedArrayBuffer(BUFFER_HEADER_LENGTH - 1));
+    inbox.accept(buffer);
+    Buffer.from(buffer).writeInt32LE(7, BUFFER_CHANNEL);
+    inbox.accept(buffer);
+    expect(taken).toEqual([BUFFER_HEADER_LENGTH]);
+  });
+
   it('reads a long record again when its handler refused it or threw', () => {
     const { sender, receiver } = linked();
     send(sender, 1, 500);
@@ -152,7 +208,12 @@ describe('a record channel', () => {
     const receiver = new RecordReceiver(new RingConsumer(ring), new BufferInbox(elsewhere.port2));
     send(sender, 1, 8);
     send(sender, 2, 500);
+    expect(receiver.isStalled).toBe(false);
     expect(receive(receiver)).toEqual(['1: 8']);
+    expect(receiver.isStalled).toBe(true);
+    expect(receive(receiver, 0)).toEqual([]);
+    expect(receiver.isStalled).toBe(false);
+    expect(receive(receiver)).toEqual([]);
     expect(receiver.isStalled).toBe(true);
     receiver.release();
     sender.relink(elsewhere.port1);

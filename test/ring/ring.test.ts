@@ -50,7 +50,7 @@ describe('a ring', () => {
     const buffer = createRing(4096);
     expect(new RingProducer(buffer).maxRecordLength).toBe(504);
     expect(new RingProducer(buffer, 2).maxRecordLength).toBe(2040);
-    expect(() => new RingProducer(buffer, 1)).toThrow(RangeError);
+    expect(() => new RingProducer(buffer, 1)).toThrow('1/2 of a ring, not 1/1');
   });
 
   it('refuses misuse, and names the offending values', () => {
@@ -61,7 +61,9 @@ describe('a ring', () => {
     }
     producer.tryClaim(8);
     expect(() => producer.tryClaim(16)).toThrow('a claim of 8 bytes');
-    expect(() => producer.commit(1, 9)).toThrow('9 bytes committed of 8');
+    for (const length of [9, -1]) {
+      expect(() => producer.commit(1, length)).toThrow(`${length} bytes committed of 8`);
+    }
     expect(() => producer.commit(-1)).toThrow('type -1');
   });
 
@@ -103,6 +105,14 @@ describe('a ring', () => {
     expect(take(consumer)).toEqual([3, 4, 5, 6, 7, 9, 10, 11]);
   });
 
+  it('takes at once a record that fills the released room to the last byte', () => {
+    const { producer, consumer } = pair();
+    for (let type = 0; type < 8; type++) put(producer, type);
+    take(consumer, 1);
+    consumer.release();
+    expect([put(producer, 8), put(producer, 9)]).toEqual([true, false]);
+  });
+
   it('tells the consumer once that the producer waits, and only after room was made', () => {
     const { producer, consumer } = pair();
     expect(consumer.release()).toBe(false);
@@ -125,6 +135,32 @@ describe('a ring', () => {
     consumer.release();
     producer.setWaiting();
     expect(new RingConsumer(buffer).release()).toBe(true);
+  });
+
+  it('reads no further than the position that the consumer saw', () => {
+    const { producer, consumer } = pair(2 ** 31 - 16);
+    put(producer, 1);
+    const seen = consumer.look();
+    put(producer, 2);
+    put(producer, 3);
+    expect(consumer.seenPosition).toBe(seen);
+    const types: number[] = [];
+    const handler = (type: number) => void types.push(type);
+    expect(consumer.read(handler, 10, seen)).toBe(1);
+    expect(consumer.read(handler, 10, seen)).toBe(0);
+    expect(consumer.read(handler, 10, consumer.look())).toBe(2);
+    expect(types).toEqual([1, 2, 3]);
+    expect(consumer.seenPosition).toBe(producer.position);
+  });
+
+  it('counts for its consumer the bytes that are committed and not released', () => {
+    const { producer, consumer } = pair(2 ** 31 - 16);
+    expect(consumer.usedBytes).toBe(0);
+    for (const type of [1, 2, 3]) put(producer, type);
+    take(consumer, 2);
+    expect(consumer.usedBytes).toBe(48);
+    consumer.release();
+    expect(consumer.usedBytes).toBe(16);
   });
 
   it('stops before the record that its handler refuses', () => {
@@ -180,6 +216,21 @@ describe('a ring', () => {
     expect(producer.usedBytes).toBe(0);
   });
 
+  it('seeks over padding, whatever an earlier lap has left there', () => {
+    const { buffer, producer, consumer } = pair();
+    for (const type of [1, 2]) put(producer, type, 56);
+    take(consumer);
+    consumer.release();
+    for (const type of [3, 4, 5]) put(producer, type, 24);
+    take(consumer);
+    consumer.release();
+    put(producer, 6, 40);
+    const next = new RingConsumer(buffer);
+    next.seek(producer.position);
+    expect(next.position).toBe(2 * CAPACITY + 48);
+    expect(next.isEmpty()).toBe(true);
+  });
+
   it('lets a new producer go on after one that died in the middle of a claim', () => {
     const { buffer, producer, consumer } = pair();
     put(producer, 1, 50);
@@ -193,14 +244,17 @@ describe('a ring', () => {
     expect(take(consumer)).toEqual([2]);
   });
 
-  it('keeps the watermark and the mark for both sides and across a crash', () => {
+  it('keeps the watermark, the mark and the refusal for both sides and across a crash', () => {
     const { buffer, producer, consumer } = pair(2 ** 31 - 64);
     expect(consumer.mark).toBe(2 ** 31 - 64);
     expect(consumer.durableWatermark).toBe(0);
     producer.durableWatermark = 2 ** 40 + 1;
     consumer.mark = -8;
+    consumer.markedAt = 1.5;
+    consumer.refusal = 3;
     const next = new RingConsumer(buffer);
     expect([next.mark, next.durableWatermark]).toEqual([-8, 2 ** 40 + 1]);
+    expect([next.markedAt, next.refusal]).toEqual([1.5, 3]);
     expect(producer.durableWatermark).toBe(2 ** 40 + 1);
   });
 });

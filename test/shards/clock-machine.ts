@@ -17,9 +17,10 @@ export class Machine {
     uptime: () => this.#elapsed + this.#slept,
   };
 
-  clock(lastRecordedAt = 0): RecordingClock {
+  /** `kept`: memory of the clock of another thread, which this one follows. */
+  clock(lastRecordedAt = 0, kept?: Float64Array): RecordingClock {
     const onStep = ({ kind }: ClockStep): number => this.steps.push(kind);
-    return new RecordingClock(lastRecordedAt, onStep, this.sources);
+    return new RecordingClock(lastRecordedAt, onStep, this.sources, kept);
   }
 
   get truth(): number {

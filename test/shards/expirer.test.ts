@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { BusError } from '../../src/protocol/errors.js';
+import { DUE_RETRY_MS } from '../../src/protocol/limits/schedules.js';
 import { Expirer, type ExpirerOptions } from '../../src/shards/expirer.js';
 import { shardFile } from '../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../src/store/sqlite/driver/driver.js';
@@ -137,6 +138,123 @@ it('removes nothing while the states of consumers cannot be read', () => {
   isHeld = false;
   expect(expirer.step(undefined)).toBe(true);
   expect(log.removed).toEqual([1, 2, 3]);
+});
+
+it('waits for room on a full disk, and then removes all of it', () => {
+  const log = new Expiring(200, new Map([[2, 'row 2']]));
+  let elapsed = 1000;
+  let isFull = false;
+  const remove = log.remove.bind(log);
+  log.remove = (sequences) => {
+    if (isFull) throw new BusError('STORE_FULL', 'no room');
+    return remove(sequences);
+  };
+  let removed = 0;
+  const onRemoved = (events: number) => (removed += events);
+  const expirer = log.expirer({ elapsed: () => elapsed, onRemoved });
+  // The first step meets the damage, so that there are parts left when the disk is full.
+  expect(expirer.step(undefined)).toBe(true);
+  isFull = true;
+  expect(expirer.step(undefined)).toBe(true);
+  expect([expirer.hasWork(undefined), expirer.idleMs(10 * DUE_RETRY_MS)]).toEqual([
+    false,
+    DUE_RETRY_MS,
+  ]);
+  expect(expirer.idleMs(1)).toBe(1);
+  elapsed += DUE_RETRY_MS - 1;
+  expect([expirer.step(undefined), expirer.idleMs(1000)]).toEqual([false, 1]);
+  elapsed++;
+  isFull = false;
+  expect(expirer.idleMs(1000)).toBe(0);
+  while (expirer.step(undefined));
+  expect([log.removed.length, removed, log.damage]).toEqual([199, 199, ['row 2']]);
+});
+
+it('lets errors through that it has no answer to', () => {
+  const log = new Expiring(3, new Map());
+  for (const error of [new BusError('STORE_LOCKED', 'locked'), new TypeError('a bug')]) {
+    log.remove = () => {
+      throw error;
+    };
+    expect(() => log.expirer().step(undefined)).toThrow(error);
+    const unread = { ...log, due: log.due, passOver: log.passOver, remove: log.remove };
+    Object.defineProperty(unread, 'first', {
+      get: () => {
+        throw error;
+      },
+    });
+    const options = { shard: 0, clock: { removalNow: 20 }, elapsed: () => 5 };
+    const expirer = new Expirer(unread as unknown as Expiring, {
+      ...options,
+      onDamage: () => {},
+      onRemoved: () => {},
+    });
+    expect(() => expirer.hasWork(undefined)).toThrow(error);
+  }
+});
+
+it('leaves events whose entries are faulty, and tells which', () => {
+  const log = new Expiring(3, new Map());
+  const found = [{ sequence: 1, fault: 'entry 1' }, { sequence: 2 }, { sequence: 3 }];
+  log.due = () => found;
+  const told: BusError[] = [];
+  const expirer = log.expirer({ shard: 7, onDamage: (error) => told.push(error) });
+  expect(expirer.step(undefined)).toBe(true);
+  expect(log.removed).toEqual([2, 3]);
+  const message = 'shard 7: entry 1: it is hidden from readers, and not removed';
+  expect(told.map((error) => error.toJSON())).toEqual([
+    { code: 'STORE_CORRUPT', message, details: { shard: 7, reason: 'entry 1' } },
+  ]);
+  log.due = () => found.slice(0, 1);
+  expect(expirer.step(undefined)).toBe(true);
+  expect([log.removed, told.length]).toEqual([[2, 3], 1]);
+});
+
+it('sleeps until the first event expires, and does nothing before', () => {
+  const log = new Expiring(1, new Map());
+  let removalNow = 3;
+  const clock = {
+    get removalNow() {
+      return removalNow;
+    },
+  };
+  const expirer = log.expirer({ clock });
+  expect([expirer.idleMs(1000), expirer.idleMs(4)]).toEqual([7, 4]);
+  expect(expirer.step(undefined)).toBe(false);
+  removalNow = 10;
+  expect([expirer.idleMs(1000), expirer.hasWork(undefined)]).toEqual([0, true]);
+  expect(expirer.step(undefined)).toBe(true);
+  expect([log.removed, expirer.idleMs(1000), expirer.hasWork(undefined)]).toEqual([
+    [1],
+    1000,
+    false,
+  ]);
+});
+
+it('asks the desk that has replaced one whose decision was not stored', () => {
+  const log = new Expiring(2, new Map());
+  const expirer = log.expirer();
+  const asked: (readonly number[])[] = [];
+  const desk = (hasChanged: boolean) => ({
+    expired: (sequences: readonly number[]) => {
+      asked.push(sequences);
+      return hasChanged;
+    },
+    whenStored: () => {},
+  });
+  const dead = desk(true);
+  expect(expirer.step(dead)).toBe(true);
+  expect([expirer.step(dead), log.removed]).toEqual([false, []]);
+  const next = desk(false);
+  expect(expirer.hasWork(next)).toBe(true);
+  expect(expirer.step(next)).toBe(true);
+  expect([asked, log.removed]).toEqual([
+    [
+      [1, 2],
+      [1, 2],
+    ],
+    [1, 2],
+  ]);
 });
 
 it('goes on behind a block of the log of which the record of removed events is damaged', () => {

@@ -12,7 +12,12 @@ const START = 1_800_000_000_000;
 
 function shardOnClocks() {
   const clocks = { elapsed: 5000, wrong: 0 };
+  const hrtime = (): [number, number] => [
+    Math.floor(clocks.elapsed / 1000),
+    (clocks.elapsed % 1000) * 1e6,
+  ];
   vi.spyOn(performance, 'now').mockImplementation(() => clocks.elapsed);
+  vi.spyOn(process, 'hrtime').mockImplementation(hrtime as typeof process.hrtime);
   vi.spyOn(Date, 'now').mockImplementation(() => START + clocks.elapsed + clocks.wrong);
   const { log, turn, join } = makeShard();
   const link = new TestLink();

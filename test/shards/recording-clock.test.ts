@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CLOCK_CAUTION_MS, CLOCK_CONFIRM_MS } from '../../src/protocol/limits/shards.js';
+import {
+  CLOCK_CAUTION_MS,
+  CLOCK_CONFIRM_MS,
+  CLOCK_STEP_MS,
+} from '../../src/protocol/limits/shards.js';
+import { believedNow, type ClockStep, RecordingClock } from '../../src/shards/recording-clock.js';
 import { Machine, MINUTE } from './clock-machine.js';
 
 describe('recorded time', () => {
@@ -24,6 +29,38 @@ describe('recorded time', () => {
     machine.wrong = 0;
     machine.pass(1000, clock);
     expect(clock.now()).toBe(machine.truth);
+    expect(machine.steps).toEqual(['put forward']);
+  });
+
+  test('of a thread that follows another goes on with what that one believed', () => {
+    const machine = new Machine();
+    const kept = new Float64Array(8);
+    const first = machine.clock(0, kept);
+    machine.pass(1000, first);
+    machine.wrong = 10 * 365 * 24 * 60 * MINUTE;
+    machine.pass(CLOCK_CONFIRM_MS / 2, first);
+    const second = machine.clock(first.now(), kept);
+    expect(second.now()).toBe(machine.truth);
+    expect(second.dueNow).toBe(machine.truth);
+    machine.pass(CLOCK_CONFIRM_MS / 2 + 1000, second);
+    // The two threads together have seen it for long enough.
+    expect(second.now()).toBe(machine.sources.wall());
+    expect(machine.steps).toEqual(['put forward', 'confirmed']);
+    const third = machine.clock(second.now(), kept);
+    machine.pass(CLOCK_CAUTION_MS - CLOCK_CONFIRM_MS - MINUTE, third);
+    expect(third.nowWithCaution()).toBe(machine.truth);
+    machine.pass(2 * MINUTE, third);
+    expect(third.nowWithCaution()).toBe(machine.sources.wall());
+  });
+
+  test('of a thread that follows another sees a clock that was put forward between the two', () => {
+    const machine = new Machine();
+    const kept = new Float64Array(8);
+    machine.clock(0, kept).now();
+    machine.wrong = 60 * MINUTE;
+    const second = machine.clock(0, kept);
+    machine.pass(1000, second);
+    expect(second.now()).toBe(machine.truth);
     expect(machine.steps).toEqual(['put forward']);
   });
 
@@ -83,6 +120,128 @@ describe('recorded time', () => {
     expect(clock.nowWithCaution()).toBe(machine.truth);
     machine.pass(2000, clock);
     expect(clock.nowWithCaution()).toBe(machine.sources.wall());
+  });
+
+  test('is told with the size of each step, and not of one that is no step', () => {
+    const machine = new Machine();
+    const told: ClockStep[] = [];
+    const clock = new RecordingClock(0, (step) => told.push(step), machine.sources);
+    clock.now();
+    machine.wrong = CLOCK_STEP_MS;
+    clock.now();
+    expect([told, clock.now()]).toEqual([[], machine.sources.wall()]);
+    machine.wrong = 0;
+    clock.now();
+    expect(told).toEqual([]);
+    // Up to a second more may be a sleep, where uptimes are whole seconds.
+    const step = CLOCK_STEP_MS + 1001;
+    machine.wrong = step;
+    clock.now();
+    expect(told).toEqual([{ kind: 'put forward', ms: step }]);
+    machine.pass(CLOCK_CONFIRM_MS - 1, clock);
+    clock.now();
+    expect(told).toHaveLength(1);
+    machine.pass(1, clock);
+    clock.now();
+    expect(told.slice(1)).toEqual([{ kind: 'confirmed', ms: step }]);
+    machine.wrong = step - CLOCK_STEP_MS;
+    clock.now();
+    expect(told).toHaveLength(2);
+    machine.wrong -= CLOCK_STEP_MS + 1;
+    clock.now();
+    expect(told.slice(2)).toEqual([{ kind: 'put back', ms: CLOCK_STEP_MS + 1 }]);
+  });
+
+  test('is told to be ahead at open only by more than a step, and by how much', () => {
+    const machine = new Machine();
+    const told: ClockStep[] = [];
+    for (const aheadMs of [CLOCK_STEP_MS, CLOCK_STEP_MS + 1]) {
+      new RecordingClock(machine.truth + aheadMs, (step) => told.push(step), machine.sources);
+    }
+    expect(told).toEqual([{ kind: 'ahead at open', ms: CLOCK_STEP_MS + 1 }]);
+  });
+
+  test('doubts anew a clock that is put forward once more before it was believed', () => {
+    const machine = new Machine();
+    const clock = machine.clock();
+    machine.wrong = 10 * MINUTE;
+    machine.pass(CLOCK_CONFIRM_MS - 1000, clock);
+    machine.wrong = 20 * MINUTE;
+    machine.pass(CLOCK_CONFIRM_MS - 1000, clock);
+    expect(clock.now()).toBe(machine.truth);
+    machine.pass(2000, clock);
+    expect(clock.now()).toBe(machine.sources.wall());
+    expect(machine.steps).toEqual(['put forward', 'put forward', 'confirmed']);
+  });
+
+  test('does not follow a clock that is put forward by more than the machine has slept', () => {
+    const machine = new Machine();
+    const clock = machine.clock();
+    machine.sleep(10 * MINUTE);
+    machine.wrong = 5 * MINUTE;
+    machine.pass(250, clock);
+    expect(machine.steps).toEqual(['put forward']);
+    // The sleep counts once: a later step of the same size is one of the clock.
+    const other = new Machine();
+    const rested = other.clock();
+    other.sleep(10 * MINUTE);
+    other.pass(250, rested);
+    other.wrong = 10 * MINUTE;
+    other.pass(250, rested);
+    expect(other.steps).toEqual(['put forward']);
+  });
+
+  test('of due publishes and of removals is never ahead of the wall clock', () => {
+    const machine = new Machine();
+    const clock = machine.clock();
+    clock.now();
+    machine.wrong = -10 * MINUTE;
+    machine.pass(250, clock);
+    expect(clock.now()).toBeGreaterThan(machine.sources.wall());
+    expect([clock.dueNow, clock.removalNow]).toEqual([
+      machine.sources.wall(),
+      machine.sources.wall(),
+    ]);
+  });
+
+  test('of removals ignores a step forward for a while, which due publishes do not once it is believed', () => {
+    const machine = new Machine();
+    const clock = machine.clock();
+    machine.wrong = 10 * MINUTE;
+    machine.pass(1000, clock);
+    expect([clock.dueNow, clock.removalNow]).toEqual([machine.truth, machine.truth]);
+    machine.pass(CLOCK_CONFIRM_MS, clock);
+    expect([clock.dueNow, clock.removalNow]).toEqual([machine.sources.wall(), machine.truth]);
+    machine.pass(CLOCK_CAUTION_MS, clock);
+    expect(clock.removalNow).toBe(machine.sources.wall());
+  });
+
+  test('for each of many events is that of the last reading until the wall clock moves', () => {
+    const machine = new Machine();
+    let readings = 0;
+    const sources = {
+      ...machine.sources,
+      elapsed: () => {
+        readings++;
+        return machine.sources.elapsed();
+      },
+    };
+    const clock = new RecordingClock(0, () => {}, sources);
+    const first = clock.now();
+    const before = readings;
+    expect([clock.nowForNext(), clock.nowForNext(), readings]).toEqual([first, first, before]);
+    machine.wrong = 3;
+    expect(clock.nowForNext()).toBe(first + 3);
+  });
+
+  test('that a thread believed can be told from what it has kept', () => {
+    const kept = new Float64Array(8);
+    expect(believedNow(kept)).toBeUndefined();
+    const clock = new RecordingClock(0, () => {}, undefined, kept);
+    const before = clock.now();
+    const believed = believedNow(kept)!;
+    expect(believed).toBeGreaterThanOrEqual(before - 1);
+    expect(believed).toBeLessThanOrEqual(clock.now() + 1);
   });
 
   test('property: never runs backwards, and is right once the clock is right', () => {

@@ -46,6 +46,26 @@ describe('a list of consumers', () => {
     expect(readConsumerList(text, 2)).toEqual([]);
   });
 
+  it('keeps since when and by whom a consumer is paused, where that is known, and nothing else', () => {
+    const { isFromCursor: _, ...plain } = MAILER;
+    const consumers: KeptConsumer[] = [
+      plain,
+      { ...plain, id: MAILER.id.replace('1', '2'), name: 'b', pausedAt: Date.UTC(2026, 10, 29) },
+      { ...plain, id: MAILER.id.replace('1', '3'), name: 'c', pausedBy: 'ada', isPaused: false },
+    ];
+    const text = textOf();
+    writeConsumerList(text, consumers);
+    expect(readConsumerList(text, 2)).toEqual(consumers);
+    const stored = JSON.parse(text.content!).consumers as Record<string, unknown>[];
+    expect(
+      stored.map((one) => ['pausedAt', 'pausedBy', 'fromCursor'].map((key) => key in one)),
+    ).toEqual([
+      [false, false, false],
+      [true, false, false],
+      [false, true, false],
+    ]);
+  });
+
   const kept = () => {
     const text = textOf();
     writeConsumerList(text, [MAILER]);
@@ -72,6 +92,22 @@ describe('a list of consumers', () => {
     ['with a wrong name', changed({ name: 'a..b' }), 'consumer 1: '],
     ['with a wrong time', changed({ createdAt: 'x' }), 'its createdAt is not a time'],
     ['with a wrong pause', changed({ paused: 1 }), 'its paused is not true or false'],
+    ['with a wrong time of its pause', changed({ pausedAt: 'x' }), 'its pausedAt is not a time'],
+    ['with a wrong name of its pause', changed({ pausedBy: 7 }), 'its pausedBy is not text'],
+    ['with a time that is no text', changed({ createdAt: 7 }), 'its createdAt is not a time'],
+    ['with an id that is no text', changed({ id: 7 }), 'its id is not a ULID'],
+    ['with an id behind others', changed({ id: `x${MAILER.id}` }), 'its id is not a ULID'],
+    ['with an id before others', changed({ id: `${MAILER.id}x` }), 'its id is not a ULID'],
+    ['with positions that are no list', changed({ positions: 7 }), 'its positions are not 2'],
+    ['with a negative position', changed({ positions: [1, -1] }), 'its positions are not 2'],
+    [
+      'with an id twice',
+      JSON.stringify({
+        ...kept(),
+        consumers: [kept().consumers[0], { ...kept().consumers[0], name: 'b' }],
+      }),
+      `it has ${MAILER.id} twice`,
+    ],
     ['with a wrong round', changed({ round: -1 }), 'its round is not a whole number'],
     ['of other shards', changed({ positions: [1] }), 'its positions are not 2 whole numbers'],
     ['with a wrong mark', changed({ fromCursor: 1 }), 'its fromCursor is not true'],

@@ -12,6 +12,9 @@ import {
   type SegmentIndex,
 } from './segment-format.js';
 
+/** A chunk's number in the index, with its punctuation. */
+const INDEX_NUMBER_LENGTH = 8;
+
 export interface BuiltSegment {
   readonly first: number;
   readonly last: number;
@@ -40,6 +43,7 @@ export class SegmentBuilder {
   #offset = MAGIC.length;
   #through: number;
   #rawBytes = 0;
+  #indexLength = 0;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
   #pendingEvents = 0;
@@ -58,6 +62,11 @@ export class SegmentBuilder {
   /** Uncompressed bytes so far. */
   get rawBytes(): number {
     return this.#rawBytes;
+  }
+
+  /** Characters of the topics in the index so far, about, and of the numbers of their chunks. */
+  get indexLength(): number {
+    return this.#indexLength;
   }
 
   get events(): number {
@@ -137,8 +146,15 @@ export class SegmentBuilder {
   #note(topic: string): void {
     const chunk = this.#chunks.length;
     const chunks = this.#topics.get(topic);
-    if (chunks === undefined) this.#topics.set(topic, [chunk]);
-    else if (chunks[chunks.length - 1] !== chunk) chunks.push(chunk);
+    if (chunks?.at(-1) === chunk) return;
+    this.#indexLength += INDEX_NUMBER_LENGTH;
+    if (chunks !== undefined) {
+      chunks.push(chunk);
+      return;
+    }
+    // Each character of a topic may take six, as an escape.
+    this.#indexLength += 6 * topic.length;
+    this.#topics.set(topic, [chunk]);
   }
 
   #endChunk(): void {

@@ -40,5 +40,6 @@ export function parseObjectName(
   const [, first, last, epoch, kind] = NAME.exec(name) ?? [];
   if (first === undefined || last === undefined || epoch === undefined) return undefined;
   const parsed = { first: Number(first), last: Number(last), epoch, isManifest: kind === 'json' };
-  return parsed.first >= 1 && parsed.last >= parsed.first ? parsed : undefined;
+  const isRange = parsed.first >= 1 && parsed.last >= parsed.first;
+  return isRange && Number.isSafeInteger(parsed.last) ? parsed : undefined;
 }

@@ -3,12 +3,14 @@ import { crc32 } from 'node:zlib';
 import { BusError } from '../../protocol/errors.js';
 import {
   ARCHIVE_CACHE_BYTES,
+  ARCHIVE_DATA_BYTES_MAX,
   ARCHIVE_FETCH_BYTES,
   ARCHIVE_INDEXES_MAX,
 } from '../../protocol/limits/archive.js';
 import { messageOf } from '../../protocol/thrown.js';
 import type { ArchiveTarget } from '../targets/target.js';
 import { ByteCache } from './byte-cache.js';
+import { checkIndex, checkManifest, checkRecords } from './segment-check.js';
 import {
   type Chunk,
   decodeManifest,
@@ -54,8 +56,12 @@ export class SegmentReader {
     const object = name + MANIFEST_SUFFIX;
     const bytes = await this.#target.get(object);
     if (bytes === undefined) throw new SegmentGone(object);
-    const manifest = this.#decoded(object, () => decodeManifest(bytes));
     const { first, last, epoch } = parseObjectName(object)!;
+    const manifest = this.#decoded(object, () => {
+      const decoded = decodeManifest(bytes);
+      checkManifest(decoded, name);
+      return decoded;
+    });
     if (manifest.first !== first || manifest.last !== last || manifest.epoch !== epoch) {
       throw this.#damaged(object, 'it is the manifest of another segment');
     }
@@ -71,7 +77,9 @@ export class SegmentReader {
     const packed = await this.#part(name, manifest.index, 'its index');
     const index = this.#decoded(name + DATA_SUFFIX, () => {
       const text = decompress(packed, manifest.index.rawLength).toString();
-      return JSON.parse(text) as SegmentIndex;
+      const decoded = JSON.parse(text) as SegmentIndex;
+      checkIndex(decoded, manifest);
+      return decoded;
     });
     const topics = new Map(Object.entries(index.topics));
     const segment = { name, manifest, chunks: index.chunks, topics };
@@ -95,12 +103,14 @@ export class SegmentReader {
     const key = `${segment.name}/${number}`;
     const found = this.#raw.get(key);
     if (found !== undefined) return found;
-    const { rawLength } = segment.chunks[number]!;
+    const chunk = segment.chunks[number]!;
     const packed = await this.#packedChunk(segment, number, reverse);
-    const raw = this.#decoded(segment.name + DATA_SUFFIX, () => decompress(packed, rawLength));
-    if (raw.length !== rawLength) {
-      throw this.#damaged(segment.name + DATA_SUFFIX, `chunk ${number} is cut short`);
-    }
+    const raw = this.#decoded(segment.name + DATA_SUFFIX, () => {
+      const records = decompress(packed, chunk.rawLength);
+      if (records.length !== chunk.rawLength) throw new Error(`chunk ${number} is cut short`);
+      checkRecords(records, chunk);
+      return records;
+    });
     this.#raw.set(key, raw, raw.length);
     return raw;
   }
@@ -112,7 +122,7 @@ export class SegmentReader {
   async verify(name: string): Promise<SegmentManifest> {
     const manifest = await this.manifest(name);
     const object = name + DATA_SUFFIX;
-    const bytes = await this.#target.get(object);
+    const bytes = await this.#target.get(object, ARCHIVE_DATA_BYTES_MAX);
     if (bytes === undefined) throw this.#missing(object);
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     if (bytes.length !== manifest.bytes || sha256 !== manifest.sha256) {

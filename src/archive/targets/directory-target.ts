@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
-import { open, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { type FileHandle, lstat, open, readdir, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { BusError } from '../../protocol/errors.js';
+import { ARCHIVE_NOTE_BYTES_MAX } from '../../protocol/limits/archive.js';
 import { codeOf, messageOf } from '../../protocol/thrown.js';
 import {
   makeDirectory,
@@ -11,6 +12,9 @@ import {
 } from '../../store/directory/files.js';
 import type { ArchiveTarget, TargetObject } from './target.js';
 
+/** Reads of a file of the archive itself: a link might lead out of it. */
+const READ_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0);
+
 /** An archive in a directory, which may be on another disk or a network's. */
 export class DirectoryTarget implements ArchiveTarget {
   readonly setting = 'archive.dir';
@@ -18,7 +22,7 @@ export class DirectoryTarget implements ArchiveTarget {
 
   /** `dir` is an absolute path. */
   constructor(dir: string) {
-    this.#dir = dir;
+    this.#dir = resolve(dir);
   }
 
   locate(name: string): string {
@@ -30,6 +34,7 @@ export class DirectoryTarget implements ArchiveTarget {
     const file = this.locate(name);
     try {
       makeDirectory(dirname(file));
+      await this.#assertOwn(dirname(file));
       // Synchronous, since this thread has nothing else to do, and in one piece: a retry begins from nothing.
       placeFile(file, bytes);
       syncDirectory(dirname(file));
@@ -38,39 +43,30 @@ export class DirectoryTarget implements ArchiveTarget {
     }
   }
 
-  async get(name: string): Promise<Buffer | undefined> {
-    const file = this.locate(name);
-    try {
-      return await readFile(file);
-    } catch (error) {
-      return this.#missing(error, file);
-    }
+  async get(name: string, bytesMax = ARCHIVE_NOTE_BYTES_MAX): Promise<Buffer | undefined> {
+    return this.#read(name, async (handle, size) => {
+      if (size > bytesMax) throw new Error(`it has ${size} bytes; ${bytesMax} is the limit`);
+      return handle.readFile();
+    });
   }
 
   async range(name: string, offset: number, length: number): Promise<Buffer | undefined> {
-    const file = this.locate(name);
-    try {
-      const handle = await open(file, constants.O_RDONLY);
-      try {
-        const bytes = Buffer.allocUnsafeSlow(length);
-        const { bytesRead } = await handle.read(bytes, 0, length, offset);
-        return bytes.subarray(0, bytesRead);
-      } finally {
-        await handle.close();
-      }
-    } catch (error) {
-      return this.#missing(error, file);
-    }
+    return this.#read(name, async (handle, size) => {
+      const bytes = Buffer.allocUnsafeSlow(Math.max(0, Math.min(length, size - offset)));
+      const { bytesRead } = await handle.read(bytes, 0, bytes.length, offset);
+      return bytes.subarray(0, bytesRead);
+    });
   }
 
   async list(prefix: string): Promise<readonly TargetObject[]> {
     const dir = this.locate(prefix);
     try {
+      await this.#assertOwn(dir);
       const names = (await readdir(dir)).filter((name) => !name.endsWith(TEMPORARY_SUFFIX)).sort();
       const found: TargetObject[] = [];
       for (const name of names) {
         // An object may be removed meanwhile.
-        const bytes = await stat(join(dir, name)).then(({ size }) => size, absent);
+        const bytes = await lstat(join(dir, name)).then(({ size }) => size, absent);
         if (bytes !== undefined) found.push({ name: prefix + name, bytes });
       }
       return found;
@@ -82,6 +78,7 @@ export class DirectoryTarget implements ArchiveTarget {
   async remove(name: string): Promise<void> {
     const file = this.locate(name);
     try {
+      await this.#assertOwn(dirname(file));
       await rm(file, { force: true });
       syncDirectory(dirname(file));
     } catch (error) {
@@ -92,11 +89,42 @@ export class DirectoryTarget implements ArchiveTarget {
   async clean(prefix: string): Promise<void> {
     const dir = this.locate(prefix);
     try {
+      await this.#assertOwn(dir);
       const names = await readdir(dir);
       for (const name of names) if (name.endsWith(TEMPORARY_SUFFIX)) await rm(join(dir, name));
     } catch (error) {
       this.#missing(error, dir);
     }
+  }
+
+  /** Reads of a file, and of nothing else that has its name: a pipe would be waited for, and a device does not end. */
+  async #read(
+    name: string,
+    read: (handle: FileHandle, size: number) => Promise<Buffer>,
+  ): Promise<Buffer | undefined> {
+    const file = this.locate(name);
+    try {
+      await this.#assertOwn(dirname(file));
+      const handle = await open(file, READ_FLAGS);
+      try {
+        const stats = await handle.stat();
+        if (!stats.isFile()) throw new Error('it is no file');
+        return await read(handle, stats.size);
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      return this.#missing(error, file);
+    }
+  }
+
+  /**
+   * A folder of the archive that is a link would have this process write, clean up and remove in another folder. The archive
+   * itself may be one, as its operator likes.
+   */
+  async #assertOwn(dir: string): Promise<void> {
+    if (resolve(dir) === this.#dir) return;
+    if (!(await lstat(resolve(dir))).isDirectory()) throw new Error(`${dir} is no directory`);
   }
 
   #missing(error: unknown, file: string): undefined {

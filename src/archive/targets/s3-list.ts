@@ -16,8 +16,8 @@ export function listPartOf(xml: string, prefixLength: number): ListPart {
   if (!/<ListBucketResult[\s>]/.test(xml) || !/<\/ListBucketResult>\s*$/.test(xml)) {
     throw new Error('the answer is no list of objects, or not a whole one');
   }
-  const objects = [...xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)].map(([, object]) => {
-    const [key, size] = [textOf(object!, 'Key'), textOf(object!, 'Size')];
+  const objects = elementsOf(xml).map((object) => {
+    const [key, size] = [textOf(object, 'Key'), textOf(object, 'Size')];
     if (key.length <= prefixLength || !/^\d+$/.test(size)) {
       throw new Error('the list has an object without a name or a size');
     }
@@ -27,6 +27,22 @@ export function listPartOf(xml: string, prefixLength: number): ListPart {
   const next = textOf(xml, 'NextContinuationToken');
   if (next === '') throw new Error('the list goes on, and does not say where');
   return { objects, next };
+}
+
+const BEGIN = '<Contents>';
+const END = '</Contents>';
+
+/** What is in each `Contents`. A search by one expression would look from each beginning to the end of the text. */
+function elementsOf(xml: string): string[] {
+  const found: string[] = [];
+  let end = 0;
+  for (;;) {
+    const begin = xml.indexOf(BEGIN, end);
+    if (begin < 0) return found;
+    end = xml.indexOf(END, begin);
+    if (end < 0) throw new Error('an object in the list does not end');
+    found.push(xml.slice(begin + BEGIN.length, end));
+  }
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {

@@ -1,8 +1,17 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as afterMs } from 'node:timers/promises';
 import { BusError } from '../../protocol/errors.js';
-import { ARCHIVE_REQUEST_MS } from '../../protocol/limits/archive.js';
+import {
+  ARCHIVE_EMPTY_PARTS_MAX,
+  ARCHIVE_ERROR_LENGTH_MAX,
+  ARCHIVE_LIST_BYTES_MAX,
+  ARCHIVE_NOTE_BYTES_MAX,
+  ARCHIVE_OBJECTS_MAX,
+  ARCHIVE_REQUEST_MS,
+} from '../../protocol/limits/archive.js';
+import { oneLine } from '../../protocol/quote.js';
 import { messageOf } from '../../protocol/thrown.js';
+import { AnswerTooLong, answerOf, type S3Answer, type Wanted } from './s3-answer.js';
 import { type ListPart, listPartOf, textOf } from './s3-list.js';
 import type { ArchiveTarget, S3Credentials, S3Place, TargetObject } from './target.js';
 
@@ -89,35 +98,38 @@ export class S3Target implements ArchiveTarget {
     await this.#request(this.locate(name), { method: 'PUT', headers, body });
   }
 
-  async get(name: string): Promise<Buffer | undefined> {
-    return (await this.#request(this.locate(name), {}, true))?.bytes;
+  async get(name: string, bytesMax = ARCHIVE_NOTE_BYTES_MAX): Promise<Buffer | undefined> {
+    return (await this.#request(this.locate(name), {}, { mayLack: true, bytesMax }))?.bytes;
   }
 
   async range(name: string, offset: number, length: number): Promise<Buffer | undefined> {
     const headers = { range: `bytes=${offset}-${offset + length - 1}` };
-    const answer = await this.#request(this.locate(name), { headers }, true);
-    if (answer === undefined) return undefined;
-    // A server may ignore the range.
-    return answer.status === 206 ? answer.bytes : answer.bytes.subarray(offset, offset + length);
+    const part = { offset, length };
+    return (await this.#request(this.locate(name), { headers }, { mayLack: true, part }))?.bytes;
   }
 
   async list(prefix: string): Promise<readonly TargetObject[]> {
     const found: TargetObject[] = [];
     let token: string | undefined;
+    let empty = 0;
     do {
       const query = new URLSearchParams({ 'list-type': '2', prefix: this.#prefix + prefix });
       if (token !== undefined) query.set('continuation-token', token);
       const url = `${this.#bucket}?${query}`;
-      const answer = await this.#request(url, {});
+      const answer = await this.#request(url, {}, { bytesMax: ARCHIVE_LIST_BYTES_MAX });
       const part = this.#partOf(answer!.bytes.toString(), url, token);
-      found.push(...part.objects);
+      for (const object of part.objects) found.push(object);
+      empty = part.objects.length === 0 ? empty + 1 : 0;
       token = part.next;
+      if (found.length > ARCHIVE_OBJECTS_MAX || empty >= ARCHIVE_EMPTY_PARTS_MAX) {
+        throw this.#failed(url, 'the list does not end');
+      }
     } while (token !== undefined);
     return found.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   async remove(name: string): Promise<void> {
-    await this.#request(this.locate(name), { method: 'DELETE' }, true);
+    await this.#request(this.locate(name), { method: 'DELETE' }, { mayLack: true });
   }
 
   /** An upload that was cut off leaves nothing behind. */
@@ -129,21 +141,28 @@ export class S3Target implements ArchiveTarget {
       if (part.next !== undefined && part.next === token) throw new Error('the list does not end');
       return part;
     } catch (cause) {
-      const { setting } = this;
-      const message = `${setting}: ${url}: ${messageOf(cause)}`;
-      throw new BusError('ARCHIVE_FAILED', message, { details: { setting, url }, cause });
+      throw this.#failed(url, messageOf(cause), cause);
     }
   }
 
+  #failed(url: string, reason: string, cause?: unknown): BusError {
+    const { setting } = this;
+    const message = `${setting}: ${url}: ${reason}`;
+    return new BusError('ARCHIVE_FAILED', message, { details: { setting, url }, cause });
+  }
+
   /** Sends a request again whose connection failed: each may be carried out twice. */
-  async #answer(url: string, init: RequestInit): Promise<{ status: number; bytes: Buffer }> {
+  async #answer(url: string, init: RequestInit, wanted: Wanted): Promise<S3Answer> {
     const signal = AbortSignal.timeout(ARCHIVE_REQUEST_MS);
     for (let attempt = 0; ; attempt++) {
       try {
-        const response = await this.#fetch(url, { ...init, redirect: 'manual', signal });
-        return { status: response.status, bytes: Buffer.from(await response.arrayBuffer()) };
+        return await answerOf(
+          await this.#fetch(url, { ...init, redirect: 'manual', signal }),
+          wanted,
+        );
       } catch (error) {
-        if (attempt >= RETRIES || signal.aborted) throw error;
+        const isFinal = error instanceof AnswerTooLong || signal.aborted;
+        if (attempt >= RETRIES || isFinal) throw error;
         await afterMs(RETRY_MS * 2 ** attempt);
       }
     }
@@ -153,9 +172,10 @@ export class S3Target implements ArchiveTarget {
   async #request(
     url: string,
     init: RequestInit,
-    mayLack = false,
-  ): Promise<{ status: number; bytes: Buffer } | undefined> {
-    const { status, bytes } = await this.#answer(url, init).catch((cause: unknown) => {
+    { mayLack = false, ...wanted }: Wanted & { readonly mayLack?: boolean } = {},
+  ): Promise<S3Answer | undefined> {
+    const { status, bytes } = await this.#answer(url, init, wanted).catch((cause: unknown) => {
+      if (cause instanceof AnswerTooLong) throw this.#failed(url, cause.message, cause);
       const setting = 'archive.s3.endpoint';
       const reason = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause;
       const message = `${setting}: ${url} could not be reached: ${messageOf(reason)}`;
@@ -163,9 +183,9 @@ export class S3Target implements ArchiveTarget {
     });
     if (status >= 200 && status < 300) return { status, bytes };
     if (status === 416) return { status: 206, bytes: Buffer.alloc(0) };
-    const code = textOf(bytes.toString(), 'Code');
+    const code = told(bytes, 'Code');
     if (mayLack && status === 404 && code !== 'NoSuchBucket') return undefined;
-    throw refused(url, status, code, textOf(bytes.toString(), 'Message'));
+    throw refused(url, status, code, told(bytes, 'Message'));
   }
 }
 
@@ -177,6 +197,11 @@ function refused(url: string, status: number, code: string, text: string): BusEr
   return new BusError('ARCHIVE_FAILED', message, {
     details: { setting, url, status, code, isPassing },
   });
+}
+
+/** The text of an element of an error, as far as it can be shown. */
+function told(bytes: Buffer, element: string): string {
+  return oneLine(textOf(bytes.toString(), element), ARCHIVE_ERROR_LENGTH_MAX);
 }
 
 function credentialsOfEnvironment(): S3Credentials {

@@ -9,8 +9,8 @@ export interface ArchiveTarget {
   locate(name: string): string;
   /** Stores an object durably, in one step. Storing the same one again changes nothing. */
   put(name: string, bytes: Uint8Array): Promise<void>;
-  /** `undefined` if there is no such object. */
-  get(name: string): Promise<Buffer | undefined>;
+  /** `undefined` if there is no such object; fails if it has more bytes, by default than a note has at most. */
+  get(name: string, bytesMax?: number): Promise<Buffer | undefined>;
   /** A part of an object; shorter where the object ends; `undefined` if there is no such object. */
   range(name: string, offset: number, length: number): Promise<Buffer | undefined>;
   /** The objects whose names begin with a prefix that ends with `/`, in the order of their names. */

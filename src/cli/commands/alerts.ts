@@ -1,8 +1,9 @@
 import { type Command, Option } from 'commander';
 import { ALERT_SEVERITIES, type AlertInfo, type AlertRuleInput } from '../../protocol/alerts.js';
+import { quote } from '../../protocol/quote.js';
 import { act } from '../act.js';
 import { addServerOptions, type ServerSettings } from '../config.js';
-import { notify } from '../failure.js';
+import { CommandFailure, notify } from '../failure.js';
 import { printable, writeLine } from '../output.js';
 import type { Session } from '../session.js';
 import { tableLines } from '../table.js';
@@ -96,5 +97,6 @@ async function setAlert(
 
 async function removeAlert(session: Session, name: string): Promise<void> {
   const { removed } = (await session.request('removeAlert', { name })).removedAlert!;
-  notify(removed ? `removed ${name}` : `there is no alert ${name}`);
+  if (!removed) throw new CommandFailure(`there is no alert ${quote(name)}`);
+  notify(`removed ${name}`);
 }

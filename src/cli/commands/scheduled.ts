@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import type { ScheduledPublish } from '../../protocol/scheduled.js';
 import { act } from '../act.js';
 import { addServerOptions, type ServerSettings } from '../config.js';
-import { notify } from '../failure.js';
+import { CommandFailure, notify } from '../failure.js';
 import { printable, writeLine } from '../output.js';
 import type { Session } from '../session.js';
 import { tableLines } from '../table.js';
@@ -96,5 +96,6 @@ async function cancelOne(
     ...(topic === undefined ? {} : { topic }),
     ...(source === undefined ? {} : { source }),
   });
-  notify(cancelled === true ? `cancelled ${id}` : `no publish with the id ${id} waits`);
+  if (cancelled !== true) throw new CommandFailure(`no publish with the id ${id} waits`);
+  notify(`cancelled ${id}`);
 }

@@ -4,10 +4,10 @@ import type { ScheduleInfo, ScheduleOptions } from '../../protocol/schedules.js'
 import { act } from '../act.js';
 import { bodyText } from '../body.js';
 import { addServerOptions, type ServerSettings } from '../config.js';
-import { notify, usageFailure } from '../failure.js';
+import { CommandFailure, notify, usageFailure } from '../failure.js';
 import { printable, writeLine } from '../output.js';
 import type { Session } from '../session.js';
-import { tableLines } from '../table.js';
+import { exactDuration, tableLines } from '../table.js';
 import {
   type Attributes,
   collectAttribute,
@@ -142,7 +142,7 @@ async function printSchedules(session: Session, { json }: SchedulesOptions): Pro
 }
 
 function rhythmText({ cron, timeZone, everyMs }: ScheduleInfo): string {
-  return cron === undefined ? `every ${everyMs} ms` : `${cron} (${timeZone})`;
+  return cron === undefined ? `every ${exactDuration(everyMs!)}` : `${cron} (${timeZone})`;
 }
 
 async function setSchedule(
@@ -180,12 +180,9 @@ async function alter(
   kind: 'pause' | 'resume' | 'delete',
 ): Promise<void> {
   const { schedule, deleted } = await session.request('alterSchedule', { name, kind });
-  if (kind === 'delete')
-    notify(deleted === true ? `deleted ${name}` : `there is no schedule ${quote(name)}`);
-  else
-    notify(
-      schedule?.isPaused === true
-        ? `${name} is paused`
-        : `${name}: next at ${schedule?.nextAt ?? 'never'}`,
-    );
+  if (kind === 'delete') {
+    if (deleted !== true) throw new CommandFailure(`there is no schedule ${quote(name)}`);
+    notify(`deleted ${name}`);
+  } else if (schedule?.isPaused === true) notify(`${name} is paused`);
+  else notify(`${name}: next at ${schedule?.nextAt ?? 'never'}`);
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Fault, Grants } from '../../auth/grants.js';
 import type { StoredKey } from '../../auth/keys-file.js';
 import { nameFault } from '../../protocol/event-fields.js';
@@ -7,7 +7,7 @@ import { API_KEYS_MAX, TOKEN_LENGTH_MAX } from '../../protocol/limits/auth.js';
 import { configOption, readConfig } from '../config.js';
 import { CommandFailure, failing, notify, usageFailure } from '../failure.js';
 import { printable, writeLine } from '../output.js';
-import { parseDuration, parseRate } from '../values.js';
+import { durationFrom, parseRate } from '../values.js';
 import { DEFAULT_REVOKED_FILE, type RevokeJwtsOptions, revokeJwts } from './revoke-jwts.js';
 
 /**
@@ -300,11 +300,9 @@ function warnIfPowerless({ publish, subscribe, consume, admin }: Grants, what: s
 }
 
 function lifetimeOption(description: string): Option {
-  return new Option('--expires <duration>', description).argParser((text) => {
-    const milliseconds = parseDuration(text);
-    if (milliseconds >= 1000 && milliseconds <= LIFETIME_MS_MAX) return milliseconds;
-    throw new InvalidArgumentError('It is not a duration from 1s to 100 years.');
-  });
+  return new Option('--expires <duration>', description).argParser(
+    durationFrom(1000, LIFETIME_MS_MAX, 'from 1s to 100 years'),
+  );
 }
 
 /** Names the flags that the faults come from: `publish[0]` is `--publish` on the command line. */

@@ -70,8 +70,8 @@ export function startOutbox({ options, bus, name, signal, onError }: SinkStart):
 
 /** @throws BusError `OPTION_INVALID` for a module without `apply`; anything that the module throws */
 export async function startProjection(start: SinkStart): Promise<Sink> {
-  const { options, name, signal, onError, consumer, module } = start;
-  const exports = await moduleExports(module!);
+  const { options, name, signal, onError, consumer, module, place } = start;
+  const exports = await moduleExports(module!, place);
   const apply = exports.optional<ProjectionModule['apply']>('apply') ?? exports.refuse('apply');
   const clear = exports.optional<NonNullable<ProjectionModule['clear']>>('clear');
   const prepare = exports.optional<NonNullable<ProjectionModule['prepare']>>('prepare');

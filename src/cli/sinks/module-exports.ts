@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { BusError } from '../../protocol/errors.js';
@@ -14,12 +15,20 @@ export interface ModuleExports {
   refuse(name: string): never;
 }
 
-/** @param module its path, from the working directory. @throws anything that the module throws */
-export async function moduleExports(module: string): Promise<ModuleExports> {
-  const found = (await import(pathToFileURL(resolve(module)).href)) as Record<string, unknown>;
+/**
+ * @param module its path, from the working directory
+ * @param place the section that names it
+ * @throws BusError `OPTION_INVALID` if there is none; anything that the module throws
+ */
+export async function moduleExports(module: string, place: string): Promise<ModuleExports> {
+  const file = resolve(module);
+  if (!existsSync(file)) {
+    throw new BusError('OPTION_INVALID', `${place}.module: there is no file ${file}`);
+  }
+  const found = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
   const refuse = (name: string): never => {
     const which = name === 'default' ? 'its default export' : `its export ${name}`;
-    const message = `${module}: ${which} is ${quote(found[name])}, and should be a function`;
+    const message = `${place}.module: ${module}: ${which} is ${quote(found[name])}, and should be a function`;
     throw new BusError('OPTION_INVALID', message);
   };
   return {

@@ -13,7 +13,7 @@ import type { SinkStart } from './sink-start.js';
  * @throws BusError, and anything that the module of an app's own sink throws
  */
 export async function startSink(
-  { name, kind, consumer, module, options }: SinkSection,
+  { name, place, kind, consumer, module, options }: SinkSection,
   bus: SinkBus,
   signal: AbortSignal,
   onError: (error: BusError) => void,
@@ -21,7 +21,7 @@ export async function startSink(
   const opened =
     consumer && (await bus.consumer(consumer.name, { ...consumer.options, update: true }));
   const start: SinkStart = {
-    ...{ name, bus, options: options(), signal, onError },
+    ...{ name, place, bus, options: options(), signal, onError },
     ...(opened === undefined ? {} : { consumer: opened }),
     ...(module === undefined ? {} : { module }),
   };
@@ -29,12 +29,15 @@ export async function startSink(
   return known === undefined ? startOwn(start) : known.start(start);
 }
 
-async function startOwn({ module, ...context }: SinkStart): Promise<Sink> {
-  const exports = await moduleExports(module!);
+async function startOwn({ module, place, ...context }: SinkStart): Promise<Sink> {
+  const exports = await moduleExports(module!, place);
   const make = exports.optional<SinkModule>('default') ?? exports.refuse('default');
   const sink = await make(context);
   if (isSink(sink)) return sink;
-  throw new BusError('OPTION_INVALID', `${module}: the default export returned no sink`);
+  throw new BusError(
+    'OPTION_INVALID',
+    `${place}.module: ${module}: the default export returned no sink`,
+  );
 }
 
 function isSink(value: unknown): value is Sink {

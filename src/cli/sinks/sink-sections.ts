@@ -15,6 +15,8 @@ import { MODULE_KIND, SINK_KINDS } from './sink-kinds.js';
 
 export interface SinkSection {
   readonly name: string;
+  /** The config file and the section in it, to begin the messages of its faults: `config file FILE: sinks.NAME`. */
+  readonly place: string;
   readonly kind: string;
   /** `undefined`: the sink is an outbox, or the app's own, and uses none. */
   readonly consumer: { readonly name: string; readonly options: ConsumerOptions } | undefined;
@@ -32,9 +34,10 @@ const KINDS = [...Object.keys(SINK_KINDS), MODULE_KIND];
 /** Stands for the consumer where options are checked before there is one. */
 const SOME_CONSUMER = { name: '', run: () => {}, info: () => {} };
 
-/** The sections, or every fault of them. */
+/** The sections, or every fault of them. @param file the config file */
 export function parseSinkSections(
   value: unknown,
+  file: string,
 ): { readonly sections: readonly SinkSection[] } | { readonly faults: readonly string[] } {
   if (value === undefined) return { sections: [] };
   if (!isObject(value)) {
@@ -47,10 +50,11 @@ export function parseSinkSections(
   }
   const sections = entries.map(([name, section]) => {
     const found: OptionFault[] = [];
-    const parsed = parseSection(name, section, found);
+    const place = `config file ${file}: sinks.${name}`;
+    const parsed = parseSection({ name, place }, section, found);
     for (const { path, message } of found) {
-      const place = path.replaceAll(/\[(\d+)\]/g, '.$1');
-      faults.push(`sinks.${name}${place === '' ? '' : '.'}${place}: ${message}`);
+      const within = path.replaceAll(/\[(\d+)\]/g, '.$1');
+      faults.push(`sinks.${name}${within === '' ? '' : '.'}${within}: ${message}`);
     }
     return parsed;
   });
@@ -59,7 +63,7 @@ export function parseSinkSections(
 }
 
 function parseSection(
-  name: string,
+  { name, place }: Pick<SinkSection, 'name' | 'place'>,
   section: unknown,
   faults: OptionFault[],
 ): SinkSection | undefined {
@@ -94,10 +98,10 @@ function parseSection(
   const given = isModule ? (isObject(own.options) ? own.options : {}) : own;
   checkOwn(String(kind), given, faults);
   return {
-    ...{ name, kind: String(kind), consumer: parsed },
+    ...{ name, place, kind: String(kind), consumer: parsed },
     onFailure: onFailure === 'stop' ? 'stop' : 'retry',
     module: hasModule ? String(module) : undefined,
-    options: () => resolved(name, given),
+    options: () => resolved(place, given, isModule ? 'options.' : ''),
   };
 }
 
@@ -181,12 +185,14 @@ function checkInto<T>(faults: OptionFault[], prefix: string, check: () => T): T 
   }
 }
 
-function resolved(name: string, given: object): Readonly<Record<string, unknown>> {
+function resolved(place: string, given: object, prefix: string): Readonly<Record<string, unknown>> {
   const faults: OptionFault[] = [];
   const options = resolveSecrets(given, '', faults);
   if (faults.length === 0) return options as Record<string, unknown>;
-  const text = faults.map(({ path, message }) => `${path}: ${message}`).join('; ');
-  throw new BusError('OPTION_INVALID', `sinks.${name}: ${text}`, { details: { faults } });
+  const text = faults
+    .map(({ path, message }) => `${place}.${prefix}${path}: ${message}`)
+    .join('; ');
+  throw new BusError('OPTION_INVALID', text, { details: { faults } });
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

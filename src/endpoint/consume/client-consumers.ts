@@ -7,7 +7,7 @@ import { ClientPull, type ClientPullRequest, type Pulled } from './client-pull.j
 import type { ConsumerHost } from './consumer.js';
 import { ConsumerControl, type ControllingConsumer } from './consumer-control.js';
 import { consumerInfo } from './consumer-info.js';
-import { ConsumerShards } from './consumer-shards.js';
+import { ConsumerShards, type ShardAsker } from './consumer-shards.js';
 import { type LeaseName, type NamedLease, parseLeaseText } from './lease-text.js';
 import { consumerInfos } from './list-consumers.js';
 import type { MemberConsumer } from './membership.js';
@@ -45,8 +45,8 @@ export class ClientConsumers {
    *
    * @throws BusError `BUS_CLOSED`, the failure of a shard
    */
-  infos(consumers: readonly ListedConsumer[]): AsyncGenerator<ConsumerInfo> {
-    return consumerInfos(consumers, this.#host);
+  infos(consumers: readonly ListedConsumer[], asker?: ShardAsker): AsyncGenerator<ConsumerInfo> {
+    return consumerInfos(consumers, this.#host, asker);
   }
 
   /** @throws BusError `LIMIT_EXCEEDED`, `BUS_CLOSED`, and the failure of a shard */
@@ -90,16 +90,17 @@ export class ClientConsumers {
    * The half of a consumer by which it is directed, as long as it has this definition; else its changes are refused with
    * `CONFLICT`. `by`: the principal that asks.
    */
-  control(consumer: ListedConsumer, by: string): ControllingConsumer {
-    return new ConsumerControl(consumer, this.#host, { by, onlyAs: consumer.definition });
+  control(consumer: ListedConsumer, by: string, asker: ShardAsker): ControllingConsumer {
+    const terms = { by, onlyAs: consumer.definition };
+    return new ConsumerControl(consumer, this.#host, terms, asker);
   }
 
   /** @throws BusError `CONSUMER_UNKNOWN`, `BUS_CLOSED`, the failure of a shard */
-  async info(consumer: ListedConsumer): Promise<ConsumerInfo> {
+  async info(consumer: ListedConsumer, asker?: ShardAsker): Promise<ConsumerInfo> {
     this.#host.assertOpen();
     return consumerInfo(
       consumer,
-      await new ConsumerShards(consumer, this.#host).states(),
+      await new ConsumerShards(consumer, this.#host, asker).states(),
       this.#host.epoch,
     );
   }

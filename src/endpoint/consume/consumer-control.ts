@@ -4,7 +4,7 @@
  */
 
 import { ConsumerNotices, type NoticeHost } from '../../handout/consume/consumer-notices.js';
-import type { AlterConsumerRequest, ListedConsumer } from '../../link/consumer-shapes.js';
+import type { AlterConsumerRequest, ListedConsumer, OnlyAs } from '../../link/consumer-shapes.js';
 import { deadEvent } from '../../link/dead-events.js';
 import { openEvent } from '../../link/open-events.js';
 import type { SubscribeFrom } from '../../protocol/bus-api.js';
@@ -30,7 +30,12 @@ import { BusError } from '../../protocol/errors.js';
 import { optionInvalid } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
 import { consumerInfo } from './consumer-info.js';
-import { ConsumerShards, type ControlHost, unknownConsumer } from './consumer-shards.js';
+import {
+  ConsumerShards,
+  type ControlHost,
+  type ShardAsker,
+  unknownConsumer,
+} from './consumer-shards.js';
 import { redriveAll, redriveIds } from './redriving.js';
 import { seekPreview } from './seek-preview.js';
 
@@ -56,16 +61,20 @@ export class ConsumerControl implements ControllingConsumer {
   readonly #notices: ConsumerNotices;
   readonly #terms: Pick<AlterConsumerRequest, 'by' | 'onlyAs'>;
 
-  /** @param terms of changes, on behalf of a principal; none for the program itself */
+  /**
+   * @param terms of changes, on behalf of a principal; none for the program itself
+   * @param asker for whom the shards are asked; default: the program
+   */
   constructor(
     consumer: Pick<ListedConsumer, 'id' | 'name'>,
     host: ControlHost & NoticeHost,
     terms: Pick<AlterConsumerRequest, 'by' | 'onlyAs'> = {},
+    asker?: ShardAsker,
   ) {
     this.#terms = terms;
     this.#consumer = consumer;
     this.#host = host;
-    this.#shards = new ConsumerShards(consumer, host);
+    this.#shards = new ConsumerShards(consumer, host, asker);
     this.#notices = new ConsumerNotices(consumer, host);
   }
 
@@ -152,7 +161,10 @@ export class ConsumerControl implements ControllingConsumer {
       const last = this.#host.ends.length - 1;
       throw optionInvalid('skip', 'shard', `has to be a shard from 0 to ${last}, not ${shard}`);
     }
-    const { isFound } = await this.#shards.call(end, 'consumerSkip', { sequence });
+    const { isFound } = await this.#shards.call(end, 'consumerSkip', {
+      sequence,
+      ...this.#onlyAs,
+    });
     if (isFound) return;
     const message = `consumer ${quote(this.#consumer.name)} has no open event ${sequence} in shard ${shard}`;
     throw new BusError('NOT_FOUND', message, { details: { shard, sequence } });
@@ -161,14 +173,19 @@ export class ConsumerControl implements ControllingConsumer {
   async redrive(options: RedriveOptions = {}): Promise<RedriveResult> {
     const { isDry, ids } = parseRedriveOptions(options);
     return ids === undefined
-      ? redriveAll(this.#shards, isDry)
-      : redriveIds(this.#shards, ids, isDry);
+      ? redriveAll(this.#shards, { isDry, ...this.#onlyAs })
+      : redriveIds(this.#shards, ids, { isDry, ...this.#onlyAs });
   }
 
   on<E extends keyof ConsumerEvents>(event: E, listener: ConsumerEvents[E]): this {
     this.#host.assertOpen();
     this.#notices.on(event, listener);
     return this;
+  }
+
+  get #onlyAs(): OnlyAs {
+    const { onlyAs } = this.#terms;
+    return onlyAs === undefined ? {} : { onlyAs };
   }
 
   async #alter(change: AlterConsumerRequest['change']): Promise<void> {

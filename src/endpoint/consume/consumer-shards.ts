@@ -4,6 +4,7 @@ import type { Caller } from '../../link/port-calls.js';
 import { type PagePlace, pageText } from '../../protocol/consumer-options.js';
 import { BusError } from '../../protocol/errors.js';
 import { quote } from '../../protocol/quote.js';
+import { type Asker, ITSELF } from '../asker.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 
 /** The calls about one consumer that its shards serve. */
@@ -18,6 +19,9 @@ export interface ControlHost {
   /** @throws BusError `BUS_CLOSED` */
   assertOpen(): void;
 }
+
+/** For whom shards are asked. */
+export type ShardAsker = Pick<Asker, 'askInTurn'>;
 
 export type ConsumerCall =
   | 'consumerState'
@@ -38,10 +42,16 @@ interface ShardPage<E> {
 export class ConsumerShards {
   readonly #consumer: Pick<ListedConsumer, 'id' | 'name'>;
   readonly #host: ControlHost;
+  readonly #asker: ShardAsker;
 
-  constructor(consumer: Pick<ListedConsumer, 'id' | 'name'>, host: ControlHost) {
+  constructor(
+    consumer: Pick<ListedConsumer, 'id' | 'name'>,
+    host: ControlHost,
+    asker: ShardAsker = ITSELF,
+  ) {
     this.#consumer = consumer;
     this.#host = host;
+    this.#asker = asker;
   }
 
   get ends(): readonly ControlEnd[] {
@@ -82,10 +92,10 @@ export class ConsumerShards {
     return shard < ends.length ? { events, next: pageText({ shard, after }) } : { events };
   }
 
-  /** Shards know consumers by ids; their callers know them by names. */
+  /** Makes a call in its turn. Shards know consumers by ids; their callers know them by names. */
   async named<T>(call: () => Promise<T>): Promise<T> {
     try {
-      return await call();
+      return await this.#asker.askInTurn(call);
     } catch (error) {
       const isUnknown = error instanceof BusError && error.code === 'CONSUMER_UNKNOWN';
       throw isUnknown ? unknownConsumer(this.#consumer) : error;

@@ -1,8 +1,9 @@
 import type { ConsumerShardState, ListedConsumer } from '../../link/consumer-shapes.js';
 import type { ConsumerInfo } from '../../protocol/consumers.js';
 import { CONSUMERS_AT_ONCE } from '../../protocol/limits/consumers.js';
+import { ITSELF } from '../asker.js';
 import { consumerInfo } from './consumer-info.js';
-import type { ControlHost } from './consumer-shards.js';
+import type { ControlHost, ShardAsker } from './consumer-shards.js';
 
 /** All consumers of the bus, by name; one that is deleted meanwhile is left out. */
 export async function listConsumers(host: ControlHost): Promise<ConsumerInfo[]> {
@@ -37,10 +38,11 @@ export async function pendingOf(
 export async function* consumerInfos(
   consumers: readonly ListedConsumer[],
   host: ControlHost,
+  asker: ShardAsker = ITSELF,
 ): AsyncGenerator<ConsumerInfo> {
   for (let at = 0; at < consumers.length; at += CONSUMERS_AT_ONCE) {
     const some = consumers.slice(at, at + CONSUMERS_AT_ONCE);
-    const byShard = await statesOf(some, host);
+    const byShard = await asker.askInTurn(() => statesOf(some, host));
     for (const [index, consumer] of some.entries()) {
       const states = byShard.map((states) => states[index] ?? null);
       if (states.every((state) => state !== null)) yield consumerInfo(consumer, states, host.epoch);

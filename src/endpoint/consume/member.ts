@@ -321,6 +321,8 @@ export class Member implements TakenMember<BusDelivery>, TokenHolder, Joining, D
   goOn(end: EndpointEnd): void {
     this.#tokens.relinked(end.shard);
     this.#membership.goOn(end);
+    // The tokens that a leaving member waits for may have gone with the thread.
+    this.#waiters.wake();
   }
 
   /** The shard was given up. */

@@ -1,41 +1,40 @@
-import type { ConsumerFindDeadAnswer, ConsumerRedriveAnswer } from '../../link/consumer-shapes.js';
+import type {
+  ConsumerFindDeadAnswer,
+  ConsumerRedriveAnswer,
+  ConsumerRedriveRequest,
+} from '../../link/consumer-shapes.js';
 import { deadEvent } from '../../link/dead-events.js';
 import type { DeadEvent, RedriveResult } from '../../protocol/consumers.js';
+import { BusError } from '../../protocol/errors.js';
 import { CONSUMER_PAGE_MAX } from '../../protocol/limits/consumers.js';
 import type { ConsumerShards, ControlEnd } from './consumer-shards.js';
 
 /** Makes dead events open again, in bounded steps, in all shards side by side. */
 
-interface Redriven {
-  readonly events: readonly DeadEvent[];
-  readonly isComplete: boolean;
-}
+type Terms = Pick<ConsumerRedriveRequest, 'isDry' | 'onlyAs'>;
 
-export async function redriveAll(shards: ConsumerShards, isDry: boolean): Promise<RedriveResult> {
-  const redriven = shards.ends.map((end) => redrive(shards, end, null, isDry));
-  return result(await Promise.all(redriven), []);
+/** @throws BusError `CONFLICT` by `onlyAs`, if no event was redriven before */
+export async function redriveAll(shards: ConsumerShards, terms: Terms): Promise<RedriveResult> {
+  const steps = new Steps(shards, terms);
+  await Promise.all(shards.ends.map((end) => steps.redrive(end, null)));
+  return steps.result([]);
 }
 
 export async function redriveIds(
   shards: ConsumerShards,
   ids: readonly string[],
-  isDry: boolean,
+  terms: Terms,
 ): Promise<RedriveResult> {
   const found = new Set<string>();
+  const steps = new Steps(shards, terms);
   const redriven = shards.ends.map(async (end) => {
     const sequences = await find(shards, end, ids, found);
-    const done: Redriven[] = [];
     for (let at = 0; at < sequences.length; at += CONSUMER_PAGE_MAX) {
-      const some = sequences.slice(at, at + CONSUMER_PAGE_MAX);
-      done.push(await redrive(shards, end, some, isDry));
+      await steps.redrive(end, sequences.slice(at, at + CONSUMER_PAGE_MAX));
     }
-    return done;
   });
-  const all = (await Promise.all(redriven)).flat();
-  return result(
-    all,
-    ids.filter((id) => !found.has(id)),
-  );
+  await Promise.all(redriven);
+  return steps.result(ids.filter((id) => !found.has(id)));
 }
 
 /** The sequences of a shard's dead events that have the ids, which are noted as found. */
@@ -60,32 +59,52 @@ async function find(
   return sequences;
 }
 
-/** @param sequences null: all that are dead */
-async function redrive(
-  shards: ConsumerShards,
-  end: ControlEnd,
-  sequences: readonly number[] | null,
-  isDry: boolean,
-): Promise<Redriven> {
-  const events: DeadEvent[] = [];
-  for (let after: number | null = 0; after !== null; ) {
-    const answer: ConsumerRedriveAnswer = await shards.call(end, 'consumerRedrive', {
-      sequences,
-      after,
-      limit: CONSUMER_PAGE_MAX,
-      isDry,
-    });
-    for (const entry of answer.redriven) events.push(deadEvent(end.shard, entry));
-    if (answer.isBusy) return { events, isComplete: false };
-    after = answer.next;
-  }
-  return { events, isComplete: true };
-}
+/** The steps of one call, and what they have come to. */
+class Steps {
+  readonly #shards: ConsumerShards;
+  readonly #terms: Terms;
+  readonly #redriven: DeadEvent[] = [];
+  #isComplete = true;
+  #conflict: BusError | undefined;
 
-function result(redriven: readonly Redriven[], unknown: readonly string[]): RedriveResult {
-  return {
-    redriven: redriven.flatMap(({ events }) => events),
-    unknown,
-    isComplete: redriven.every(({ isComplete }) => isComplete),
-  };
+  constructor(shards: ConsumerShards, terms: Terms) {
+    this.#shards = shards;
+    this.#terms = terms;
+  }
+
+  /** @param sequences null: all that are dead */
+  async redrive(end: ControlEnd, sequences: readonly number[] | null): Promise<void> {
+    for (let after: number | null = 0; after !== null; ) {
+      const answer = await this.#step(end, sequences, after);
+      for (const entry of answer?.redriven ?? []) this.#redriven.push(deadEvent(end.shard, entry));
+      if (answer === undefined || answer.isBusy) {
+        this.#isComplete = false;
+        return;
+      }
+      after = answer.next;
+    }
+  }
+
+  /** Where the consumer was changed in between, an answer that knew nothing of the events before would be wrong. */
+  result(unknown: readonly string[]): RedriveResult {
+    const isNothingDone = this.#terms.isDry || this.#redriven.length === 0;
+    if (this.#conflict !== undefined && isNothingDone) throw this.#conflict;
+    this.#redriven.sort((a, b) => a.shard - b.shard || a.sequence - b.sequence);
+    return { redriven: this.#redriven, unknown, isComplete: this.#isComplete };
+  }
+
+  async #step(
+    end: ControlEnd,
+    sequences: readonly number[] | null,
+    after: number,
+  ): Promise<ConsumerRedriveAnswer | undefined> {
+    const request = { sequences, after, limit: CONSUMER_PAGE_MAX, ...this.#terms };
+    try {
+      return await this.#shards.call(end, 'consumerRedrive', request);
+    } catch (error) {
+      if (!(error instanceof BusError) || error.code !== 'CONFLICT') throw error;
+      this.#conflict = error;
+      return undefined;
+    }
+  }
 }

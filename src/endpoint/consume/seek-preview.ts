@@ -1,7 +1,7 @@
 import type { SeekPreview } from '../../protocol/consumers.js';
 import {
-  CONSUMER_READ_EVENTS_PER_TURN,
   SEEK_PREVIEW_EVENTS_MAX,
+  SEEK_PREVIEW_EVENTS_PER_ANSWER,
 } from '../../protocol/limits/consumers.js';
 import type { ConsumerShards, ControlEnd } from './consumer-shards.js';
 
@@ -11,7 +11,7 @@ export async function seekPreview(
   positions: readonly number[],
 ): Promise<SeekPreview> {
   const stepsMax = Math.ceil(
-    SEEK_PREVIEW_EVENTS_MAX / CONSUMER_READ_EVENTS_PER_TURN / shards.ends.length,
+    SEEK_PREVIEW_EVENTS_MAX / SEEK_PREVIEW_EVENTS_PER_ANSWER / shards.ends.length,
   );
   const counted = shards.ends.map((end) => count(shards, end, positions[end.shard]!, stepsMax));
   const [states, ...counts] = await Promise.all([shards.states(), ...counted]);
@@ -37,7 +37,7 @@ async function count(
   let passed = 0;
   let after = 0;
   for (let step = 1; ; step++) {
-    const request = { position, after, limit: CONSUMER_READ_EVENTS_PER_TURN };
+    const request = { position, after, limit: SEEK_PREVIEW_EVENTS_PER_ANSWER };
     const answer = await shards.call(end, 'consumerSeekPreview', request);
     again += answer.again;
     passed += answer.passed;

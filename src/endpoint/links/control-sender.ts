@@ -78,11 +78,13 @@ export class ControlSender {
     name: N,
     request: () => RequestOf<N>,
     subscription: number,
+    onAnswer?: (answer: AnswerOf<N>) => void,
   ): Promise<AnswerOf<N>> {
-    return this.pending.open(name, { subscription, request }, (id) => {
+    const send = (id: number): void => {
       this.#sendOrKeep(id);
       this.#wakeShard();
-    });
+    };
+    return this.pending.open(name, { subscription, request }, send, onAnswer);
   }
 
   /** Sends a record of a member. Without room it waits, behind the calls and records that wait already. */

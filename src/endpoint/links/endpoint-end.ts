@@ -156,15 +156,19 @@ export class EndpointEnd {
     wakeShard(this.control.words, this.#port);
   }
 
-  /** Calls the shard. After a restart an unanswered call is sent again, or rejects if it may not be served twice. */
+  /**
+   * Calls the shard. After a restart an unanswered call is sent again, or rejects if it may not be served twice.
+   * `onAnswer` takes the answer where it stands among the shard's messages, before later ones and before a relink.
+   */
   call<N extends ShardCall>(
     name: N,
     request: () => RequestOf<N>,
     subscription = NO_SUBSCRIPTION,
+    onAnswer?: (answer: AnswerOf<N>) => void,
   ): Promise<AnswerOf<N>> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     this.#alive.hold();
-    return this.#calls.call(name, request, subscription);
+    return this.#calls.call(name, request, subscription, onAnswer);
   }
 
   /** Sends a record of a consumer's member, in order with calls. A shard that was given up gets none. */

@@ -4,13 +4,18 @@
  * events that are not to be seen until they are flushed. Nor is an event that has expired, which a log or an archive may
  * still have.
  */
+import type { ShardPageRequest } from '../../link/calls.js';
 import type { Caller } from '../../link/port-calls.js';
 import { decodeCursor } from '../../protocol/cursor.js';
+import { WORK_SLICE_MS } from '../../protocol/limits/budgets.js';
 import type { ResolvedCursor } from '../../store/cursor-positions.js';
 import type { Page, PageRequest } from '../../store/page.js';
+import { type Asker, ITSELF } from '../asker.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 import { withoutExpired } from './expired-records.js';
 import type { LastsShard } from './last-sequences.js';
+
+export type HistoryAsker = Pick<Asker, 'owner' | 'found'>;
 
 export class HistorySource {
   readonly #ends: readonly EndpointEnd[];
@@ -53,14 +58,21 @@ export class HistorySource {
   }
 
   /** The next page of a shard's history. */
-  async page(shard: number, request: PageRequest): Promise<Page> {
+  async page(shard: number, request: PageRequest, asker: HistoryAsker = ITSELF): Promise<Page> {
     const { control } = this.#ends[shard]!;
     const { head } = control;
     const until = Math.min(request.until ?? head, head);
-    const call = { shard, request: { ...request, until, headLeast: head } };
-    const page = await (this.#readers?.call('page', call) ??
-      this.#ends[shard]!.call('page', () => call));
+    const { owner } = asker;
+    const call = { shard, request: { ...request, until, headLeast: head }, owner };
+    const page = await (this.#readers?.call('page', call) ?? this.#ofShard(call));
+    asker.found(page.count, page.records.byteLength);
     return withoutExpired(page, control.expiryNow);
+  }
+
+  /** A shard that reads for a client has its publishers and subscribers wait. */
+  #ofShard({ shard, request, owner }: ShardPageRequest): Promise<Page> {
+    const short = owner === undefined ? request : { ...request, timeMs: WORK_SLICE_MS };
+    return this.#ends[shard]!.call('page', () => ({ shard, request: short }));
   }
 
   /** The time by which a shard's events expire, ms since 1970. */
@@ -69,9 +81,13 @@ export class HistorySource {
   }
 
   /** The last sequence that was recorded before a time, in ms since 1970. */
-  async positionAt(shard: number, timeMs: number): Promise<number> {
+  async positionAt(
+    shard: number,
+    timeMs: number,
+    { owner }: HistoryAsker = ITSELF,
+  ): Promise<number> {
     const { head } = this.#ends[shard]!.control;
-    const call = { shard, timeMs };
+    const call = { shard, timeMs, owner };
     const position = await (this.#readers?.call('positionAt', call) ??
       this.#ends[shard]!.call('positionAt', () => call));
     return Math.min(position, head);

@@ -15,7 +15,10 @@ export interface NewestPage {
   readonly page: Page;
   /** All topics whose last event is before or at this sequence, in the order of the range, were looked at. */
   readonly next: number;
-  /** Some of the events were removed since the shard told of them: their topics may have newer ones. */
+  /**
+   * Topics may be missing, which have events behind the head at which the reading began: their events were removed since
+   * the shard told of them, or they left the range upwards before the shard was asked for this part of it.
+   */
   readonly lacksEvents: boolean;
 }
 
@@ -28,20 +31,25 @@ export interface NewestOf {
   readonly pageEvents: number;
   /** For how many bytes there has to be room before a page is asked for; 0: its events are not held. */
   readonly roomBytes: number;
+  /** How many sequences are kept at once. Default `LATEST_TOPICS_HELD`. */
+  readonly held?: number;
 }
 
 /** The newest events of the topics whose last event lies in the range. */
 export async function* newestPages(newest: NewestOf): AsyncGenerator<NewestPage> {
-  const { range, end, pageEvents } = newest;
+  const { range, end, pageEvents, held } = newest;
   const size = Math.min(pageEvents, READ_PAGE_EVENTS);
-  for await (const sequences of lastSequences(end, range)) {
+  let isFirst = true;
+  for await (const sequences of lastSequences(end, range, held)) {
+    const mayLack = range.reverse && !isFirst;
+    isFirst = false;
     for (let at = 0; at < sequences.length; ) {
       const listed = [...sequences.subarray(at, at + size)];
       const page = await pageOfListed(newest, listed);
       // A page of large events ends early.
       const looked = page.done ? listed.length : countUpTo(listed, page.next, range.reverse);
       at += looked;
-      yield { page, next: listed[looked - 1] ?? 0, lacksEvents: page.count < looked };
+      yield { page, next: listed[looked - 1] ?? 0, lacksEvents: mayLack || page.count < looked };
     }
   }
 }
@@ -63,7 +71,7 @@ function pageOfListed(
   };
   return asker.readInTurn(roomBytes, () => {
     if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
-    return source.page(shard, request);
+    return source.page(shard, request, asker);
   });
 }
 

@@ -3,7 +3,11 @@ import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import { isExpired } from '../../protocol/expiry.js';
 import { shardsOf } from '../../protocol/filter-shards.js';
-import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits/endpoint.js';
+import {
+  LATEST_TOPICS_HELD,
+  READ_PAGE_BYTES,
+  READ_PAGE_EVENTS,
+} from '../../protocol/limits/endpoint.js';
 import { PagePosition } from '../../protocol/page-position.js';
 import { decodePage } from '../../store/page.js';
 import { type Asker, ITSELF } from '../asker.js';
@@ -113,7 +117,7 @@ export class QueryRunner {
       };
       const page = await asker.readInTurn(0, () => {
         if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
-        return this.#source.page(shard, request);
+        return this.#source.page(shard, request, asker);
       });
       const found: Found[] = [];
       decodePage(page, ({ bytes, offset, sequence, recordedAt }) => {
@@ -127,8 +131,9 @@ export class QueryRunner {
   }
 
   /**
-   * The newest event of each topic. Where an event was removed after the shard had told of it, its topic may have a newer
-   * one behind `until`, so the range behind `until` is read too.
+   * The newest event of each topic. The shard is not held to `until`, the head at the beginning: a topic that got an event
+   * before the shard was asked would be missing. Where an event was removed after the shard had told of it, its topic may
+   * have a newer one behind `until`, so the range behind `until` is read too.
    */
   async *#readLatest(
     query: ParsedQuery,
@@ -140,9 +145,11 @@ export class QueryRunner {
     const decoder = new RecordDecoder(asker);
     const patterns = filter.topics;
     let { after, until } = range;
+    // Events behind `until` that were found: they come once.
+    const early = new Set<number>();
     for (let lacksEvents = true; lacksEvents && after < until; ) {
       lacksEvents = false;
-      const newest = { patterns, after, until, reverse, asker };
+      const newest = { patterns, after, until: Number.MAX_SAFE_INTEGER, reverse, asker };
       const pages = newestPages({
         source: this.#source,
         shard,
@@ -155,7 +162,8 @@ export class QueryRunner {
         lacksEvents ||= isShort;
         const found: Found[] = [];
         decodePage(page, ({ bytes, offset, sequence, recordedAt }) => {
-          if (!isWanted(bytes, offset, recordedAt)) return;
+          if (!isWanted(bytes, offset, recordedAt) || early.has(sequence)) return;
+          if (sequence > until && early.size < LATEST_TOPICS_HELD) early.add(sequence);
           found.push({ event: decoder.decode(bytes, offset, shard, sequence), recordedAt });
         });
         yield* found;

@@ -60,6 +60,18 @@ export class ReaderPorts implements Caller<'history'> {
     }
   }
 
+  /**
+   * Main says that the thread has ended. The port tells it too, but not to who begins to listen later: the ports of an
+   * attachment may close before the worker takes them up.
+   */
+  ended(thread: number): void {
+    for (const reader of this.#readers) {
+      if (reader.thread !== thread) continue;
+      this.#lose(reader);
+      reader.port.close();
+    }
+  }
+
   /** Closes all ports; later calls are refused with the error. */
   close(error: BusError): void {
     this.#closed = error;
@@ -107,11 +119,13 @@ export class ReaderPorts implements Caller<'history'> {
     const reader: Reader = { thread, port, calls: new PortCaller(port), gone: ended() };
     this.#readers.add(reader);
     port.on('message', (message: object) => reader.calls.take(message));
-    port.on('close', () => {
-      if (this.#readers.delete(reader)) this.#ended.add(thread);
-      reader.calls.fail(reader.gone);
-    });
+    port.on('close', () => this.#lose(reader));
     port.unref();
+  }
+
+  #lose(reader: Reader): void {
+    if (this.#readers.delete(reader)) this.#ended.add(reader.thread);
+    reader.calls.fail(reader.gone);
   }
 
   #expectIdleness(): void {

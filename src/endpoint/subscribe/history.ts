@@ -93,12 +93,13 @@ export class HistoryReader {
       const { asker, filter } = subscription;
       const page = await asker.readInTurn(READ_PAGE_BYTES, () => {
         if (subscription.ended) return NOTHING;
-        return this.#source.page(progress.shard, {
+        const request = {
           filter,
           after: progress.received,
           limit: Math.min(READ_PAGE_EVENTS, Math.max(1, subscription.window >> 1)),
           limitBytes: READ_PAGE_BYTES,
-        });
+        };
+        return this.#source.page(progress.shard, request, asker);
       });
       if (page === undefined || subscription.ended) return;
       // The filter was updated meanwhile: the page was made for the old one.

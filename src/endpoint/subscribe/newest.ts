@@ -97,7 +97,7 @@ class Tail {
         reverse: true,
       };
       const page = await asker.readInTurn(READ_PAGE_BYTES, () => {
-        return this.#source.page(this.shard, request);
+        return this.#source.page(this.shard, request, asker);
       });
       decodePage(page, ({ sequence, recordedAt }) => {
         this.#sequences.push(sequence);

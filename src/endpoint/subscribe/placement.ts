@@ -126,13 +126,16 @@ export class Placement {
   async #startNow(end: EndpointEnd, subscription: BusSubscription): Promise<void> {
     const progress = subscription.progress[end.shard]!;
     progress.mode = 'shard';
-    const { received, consumed } = progress;
-    const { position } = await this.#subscribe(end, subscription, () => 'now');
-    // The values differ if an event came, or the subscription fell behind, before this answer was processed.
-    if (progress.received === received) progress.received = position;
-    if (progress.consumed === consumed) progress.consumed = position;
-    // A subscription that has ended meanwhile must not follow the watermark.
-    if (!progress.hasBeenLive && !subscription.ended) subscription.wentLive(progress);
+    const { consumed } = progress;
+    // Taken before any event or state that follows it, and before a relink, which asks for what comes after it.
+    const onAnswer = ({ position }: AtPosition): void => {
+      progress.received = position;
+      // Events that waited when a changed filter brought the shard back may be consumed since.
+      if (progress.consumed === consumed) progress.consumed = position;
+      // A subscription that has ended meanwhile must not follow the watermark.
+      if (!subscription.ended) subscription.wentLive(progress);
+    };
+    await this.#subscribe(end, subscription, () => 'now', onAnswer);
   }
 
   /** Starts the subscription in a shard that the old filter did not need. */
@@ -149,6 +152,7 @@ export class Placement {
     end: EndpointEnd,
     subscription: BusSubscription,
     start: () => Start,
+    onAnswer?: (answer: AtPosition) => void,
   ): Promise<AtPosition> {
     const progress = subscription.progress[end.shard]!;
     const request = (): SubscribeRequest => {
@@ -171,7 +175,7 @@ export class Placement {
         start: start(),
       };
     };
-    return end.call('subscribe', request, subscription.number);
+    return end.call('subscribe', request, subscription.number, onAnswer);
   }
 
   #neededBy(filter: ParsedFilter): ReadonlySet<number> {

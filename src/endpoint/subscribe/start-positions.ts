@@ -33,7 +33,7 @@ export async function startPositions(
     const sinceMs = parseTimestamp(from.since);
     const positions = heads.map((head, shard) =>
       // A shard that is not needed may have been given up, and its log cannot be asked then.
-      needed.includes(shard) ? source.positionAt(shard, sinceMs) : head,
+      needed.includes(shard) ? source.positionAt(shard, sinceMs, asker) : head,
     );
     return Promise.all(positions);
   }

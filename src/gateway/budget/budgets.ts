@@ -3,6 +3,7 @@ import { keyOf } from '../../auth/rate-limiter.js';
 import type { Asker } from '../../endpoint/asker.js';
 import { BusError } from '../../protocol/errors.js';
 import {
+  ASKS_AT_ONCE_MAX,
   CLIENT_CREDIT_BYTES,
   CLIENT_CREDIT_BYTES_MIN,
   HELD_BYTES_MAX,
@@ -15,11 +16,22 @@ import {
   QUERIES_PER_PRINCIPAL_MAX,
   QUERIES_WAITING_PER_PRINCIPAL_MAX,
   READS_AT_ONCE_MAX,
+  READS_PER_PRINCIPAL_MAX,
   SUBSCRIPTIONS_PER_CONNECTION_MAX,
   SUBSCRIPTIONS_PER_PRINCIPAL_MAX,
+  WORK_FOUND_EVENT_MS,
+  WORK_FOUND_KIB_MS,
 } from '../../protocol/limits/budgets.js';
 import { PULLS_PER_PRINCIPAL_MAX } from '../../protocol/limits/consumers.js';
 import { HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX } from '../../protocol/limits/http.js';
+import { KIB } from '../../protocol/limits/units.js';
+import {
+  MESSAGE_PARTS_PER_PRINCIPAL_BYTES_MAX,
+  WEBSOCKET_FRAME_BYTES_MAX,
+} from '../../protocol/limits/websocket.js';
+import { type WorkShare, WorkShares } from '../../threads/work-shares.js';
+import { MessageParts } from './message-parts.js';
+import { Places } from './places.js';
 import { Share } from './share.js';
 
 /**
@@ -38,6 +50,7 @@ export interface BudgetLimits {
   readonly maxHeldBytes: number;
   readonly maxHeldBytesPerPrincipal: number;
   readonly maxHeldBytesTotal: number;
+  readonly maxFrameBytes: number;
 }
 
 export const BUDGET_LIMITS: BudgetLimits = {
@@ -50,11 +63,15 @@ export const BUDGET_LIMITS: BudgetLimits = {
   maxHeldBytes: HELD_BYTES_PER_CONNECTION_MAX,
   maxHeldBytesPerPrincipal: HELD_BYTES_PER_PRINCIPAL_MAX,
   maxHeldBytesTotal: HELD_BYTES_MAX,
+  maxFrameBytes: WEBSOCKET_FRAME_BYTES_MAX,
 };
 
 /** The counts of one principal. */
 interface Account {
+  readonly key: string;
   readonly bytes: Share;
+  /** Calls of shards that look for something: one at a time. */
+  readonly asks: Share;
   readonly queries: Share;
   connections: number;
   subscriptions: number;
@@ -64,13 +81,18 @@ interface Account {
   /** Pulls of consumers that wait or are answered. */
   pulls: number;
   bodyBytes: number;
+  readonly places: Places;
+  readonly work: WorkShare;
+  readonly parts: MessageParts;
 }
 
 export class Budgets {
   readonly #limits: BudgetLimits;
   readonly #bytes: Share;
   readonly #queries = Share.whole(QUERIES_AT_ONCE_MAX);
+  readonly #asks = Share.whole(ASKS_AT_ONCE_MAX);
   readonly #accounts = new Map<string, Account>();
+  readonly #work = new WorkShares();
 
   constructor(limits: BudgetLimits = BUDGET_LIMITS) {
     this.#limits = limits;
@@ -94,7 +116,9 @@ export class Budgets {
     let account = this.#accounts.get(key);
     if (account === undefined) {
       account = {
-        bytes: this.#bytes.part(limits.maxHeldBytesPerPrincipal),
+        key,
+        bytes: this.#bytes.part(limits.maxHeldBytesPerPrincipal, READS_PER_PRINCIPAL_MAX),
+        asks: this.#asks.part(1),
         queries: this.#queries.part(limits.maxQueriesPerPrincipal),
         connections: 0,
         subscriptions: 0,
@@ -102,6 +126,9 @@ export class Budgets {
         asked: 0,
         pulls: 0,
         bodyBytes: 0,
+        places: new Places(),
+        work: this.#work.part(),
+        parts: new MessageParts(turnsOf(limits)),
       };
       this.#accounts.set(key, account);
     }
@@ -111,6 +138,7 @@ export class Budgets {
       this.#accounts.delete(key);
       account.bytes.dispose();
       account.queries.dispose();
+      account.asks.dispose();
     };
     return new Budget(limits, account, close);
   }
@@ -134,6 +162,7 @@ export class Budget {
   readonly #limits: BudgetLimits;
   readonly #account: Account;
   readonly #queries: Share;
+  readonly #asks: Share;
   readonly #onClose: () => void;
   #subscriptions = 0;
   #patterns = 0;
@@ -145,6 +174,7 @@ export class Budget {
     this.#onClose = onClose;
     this.bytes = account.bytes.part(limits.maxHeldBytes);
     this.#queries = account.queries.part(limits.maxQueries);
+    this.#asks = account.asks.part(1);
   }
 
   /**
@@ -162,6 +192,7 @@ export class Budget {
     this.#isClosed = true;
     this.bytes.dispose();
     this.#queries.dispose();
+    this.#asks.dispose();
     this.#onClose();
   }
 
@@ -180,6 +211,29 @@ export class Budget {
       giveBack: (bytes) => {
         account.bodyBytes -= bytes;
       },
+    };
+  }
+
+  /** The principal's part of the thread's time. */
+  get work(): WorkShare {
+    return this.#account.work;
+  }
+
+  /** The principal's messages that have come in part. */
+  get parts(): MessageParts {
+    return this.#account.parts;
+  }
+
+  /** What the principal has of the things of which the bus has few. */
+  get places(): Places {
+    return this.#account.places;
+  }
+
+  /** For calls that are no query. They are made even if the client goes away meanwhile. */
+  get turns(): Pick<Asker, 'askInTurn' | 'found'> {
+    return {
+      askInTurn: (ask) => this.#askInTurn(ask),
+      found: (events, bytes) => this.#found(events, bytes),
     };
   }
 
@@ -259,18 +313,45 @@ export class Budget {
 
   #asker(creditBytes: number, client?: Asker['client']): Asker {
     const budget = this;
-    const { bytes } = this;
+    const { bytes, work } = this;
     return {
       client,
       creditBytes,
+      owner: this.#account.key,
       takesTurns: false,
       sendsOn: true,
       get isGone() {
         return budget.#isClosed;
       },
-      readInTurn: (bytesMax, read) => bytes.run(bytesMax, read),
+      readInTurn: async (bytesMax, read) => {
+        await work.whenFree();
+        return bytes.run(bytesMax, read);
+      },
+      askInTurn: (ask) =>
+        this.#askInTurn(() => {
+          if (budget.#isClosed) throw goneError();
+          return ask();
+        }),
+      found: (events, length) => this.#found(events, length),
       hold: (held) => bytes.hold(held),
     };
+  }
+
+  async #askInTurn<T>(ask: () => Promise<T>): Promise<T> {
+    const { work } = this;
+    await work.whenFree();
+    return this.#asks.run(1, async () => {
+      const began = performance.now();
+      try {
+        return await ask();
+      } finally {
+        work.spend(began, 0);
+      }
+    });
+  }
+
+  #found(events: number, bytes: number): void {
+    this.work.charge(events * WORK_FOUND_EVENT_MS + (bytes / KIB) * WORK_FOUND_KIB_MS);
   }
 
   #checkSubscriptions(): void {
@@ -314,6 +395,15 @@ export class Budget {
   }
 }
 
+function goneError(): BusError {
+  return new BusError('ABORTED', 'nobody waits for the answer any more');
+}
+
 function refusal(message: string, details: Readonly<Record<string, unknown>>): BusError {
   return new BusError('LIMIT_EXCEEDED', message, { details });
+}
+
+/** How many connections of a principal may have a message that has come in part. */
+function turnsOf({ maxFrameBytes }: BudgetLimits): number {
+  return Math.max(1, Math.floor(MESSAGE_PARTS_PER_PRINCIPAL_BYTES_MAX / maxFrameBytes));
 }

@@ -22,7 +22,7 @@ export class Share {
   readonly #parent: Share | undefined;
   readonly #root: Share;
   readonly #max: number;
-  /** How much work may run at once in all shares together; used in the root only. */
+  /** How much work may run at once in this share and its children. */
   readonly #turnsMax: number;
   #turns = 0;
   #held = 0;
@@ -49,8 +49,8 @@ export class Share {
   }
 
   /** Makes a share of this one. */
-  part(max: number): Share {
-    return new Share(this, max, 0);
+  part(max: number, turnsMax = Number.POSITIVE_INFINITY): Share {
+    return new Share(this, max, turnsMax);
   }
 
   get held(): number {
@@ -89,7 +89,7 @@ export class Share {
     try {
       return await work();
     } finally {
-      this.#root.#turns--;
+      this.#takeTurn(-1);
       this.hold(-amount);
       this.#root.#pump();
     }
@@ -138,9 +138,17 @@ export class Share {
     else parent.#busy.delete(this);
     // A full root does not stop its shares: `#isCrowdedOut` says which of them may go on.
     const hasTurns = this.#waiting.length > 0 || this.#ready.size > 0;
-    if (hasTurns && !this.#isFull && !this.#isCrowdedOut) parent.#ready.add(this);
+    const hasPlace = !this.#isFull && !this.#isCrowdedOut && this.#turns < this.#turnsMax;
+    if (hasTurns && hasPlace) parent.#ready.add(this);
     else parent.#ready.delete(this);
     parent.#update();
+  }
+
+  #takeTurn(turns: 1 | -1): void {
+    for (let share: Share | undefined = this; share !== undefined; share = share.#parent) {
+      share.#turns += turns;
+    }
+    this.#update();
   }
 
   #pump(): void {
@@ -148,8 +156,7 @@ export class Share {
       const share = this.#next();
       if (share === undefined) return;
       const waiting = share.#waiting.shift()!;
-      share.#update();
-      this.#turns++;
+      share.#takeTurn(1);
       share.hold(waiting.amount);
       waiting.start();
     }

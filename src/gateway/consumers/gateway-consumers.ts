@@ -1,4 +1,5 @@
 import type { ConnectionRates } from '../../auth/rate-limiter.js';
+import type { Asker } from '../../endpoint/asker.js';
 import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
 import {
   type ClientConsumers,
@@ -28,13 +29,19 @@ import type {
 } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import type { EventInput, PublishAck } from '../../protocol/event.js';
-import { CONSUMER_CHANGE_TRIES_MAX, LEASE_NAMES_MAX } from '../../protocol/limits/consumers.js';
+import { CONSUMER_CHANGE_TRIES_MAX } from '../../protocol/limits/consumers.js';
 import { quote } from '../../protocol/quote.js';
 import type { Administrator, Audit } from '../audit.js';
 import type { Budget } from '../budget/budgets.js';
 import { assertStillHolds, permittedEvents, withoutUnreadable } from '../permissions.js';
 import type { PublishLane } from '../publish-lane.js';
-import { assertMayConsume, assertMayManage } from './permitted.js';
+import { LeaseNames } from './lease-names.js';
+import {
+  assertMayConsume,
+  assertMayManage,
+  assertMayNameLetters,
+  mayConsumeAny,
+} from './permitted.js';
 
 /** The client on whose behalf a call is made. */
 export interface ConsumerAsker extends Administrator {
@@ -58,6 +65,9 @@ export interface AckAndPublishRequest extends AckAndPublishOptions {
   readonly name?: string;
 }
 
+/** The turns in which shards are asked for the client. */
+type ShardTurns = Pick<Asker, 'askInTurn'>;
+
 /** The lists about a consumer that come in pages; each is named as the method of `Consumer`. */
 export type PageKind = 'open' | 'heldKeys' | 'dead';
 export type AnyPage = OpenPage | HeldKeyPage | DeadPage;
@@ -75,8 +85,7 @@ export type Alteration =
 export class GatewayConsumers {
   readonly #endpoint: BusEndpoint;
   readonly #audit: Audit;
-  /** The names of consumers by the ids in the texts of leases; an id is of one name for ever. */
-  readonly #names = new Map<string, string>();
+  readonly #names = new LeaseNames(() => this.#bus.list(null));
 
   constructor(endpoint: BusEndpoint, audit: Audit) {
     this.#endpoint = endpoint;
@@ -91,7 +100,7 @@ export class GatewayConsumers {
     assertMayConsume(principal, name);
     assertConsumerName(name);
     const consumer = await this.#bus.open(name);
-    this.#remember(consumer);
+    this.#names.remember(consumer);
     return consumer;
   }
 
@@ -117,13 +126,15 @@ export class GatewayConsumers {
       asker.rates.administer();
       assertMayConsume(asker.principal, name);
       assertConsumerName(name);
-      assertMayManage(asker.principal, name, parseConsumerOptions(options).definition);
+      const { definition } = parseConsumerOptions(options);
+      assertMayManage(asker.principal, name, definition);
       return unlessChanged(name, async () => {
         const [existing] = await this.#bus.list([name]);
         // Who may read the new filter may still have no right to take the consumer from those who use the old one.
         if (existing !== undefined) assertMayManage(asker.principal, name, existing.definition);
+        assertMayNameLetters(asker.principal, definition, existing?.definition);
         const consumer = await this.#bus.open(name, options, existing ?? null);
-        this.#remember(consumer);
+        this.#names.remember(consumer);
         return { consumer: opened(consumer), isNew: existing?.id !== consumer.id };
       });
     });
@@ -150,6 +161,7 @@ export class GatewayConsumers {
     await asker.budget.pull(async () => {
       const pulled = await this.#bus.pull(consumer, { max, waitMs, client, signal });
       asker.budget.bytes.hold(pulled.bytes);
+      asker.budget.turns.found(pulled.deliveries.length, pulled.bytes);
       try {
         // The token may have been revoked while the pull waited.
         assertStillHolds(asker.principal);
@@ -182,7 +194,7 @@ export class GatewayConsumers {
     return Promise.all(settled.map((one) => one.catch((error: BusError) => error)));
   }
 
-  /** @throws BusError `MESSAGE_INVALID` if the text is of no lease, `LEASE_LOST`, `FORBIDDEN`, and as `Delivery.nak` */
+  /** @throws BusError `MESSAGE_INVALID` if the text is of no lease, `LEASE_LOST`, and as `Delivery.nak` */
   async settleOne(
     asker: Pick<ConsumerAsker, 'principal'>,
     { lease, ...what }: WireSettlement,
@@ -234,7 +246,7 @@ export class GatewayConsumers {
     }
     const named = consumer ?? (await this.#consumerOf(asker, lease.consumer));
     if (named?.id !== lease.consumer) {
-      // Of a consumer that was deleted, or another one than the caller says.
+      // Of a consumer that was deleted, of another one than the caller says, or of one that is not the caller's.
       const message = `lease ${quote(text)} is of no lease of ${quote(named?.name ?? 'any consumer')}`;
       throw new BusError('LEASE_LOST', message, { details: { lease: quote(text) } });
     }
@@ -263,7 +275,7 @@ export class GatewayConsumers {
   async info(asker: ConsumerAsker, name: string): Promise<ConsumerInfo> {
     asker.rates.query();
     const consumer = await this.find(asker, name);
-    return asker.budget.query(() => this.#bus.info(consumer));
+    return asker.budget.query((turns) => this.#bus.info(consumer, turns));
   }
 
   /**
@@ -274,9 +286,11 @@ export class GatewayConsumers {
   async *list(
     { principal }: Pick<ConsumerAsker, 'principal'>,
     names: readonly string[] | undefined,
+    turns: ShardTurns,
   ): AsyncGenerator<ConsumerInfo> {
-    const listed = await this.#bus.list(names ?? null);
-    yield* this.#bus.infos(listed.filter(({ name }) => principal.mayConsume(name)));
+    const listed = await turns.askInTurn(() => this.#bus.list(names ?? null));
+    const permitted = listed.filter(({ name }) => principal.mayConsume(name));
+    yield* this.#bus.infos(permitted, turns);
   }
 
   /**
@@ -290,8 +304,10 @@ export class GatewayConsumers {
     options: PageOptions,
   ): Promise<AnyPage> {
     asker.rates.query();
-    const control = this.#control(await this.find(asker, name), asker);
-    return asker.budget.query<AnyPage>(() => control[kind](options));
+    const consumer = await this.find(asker, name);
+    return asker.budget.query<AnyPage>((turns) =>
+      this.#control(consumer, asker, turns)[kind](options),
+    );
   }
 
   /** What a seek would change, for those who may do it. @throws BusError as `alter` */
@@ -299,8 +315,9 @@ export class GatewayConsumers {
     asker.rates.query();
     const consumer = await this.find(asker, name);
     assertMayManage(asker.principal, name, consumer.definition);
-    const control = this.#control(consumer, asker);
-    return asker.budget.query(() => control.seekPreview(from as SubscribeFrom));
+    return asker.budget.query((turns) =>
+      this.#control(consumer, asker, turns).seekPreview(from as SubscribeFrom),
+    );
   }
 
   /** @throws BusError `FORBIDDEN`, `CONSUMER_UNKNOWN`, `RATE_LIMITED`, and as the method of `Consumer` */
@@ -328,7 +345,7 @@ export class GatewayConsumers {
       return unlessChanged(name, async () => {
         const consumer = await this.find(asker, name);
         assertMayManage(asker.principal, name, consumer.definition);
-        return work(this.#control(consumer, asker));
+        return work(this.#control(consumer, asker, asker.budget.turns));
       });
     });
   }
@@ -336,8 +353,9 @@ export class GatewayConsumers {
   #control(
     consumer: KnownConsumer,
     { principal }: Pick<ConsumerAsker, 'principal'>,
+    turns: ShardTurns,
   ): ReturnType<ClientConsumers['control']> {
-    return this.#bus.control(consumer, principal.name);
+    return this.#bus.control(consumer, principal.name, turns);
   }
 
   /** @throws BusError `OPTION_INVALID` for an endpoint that the user made */
@@ -347,22 +365,16 @@ export class GatewayConsumers {
     throw new BusError('OPTION_INVALID', 'this server has no durable consumers');
   }
 
-  /** Undefined: there is none of this id. @throws BusError `FORBIDDEN` */
+  /** Undefined: there is none of this id, or the asker may not take from it; which, the text of a lease must not tell. */
   async #consumerOf(
-    asker: Pick<ConsumerAsker, 'principal'>,
+    { principal }: Pick<ConsumerAsker, 'principal'>,
     id: string,
   ): Promise<KnownConsumer | undefined> {
-    if (!this.#names.has(id)) for (const one of await this.#bus.list(null)) this.#remember(one);
-    const name = this.#names.get(id);
-    if (name === undefined) return undefined;
-    assertMayConsume(asker.principal, name);
+    if (!mayConsumeAny(principal)) return undefined;
+    const name = await this.#names.nameOf(id);
+    if (name === undefined || !principal.mayConsume(name)) return undefined;
     const [consumer] = await this.#bus.list([name]);
     return consumer;
-  }
-
-  #remember({ id, name }: KnownConsumer): void {
-    if (this.#names.size >= LEASE_NAMES_MAX && !this.#names.has(id)) this.#names.clear();
-    this.#names.set(id, name);
   }
 }
 

@@ -37,6 +37,32 @@ export function assertMayManage(
   throw forbidden(principal, 'publish to topic', { topic: quote(deadLetter) }, deadLetter);
 }
 
+/**
+ * Checks that a principal with masks does not say where dead letters go. They have the payload as it was published, and
+ * on another topic other masks hold, or none: in the letters of its own consumer it would read what is masked.
+ *
+ * @param existing the consumer that is there, whose letters somebody else may have named
+ * @throws BusError `FORBIDDEN`
+ */
+export function assertMayNameLetters(
+  principal: Principal,
+  { filter, deadLetter }: ConsumerDefinition,
+  existing: ConsumerDefinition | undefined,
+): void {
+  if (deadLetter === undefined || !principal.redacts || principal.mayAdminister('*')) return;
+  const isSame =
+    existing?.deadLetter === deadLetter &&
+    JSON.stringify(existing.filter) === JSON.stringify(filter);
+  if (isSame) return;
+  const action = 'read all of a payload, so it may not have dead letters on';
+  throw forbidden(principal, action, { topic: quote(deadLetter) }, deadLetter);
+}
+
+/** Whether there may be a consumer that the principal may take from. */
+export function mayConsumeAny(principal: Principal): boolean {
+  return principal.access.consume.length > 0 || principal.mayAdminister('*');
+}
+
 function forbidden(
   { name }: Principal,
   action: string,

@@ -40,14 +40,14 @@ async function list(exchange: Exchange, operations: Operations): Promise<void> {
 
 async function set(exchange: Exchange, operations: Operations): Promise<void> {
   checkHead(exchange);
-  const { request, response, segments, bodies } = exchange;
+  const { request, response, segments } = exchange;
   const { name: type } = parseMediaType(headerOf(request, 'content-type'));
   if (!isJsonType(type)) {
     const message = `content-type ${quote(type)} is not ${JSON_TYPE}`;
     throw new Refusal(415, 'MESSAGE_INVALID', message, { path: 'content-type' });
   }
   const name = segments.name!;
-  const alert = await withBody(request, bodies, async (body) =>
+  const alert = await withBody(exchange, async (body) =>
     operations.setAlert(exchange, ruleOf(name, parseJson(body, 'the body').value)),
   );
   sendJson(response, 200, alert);

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Principal } from '../../auth/principal.js';
 import { BusError } from '../../protocol/errors.js';
 import { isDeeperThan } from '../../protocol/json-depth.js';
 import { jsonFaultText } from '../../protocol/json-fault.js';
@@ -13,6 +14,7 @@ import {
   HTTP_LINE_BYTES_MAX,
 } from '../../protocol/limits/http.js';
 import { notePayloadTexts } from '../../protocol/payload-text.js';
+import { assertStillHolds } from '../permissions.js';
 import { Refusal } from '../refusal.js';
 import { parsedBodyOf } from './parsed-body.js';
 
@@ -100,14 +102,21 @@ export async function* bodyChunks(
   }
 }
 
+/** The parts of an exchange that reading its body needs. */
+export interface BodyExchange {
+  readonly request: IncomingMessage;
+  readonly bodies: BodyRoom;
+  readonly principal: Principal;
+}
+
 /**
- * Reads the whole body and hands it to `use`; its bytes count against the budget until `use` is done.
+ * Reads the whole body and hands it to `use`; its bytes count against the budget until `use` is done. A client may send
+ * a body for minutes, so its token is judged once more when the body is there.
  *
- * @throws Refusal 413, 408, 503
+ * @throws Refusal 413, 408, 503; BusError `UNAUTHENTICATED`
  */
 export async function withBody<T>(
-  request: IncomingMessage,
-  budget: BodyRoom,
+  { request, bodies: budget, principal }: BodyExchange,
   use: (body: Buffer) => Promise<T>,
 ): Promise<T> {
   const announced = Number(request.headers['content-length'] ?? 0);
@@ -121,6 +130,7 @@ export async function withBody<T>(
       bytes += chunk.length;
       chunks.push(chunk);
     }
+    assertStillHolds(principal);
     return await use(Buffer.concat(chunks, bytes));
   } finally {
     budget.giveBack(bytes);

@@ -9,6 +9,7 @@ import { BusError } from '../../protocol/errors.js';
 import type { EventInput } from '../../protocol/event.js';
 import { PAYLOAD_TEXT, type WithPayloadText } from '../../protocol/payload-text.js';
 import { quote } from '../../protocol/quote.js';
+import { zonedTimeMs } from '../../protocol/timestamp.js';
 import { withPath } from './event-bodies.js';
 
 /**
@@ -168,15 +169,13 @@ function namesOf(text: unknown, path: string): Record<string, string> {
   return known;
 }
 
-const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i;
-
 /**
  * Converts a time of any zone to UTC, as events have it. A text that is not a time is returned as it is; the bus
  * refuses it.
  */
 function inUtc(time: unknown): unknown {
-  if (typeof time !== 'string' || !RFC_3339.test(time) || time.endsWith('Z')) return time;
-  const ms = Date.parse(time.toUpperCase());
+  if (typeof time !== 'string' || time.endsWith('Z')) return time;
+  const ms = zonedTimeMs(time.toUpperCase());
   return Number.isNaN(ms) ? time : new Date(ms).toISOString();
 }
 

@@ -97,9 +97,9 @@ async function list(exchange: Exchange, context: DoorContext): Promise<void> {
   const type = negotiate(headerOf(request, 'accept'), [JSON_TYPE, NDJSON_TYPE]);
   parameters.assertKnown([]);
   rates.query();
-  await budget.query(async () => {
+  await budget.query(async (turns) => {
     async function* texts(): AsyncGenerator<string> {
-      for await (const one of context.consumers.list(exchange, undefined))
+      for await (const one of context.consumers.list(exchange, undefined, turns))
         yield JSON.stringify(one);
     }
     await sendList(exchange, context, texts(), { type });

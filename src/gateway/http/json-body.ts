@@ -1,8 +1,8 @@
 import { BusError } from '../../protocol/errors.js';
 import { quote } from '../../protocol/quote.js';
 import { Refusal } from '../refusal.js';
-import { parseJson, withBody } from './body.js';
-import { type Exchange, headerOf, JSON_TYPE } from './exchange.js';
+import { type BodyExchange, parseJson, withBody } from './body.js';
+import { headerOf, JSON_TYPE } from './exchange.js';
 import { isJsonType, parseMediaType } from './media-types.js';
 
 /**
@@ -11,12 +11,12 @@ import { isJsonType, parseMediaType } from './media-types.js';
  * @throws Refusal 415, and as `withBody`; BusError `MESSAGE_INVALID`
  */
 export function objectBody<T>(
-  { request, bodies }: Pick<Exchange, 'request' | 'bodies'>,
+  exchange: BodyExchange,
   use: (body: Readonly<Record<string, unknown>>, text: string) => Promise<T>,
 ): Promise<T> {
-  return withBody(request, bodies, async (bytes) => {
+  return withBody(exchange, async (bytes) => {
     if (bytes.length === 0) return use({}, '{}');
-    const { name: type } = parseMediaType(headerOf(request, 'content-type'));
+    const { name: type } = parseMediaType(headerOf(exchange.request, 'content-type'));
     if (!isJsonType(type)) {
       const message = `content-type ${quote(type)} is not ${JSON_TYPE}`;
       throw new Refusal(415, 'MESSAGE_INVALID', message, { path: 'content-type' });

@@ -1,5 +1,6 @@
 import { HTTP_ANSWER_HELD_BYTES_MAX } from '../../protocol/limits/http.js';
 import { errorData } from '../error-data.js';
+import { assertStillHolds } from '../permissions.js';
 import { type Exchange, NDJSON_TYPE, sendText } from './exchange.js';
 import type { HttpContext } from './http-context.js';
 import { HttpOutbound } from './http-outbound.js';
@@ -46,6 +47,8 @@ export async function sendList(
   let count = 0;
   try {
     for await (const element of elements) {
+      // A client may read a long list for as long as it likes.
+      assertStillHolds(exchange.principal);
       const text = isLines ? `${element}\n` : `${count === 0 ? '[' : ','}${element}`;
       count++;
       if (isHeld) {

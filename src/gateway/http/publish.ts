@@ -67,7 +67,7 @@ export async function publish(exchange: Exchange, context: HttpContext): Promise
   const { parse, isCloudEvents } = readerOf(exchange, type);
   // The specification of CloudEvents, 1.0.2: source and id together are unique for each distinct event.
   if (isCloudEvents) options.idScope = 'source';
-  const acks = await withBody(request, exchange.bodies, (body) =>
+  const acks = await withBody(exchange, (body) =>
     publishAll(exchange, context, parse(body), options),
   );
   sendAcks(exchange, acks, accept);

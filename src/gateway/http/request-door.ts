@@ -1,6 +1,6 @@
 import { BusError } from '../../protocol/errors.js';
 import type { OpenDoor } from '../door.js';
-import { askPermitted } from '../questions.js';
+import { askPermitted, placesOfRequest } from '../questions.js';
 import { Refusal } from '../refusal.js';
 import { parseEvents, withBody } from './body.js';
 import { checkHead } from './check-head.js';
@@ -22,7 +22,7 @@ export const openRequestDoor: OpenDoor<HttpContext> = (context) => ({
 });
 
 async function ask(exchange: Exchange, { endpoint, texts, closing }: HttpContext): Promise<void> {
-  const { request, response, parameters, principal, rates, bodies } = exchange;
+  const { request, response, parameters, principal, rates, budget } = exchange;
   checkHead(exchange, ['timeoutMs']);
   const timeoutMs = timeoutOf(parameters.one('timeoutMs'));
   const { name: type } = parseMediaType(headerOf(request, 'content-type'));
@@ -30,10 +30,11 @@ async function ask(exchange: Exchange, { endpoint, texts, closing }: HttpContext
     const message = `a question is ${JSON_TYPE}`;
     throw new Refusal(415, 'MESSAGE_INVALID', message, { path: 'content-type' });
   }
-  const event = await withBody(request, bodies, async (body) =>
+  const event = await withBody(exchange, async (body) =>
     eventOf(parseEvents(body, 'the body'), ''),
   );
   rates.publish(1);
+  const leave = placesOfRequest(budget.places, event);
   const gone = new AbortController();
   const onClose = (): void => gone.abort();
   response.on('close', onClose);
@@ -43,6 +44,7 @@ async function ask(exchange: Exchange, { endpoint, texts, closing }: HttpContext
     const answer = await askPermitted(endpoint, principal, event, options);
     sendText(response, 200, JSON_TYPE, texts.of(principal).of(answer).text);
   } finally {
+    leave();
     response.off('close', onClose);
   }
 }

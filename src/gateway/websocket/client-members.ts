@@ -46,8 +46,10 @@ export class ClientMembers {
   async join(asker: ConsumerAsker, payload: RequestPayload<'join'>): Promise<MemberOfClient> {
     const { member: name, ...request } = payload;
     this.#checkRoom(name);
+    const leavePlace = asker.budget.places.take('members');
     const forget = (): void => this.#forget(name, one);
-    const one: MemberOfClient = new MemberOfClient(name, this.#outbound, this.#texts, forget);
+    const about = { name, leavePlace, forget };
+    const one: MemberOfClient = new MemberOfClient(about, this.#outbound, this.#texts);
     this.#named.set(name, one);
     this.#all.add(one);
     try {
@@ -120,6 +122,7 @@ export class ClientMembers {
     const all = [...this.#all];
     this.#named.clear();
     this.#all.clear();
+    for (const one of all) one.leavePlace();
     await Promise.allSettled(all.map((one) => one.member?.leave(this.#end!)));
   }
 
@@ -135,9 +138,16 @@ export class ClientMembers {
   }
 
   #forget(name: string, one: MemberOfClient): void {
+    one.leavePlace();
     this.#all.delete(one);
     if (this.#named.get(name) === one) this.#named.delete(name);
   }
+}
+
+interface MemberParts {
+  readonly name: string;
+  readonly leavePlace: () => void;
+  readonly forget: () => void;
 }
 
 /** One member of the connection: writes what it gets into frames. */
@@ -147,6 +157,8 @@ export class MemberOfClient implements ClientTaker {
   member: ClientMember | undefined;
   /** It takes nothing more. */
   hasLeft = false;
+  /** Gives its place among those of the principal back. */
+  readonly leavePlace: () => void;
   readonly #name: string;
   readonly #outbound: Outbound;
   readonly #frames: DeliveryFrames;
@@ -156,7 +168,8 @@ export class MemberOfClient implements ClientTaker {
   /** Leases to be told of in the end of this turn. */
   #lost: string[] = [];
 
-  constructor(name: string, outbound: Outbound, texts: EventTexts, forget: () => void) {
+  constructor({ name, leavePlace, forget }: MemberParts, outbound: Outbound, texts: EventTexts) {
+    this.leavePlace = leavePlace;
     this.#name = name;
     this.#outbound = outbound;
     this.#frames = new DeliveryFrames(name, outbound, texts);

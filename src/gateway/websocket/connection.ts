@@ -1,4 +1,4 @@
-import type { RawData, WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import type { Principal } from '../../auth/principal.js';
 import { internalsOf } from '../../endpoint/internals.js';
 import { BusError } from '../../protocol/errors.js';
@@ -32,7 +32,9 @@ import {
   CLOSE_UNSUPPORTED_DATA,
   closeReason,
 } from './close-codes.js';
+import { costOf } from './frame-costs.js';
 import { frameText } from './frames.js';
+import { Incoming, type IncomingOwner } from './incoming.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
 import { Renewals } from './renewals.js';
 import { RequestAnswerer, type RequestContext } from './requests.js';
@@ -61,7 +63,7 @@ interface HeldFrame {
   readonly bytes: number;
 }
 
-export class Connection implements OutboundOwner, Client {
+export class Connection implements OutboundOwner, IncomingOwner, Client {
   readonly id: string;
   readonly address: string;
   /** Resolves when the socket is gone and its subscriptions are released. */
@@ -71,6 +73,7 @@ export class Connection implements OutboundOwner, Client {
   readonly #socket: WebSocket;
   readonly #context: ConnectionContext;
   readonly #outbound: Outbound;
+  readonly #incoming: Incoming;
   readonly #record: ConnectionRecord;
   #budget: Budget | undefined;
   #principal: Principal | undefined;
@@ -110,7 +113,7 @@ export class Connection implements OutboundOwner, Client {
     });
     // Without a listener one bad frame would end the process. The socket closes itself with the right code.
     socket.on('error', (error) => this.#log('debug', 'connection error', { error: error.message }));
-    socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
+    this.#incoming = new Incoming(socket, stream, this);
     socket.on('ping', (data) => {
       this.#missedHeartbeats = 0;
       this.#outbound.pong(data);
@@ -140,6 +143,11 @@ export class Connection implements OutboundOwner, Client {
     if (!this.#isReading || !this.#outbound.isOpen) return;
     if (this.#missedHeartbeats >= HEARTBEATS_MISSED_MAX) {
       this.#log('info', 'connection cut: heartbeats missed');
+      this.#socket.terminate();
+      return;
+    }
+    if (this.#incoming.isOverdue) {
+      this.#log('info', 'connection cut: a message did not end');
       this.#socket.terminate();
       return;
     }
@@ -187,6 +195,17 @@ export class Connection implements OutboundOwner, Client {
     this.#updateReading();
   }
 
+  onHeldUpChange(): void {
+    this.#updateReading();
+  }
+
+  onOverlongStart(length: number): void {
+    if (this.#isClosing) return;
+    const message = `a first frame of ${length} bytes is longer than any with a token`;
+    const error = new BusError('UNAUTHENTICATED', message);
+    this.#expel(this.#context.signIns.failed(error, this.address, 'shown'));
+  }
+
   onStalled(): void {
     const bufferedBytes = this.#socket.bufferedAmount;
     this.#log('warn', 'connection cut: slow consumer', { code: 'SLOW_CONSUMER', bufferedBytes });
@@ -219,6 +238,7 @@ export class Connection implements OutboundOwner, Client {
     const budget = budgets.open(principal, this.address);
     this.#outbound.account = budget;
     this.#budget = budget;
+    this.#incoming.charge(budget);
     const asking = { principal, address: this.address, connection: this.id };
     this.#answerer = new RequestAnswerer(this.#context, asking, budget, this.#outbound);
     this.#updateReading();
@@ -247,7 +267,7 @@ export class Connection implements OutboundOwner, Client {
     if (principal.isRevoked) this.revoke();
   }
 
-  #onMessage(data: RawData, isBinary: boolean): void {
+  onMessage(bytes: Buffer, isBinary: boolean): void {
     this.#missedHeartbeats = 0;
     if (this.#isClosing) return;
     if (isBinary) {
@@ -255,12 +275,8 @@ export class Connection implements OutboundOwner, Client {
       this.#leave(CLOSE_UNSUPPORTED_DATA, 'frames are JSON text');
       return;
     }
-    // The default `binaryType` makes every message one Buffer.
-    const bytes = data as Buffer;
     if (this.#principal === undefined && bytes.length > AUTHENTICATE_FRAME_BYTES_MAX) {
-      const message = `a first frame of ${bytes.length} bytes is longer than any with a token`;
-      const error = new BusError('UNAUTHENTICATED', message);
-      this.#expel(this.#context.signIns.failed(error, this.address, 'shown'));
+      this.onOverlongStart(bytes.length);
       return;
     }
     const text = bytes.toString();
@@ -308,14 +324,19 @@ export class Connection implements OutboundOwner, Client {
     if (answerer === undefined || this.#isClosing) return;
     const answer =
       frame.type === 'authenticate' ? this.#renew(answerer, frame) : answerer.answer(frame);
+    const work = isWrite(frame) ? this.#budget?.work : undefined;
     this.#requests++;
     this.#requestBytes += bytes;
+    work?.begin(bytes);
+    const cost = costOf(frame);
+    if (cost > 0) this.#budget?.work.charge(cost);
     this.#updateReading();
     answer
       .catch((error: unknown) => this.#refuse(error, frame.requestId))
       .finally(() => {
         this.#requests--;
         this.#requestBytes -= bytes;
+        work?.end(bytes);
         this.#updateReading();
         if (this.#requests === 0) this.#onIdle();
       });
@@ -363,7 +384,8 @@ export class Connection implements OutboundOwner, Client {
       !this.#outbound.isCongested &&
       this.#pending?.isJudging !== true &&
       this.#requests < REQUESTS_PER_CONNECTION_MAX &&
-      this.#requestBytes < REQUESTS_BYTES_PER_CONNECTION_MAX;
+      this.#requestBytes < REQUESTS_BYTES_PER_CONNECTION_MAX &&
+      !this.#incoming.isHeldUp;
     if (isReading === this.#isReading) return;
     this.#isReading = isReading;
     if (isReading) this.#socket.resume();
@@ -374,6 +396,7 @@ export class Connection implements OutboundOwner, Client {
     this.#isClosing = true;
     clearTimeout(this.#closeTimer);
     this.#stopWatchingExpiry();
+    this.#incoming.dispose();
     this.#pending?.dispose();
     this.#outbound.dispose();
     this.#log('info', 'connection closed', { closeCode: code });
@@ -385,6 +408,11 @@ export class Connection implements OutboundOwner, Client {
     const who = { connection: this.id, address: this.address, principal: name };
     this.#context.log(level, message, { ...who, ...fields });
   }
+}
+
+/** Whether others wait behind it in a commit. Queries have turns of their own, and pulls may wait for long. */
+function isWrite({ type }: ClientFrame): boolean {
+  return type === 'publish' || type === 'ackAndPublish' || type === 'settle';
 }
 
 function identity({ name, expiresAt }: Principal): { principal: string; expiresAt?: string } {

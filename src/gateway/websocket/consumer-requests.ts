@@ -132,8 +132,8 @@ export class ConsumerRequests {
   async #list({ payload, requestId }: FrameOf<'consumers'>): Promise<void> {
     const asker = this.#asker();
     asker.rates.query();
-    await asker.budget.query(async () => {
-      const items = this.#consumers.list(asker, payload?.names);
+    await asker.budget.query(async (turns) => {
+      const items = this.#consumers.list(asker, payload?.names, turns);
       const list = { field: 'consumers', items, textOf: JSON.stringify } as const;
       await sendList(this.#outbound, list, requestId);
     });

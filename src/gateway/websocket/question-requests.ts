@@ -12,9 +12,10 @@ import {
 import { quote } from '../../protocol/quote.js';
 import { type Responder, responderLost } from '../../protocol/requests.js';
 import type { ClientFrame, RequestId } from '../../protocol/wire.js';
+import type { Places } from '../budget/places.js';
 import { errorData } from '../error-data.js';
 import type { EventTexts } from '../event-texts.js';
-import { askPermitted, assertMayRespond } from '../questions.js';
+import { askPermitted, assertMayRespond, placesOfRequest } from '../questions.js';
 import { frameText } from './frames.js';
 import type { Outbound } from './outbound.js';
 
@@ -45,6 +46,7 @@ export interface QuestionAsker {
   readonly principal: Principal;
   readonly rates: ConnectionRates;
   readonly texts: EventTexts;
+  readonly places: Places;
 }
 
 /** What answers questions of a pattern. It may have given its name away, and still have some in hand. */
@@ -53,6 +55,8 @@ interface Serving {
   readonly pattern: string;
   /** What it has in hand is lost, and what still comes. */
   isDropped: boolean;
+  /** Gives its place back. */
+  readonly leave: () => void;
 }
 
 /** A question that the client has. It counts until the client answers, also where nobody waits for that any more. */
@@ -120,7 +124,7 @@ export class QuestionRequests {
   }
 
   #request({ payload, requestId }: FrameOf<'request'>): void {
-    const { principal, rates } = this.#asker();
+    const { principal, rates, places } = this.#asker();
     const { event, timeoutMs } = payload;
     rates.publish(1);
     if (this.#waiting.size >= REQUESTS_PER_ASKER_MAX) {
@@ -129,6 +133,7 @@ export class QuestionRequests {
         REQUESTS_PER_ASKER_MAX,
       );
     }
+    const leave = placesOfRequest(places, event);
     const over = new AbortController();
     const { signal } = over;
     this.#waiting.add(over);
@@ -143,6 +148,7 @@ export class QuestionRequests {
         this.#outbound.send(frameText('error', errorData(error), requestId));
       })
       .finally(() => {
+        leave();
         this.#waiting.delete(over);
         if (requestId !== undefined && this.#asked.get(requestId) === over) {
           this.#asked.delete(requestId);
@@ -158,7 +164,7 @@ export class QuestionRequests {
 
   async #respond({ payload, requestId }: FrameOf<'respond'>): Promise<void> {
     const { responder: name, pattern } = payload;
-    const { principal, rates } = this.#asker();
+    const { principal, rates, places } = this.#asker();
     assertMayRespond(principal, pattern);
     rates.subscribe();
     if (this.#named.has(name)) {
@@ -169,7 +175,7 @@ export class QuestionRequests {
       const text = `this connection has ${this.#responders.size} responders`;
       throw limit(text, RESPONDERS_PER_CONNECTION_MAX);
     }
-    const serving = { name, pattern, isDropped: false };
+    const serving = { name, pattern, isDropped: false, leave: places.take('responders') };
     const responder = this.#endpoint.respond(pattern, (question, { signal }) =>
       this.#hand(serving, question, signal),
     );
@@ -200,6 +206,7 @@ export class QuestionRequests {
       .get(serving)!
       .stop()
       .then(() => {
+        serving.leave();
         this.#responders.delete(serving);
         if (this.#isGone) return;
         this.#outbound.send(frameText('respondEnded', { responder: name }, requestId));
@@ -246,6 +253,7 @@ export class QuestionRequests {
   /** At once: what its client has in hand is lost. */
   #drop(serving: Serving): void {
     serving.isDropped = true;
+    serving.leave();
     void this.#responders.get(serving)?.stop();
     this.#responders.delete(serving);
     if (this.#named.get(serving.name) === serving) this.#named.delete(serving.name);

@@ -121,7 +121,12 @@ export class RequestAnswerer {
     );
     this.#questions = new QuestionRequests(
       endpoint,
-      () => ({ principal: this.#principal, rates: this.#rates, texts: this.#texts }),
+      () => ({
+        principal: this.#principal,
+        rates: this.#rates,
+        texts: this.#texts,
+        places: this.#budget.places,
+      }),
       outbound,
     );
   }

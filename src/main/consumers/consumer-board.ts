@@ -6,6 +6,7 @@ import type {
   ListedConsumer,
   OpenConsumerRequest,
 } from '../../link/consumer-shapes.js';
+import { assertStill } from '../../link/consumer-still.js';
 import type { Gap, SubscribeFrom } from '../../protocol/bus-api.js';
 import {
   assertSameDefinition,
@@ -30,7 +31,6 @@ import type { ConsumerBus } from './consumer-bus.js';
 import { ConsumerPost } from './consumer-post.js';
 import { ConsumerTeller } from './consumer-teller.js';
 import { type KeepList, ShardLists } from './shard-lists.js';
-import { assertStill } from './still.js';
 
 /**
  * The list of all durable consumers of a bus. It works in the thread that opened the bus, and only there.
@@ -83,10 +83,11 @@ export class ConsumerBoard {
   }
 
   /**
-   * The consumers of these names; null: all, by name.
-   * @throws BusError `OPTION_INVALID` if the store keeps none, `STORE_CORRUPT`
+   * The consumers of these names; null: all, by name. It waits for no change, but for the list where it could not be read.
+   * @throws BusError `OPTION_INVALID` if the store keeps none, `STORE_CORRUPT`, `BUS_CLOSED`
    */
-  list(names: readonly string[] | null): ListedConsumer[] {
+  async list(names: readonly string[] | null): Promise<ListedConsumer[]> {
+    if (this.#unread !== undefined) await this.#inTurn(async () => {});
     this.#assertKept();
     const wanted = names === null ? undefined : new Set(names);
     const found = this.#list.filter(({ name }) => wanted?.has(name) ?? true);
@@ -330,6 +331,7 @@ export class ConsumerBoard {
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
       this.#unread = error;
+      this.#lists.setUnread();
       return;
     }
     this.#lists.set(this.#list);

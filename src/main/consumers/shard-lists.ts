@@ -4,7 +4,7 @@ import type { ConsumerBus } from './consumer-bus.js';
 import { GateNumbers } from './gate-numbers.js';
 
 /** Gets the list for the next thread of a shard. */
-export type KeepList = (shard: number, entries: readonly ConsumerEntry[]) => void;
+export type KeepList = (shard: number, list: readonly ConsumerEntry[] | 'unread') => void;
 
 /** The list of consumers as each shard has it: the threads that run are told, and the next ones begin with it. */
 export class ShardLists {
@@ -24,6 +24,11 @@ export class ShardLists {
   set(list: readonly KeptConsumer[]): void {
     this.#list = list;
     for (const shard of this.#shards) this.#keep(shard, this.#entriesFor(shard));
+  }
+
+  /** For threads that begin from now on: nobody knows the list. */
+  setUnread(): void {
+    for (const shard of this.#shards) this.#keep(shard, 'unread');
   }
 
   /**

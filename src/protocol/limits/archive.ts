@@ -23,6 +23,12 @@ export const ARCHIVE_RETENTION_MS = 10_000;
 export const ARCHIVE_ATTACH_MS = 10_000;
 /** How long closing a bus waits for the archiver to leave what it does. */
 export const ARCHIVE_CLOSE_MS = 2000;
+/**
+ * The most that a chunk has before it is compressed: a page with the largest payload. An index has at most so much too, so a
+ * segment ends before it has half of that.
+ */
+export const ARCHIVE_CHUNK_RAW_BYTES_MAX = 80 * MIB;
+export const ARCHIVE_INDEX_BYTES_MAX = 32 * MIB;
 /** Neighbouring chunks that a reader fetches at once, compressed. */
 export const ARCHIVE_FETCH_BYTES = MIB;
 /** Compressed and decompressed chunks that each reading thread keeps. */
@@ -33,3 +39,17 @@ export const ARCHIVE_INDEXES_MAX = 8;
 export const ARCHIVE_PAGE_MS = 100;
 /** One request to an S3 server. */
 export const ARCHIVE_REQUEST_MS = 60_000;
+/**
+ * The longest answers of an S3 server, and the largest files of an archive, that are read: data of a segment, a list, a
+ * manifest or another note, and an answer that tells nothing but an error. Whoever answers need not be who should.
+ */
+export const ARCHIVE_DATA_BYTES_MAX = 2 * ARCHIVE_SEGMENT_BYTES_MAX;
+export const ARCHIVE_LIST_BYTES_MAX = 8 * MIB;
+export const ARCHIVE_NOTE_BYTES_MAX = 1 * MIB;
+export const ARCHIVE_ERROR_BYTES_MAX = 64 * KIB;
+/** The characters of an error's code and message that are told. */
+export const ARCHIVE_ERROR_LENGTH_MAX = 256;
+/** The objects of one shard: two for each segment. */
+export const ARCHIVE_OBJECTS_MAX = 5_000_000;
+/** How many parts of a list, one after another, may have no object, and say that there are more. */
+export const ARCHIVE_EMPTY_PARTS_MAX = 16;

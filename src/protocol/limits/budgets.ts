@@ -16,8 +16,34 @@ export const HELD_BYTES_MAX = 512 * MIB;
 export const CLIENT_CREDIT_BYTES = 2 * MIB;
 export const CLIENT_CREDIT_BYTES_MIN = 64 * KIB;
 
-/** How many reads of the log a gateway has under way; principals take turns. */
+/**
+ * While others are there too: how long a gateway's thread works for one principal before it looks at the others, and how
+ * many publishes and settlements of one may be under way, and their bytes. Others are there if they have asked for
+ * something within the first time, and busy if within the second.
+ */
+export const WORK_SLICE_MS = 2;
+/** What a frame costs the thread besides, until it is answered: an estimate. */
+export const WORK_FRAME_MS = 0.06;
+export const WORK_OTHERS_MS = 10_000;
+export const WORK_BUSY_MS = 20;
+export const WORK_REQUESTS_MAX = 512;
+export const WORK_REQUEST_BYTES_MAX = 2 * MIB;
+
+/** What the settlement of a lease costs the thread besides, where it is refused: an estimate. */
+export const WORK_SETTLEMENT_MS = 0.02;
+/** What a member of a consumer costs it, with the shards' part: an estimate. */
+export const WORK_MEMBER_MS = 0.3;
+/** What an event of history costs the thread besides, and a KiB of its record, until it is sent: an estimate. */
+export const WORK_FOUND_EVENT_MS = 0.004;
+export const WORK_FOUND_KIB_MS = 0.002;
+
+/** How many reads of the log a gateway has under way, in all and of one principal; principals take turns. */
 export const READS_AT_ONCE_MAX = 8;
+export const READS_PER_PRINCIPAL_MAX = 6;
+/** How many principals and endpoints a thread that reads history remembers, to share its time among them. */
+export const READ_OWNERS_KNOWN_MAX = 1024;
+/** For how many principals a gateway has shards look for something; each has one such call under way. */
+export const ASKS_AT_ONCE_MAX = 64;
 /**
  * How many queries and lists run at once: of one connection, of one principal and in all. Others wait for their turns.
  */

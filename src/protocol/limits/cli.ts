@@ -7,6 +7,9 @@ export const COMMAND_FRAME_BYTES_MAX = 100 * MIB;
 /** How many frames of a long list may wait in a command before it reads no further. */
 export const COMMAND_FRAMES_AHEAD_MAX = 4;
 
+/** The longest duration that a command takes: a thousand years, ms. */
+export const CLI_DURATION_MS_MAX = 365_250 * 86_400_000;
+
 /** How many sinks a config file may have, and the bytes of a file that holds one secret. */
 export const CONFIG_SINKS_MAX = 100;
 export const SECRET_FILE_BYTES_MAX = 64 * 1024;

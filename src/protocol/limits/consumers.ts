@@ -12,8 +12,9 @@ export const RETENTION_CONSUMERS_MAX = 100;
 /** How many changes of consumers may wait for those before them. */
 export const CONSUMER_CHANGES_WAITING_MAX = 1000;
 export const CONSUMERS_FILE_BYTES_MAX = 16 * MIB;
-/** How many members all consumers of a bus have together, and those of one connection. */
+/** How many members all consumers of a bus have together, those of one principal at one gateway, and of one connection. */
 export const CONSUMER_MEMBERS_MAX = 10_000;
+export const CONSUMER_MEMBERS_PER_PRINCIPAL_MAX = 2000;
 export const CONSUMER_MEMBERS_PER_CONNECTION_MAX = 32;
 /** How many handlers of one member may run at once. */
 export const CONSUMER_CONCURRENCY_MAX = 10_000;
@@ -83,8 +84,8 @@ export const CONSUMER_NEWS_MS = 100;
 export const CONSUMER_NEWS_MAX = 16;
 /** How long a consumer has to be blocked, or to go on, before main is told of the change. */
 export const CONSUMER_BLOCKED_MS = 1000;
-/** How many entries a shard puts into one answer about a consumer. */
-export const CONSUMER_ENTRIES_PER_ANSWER = 256;
+/** How many entries a shard puts into one answer about a consumer: others wait for it meanwhile. */
+export const CONSUMER_ENTRIES_PER_ANSWER = 64;
 
 /** How many dead events one shard keeps for `redrive`, and the bytes of those that retention has removed. */
 export const DEAD_KEPT_MAX = 100_000;
@@ -106,6 +107,8 @@ export const CONSUMER_PAGE = 100;
 export const CONSUMER_PAGE_MAX = 1000;
 /** How many events of the log the preview of a `seek` looks at, in all shards together. */
 export const SEEK_PREVIEW_EVENTS_MAX = 200_000;
+/** How many of them a shard looks at for one call. */
+export const SEEK_PREVIEW_EVENTS_PER_ANSWER = 256;
 /** How many dead events one call may name to redrive them. */
 export const REDRIVE_IDS_MAX = 10_000;
 /** How long metrics wait for the figures of the consumers. */

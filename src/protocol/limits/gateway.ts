@@ -26,6 +26,8 @@ export const CONNECTIONS_MAX = 10_000;
 export const CONNECTIONS_PER_ADDRESS_MAX = 256;
 /** How many TCP connections there may be beside the WebSockets: probes, and upgrades under way or refused. */
 export const PLAIN_CONNECTIONS_MAX = 1024;
+/** How many more may be open for a moment, since a socket that is cut is not closed at once. */
+export const CLOSING_CONNECTIONS_MAX = 256;
 /** How many of them one address may have. */
 export const PLAIN_CONNECTIONS_PER_ADDRESS_MAX = 64;
 /** For one address, if the server can be reached from other machines. */

@@ -8,10 +8,14 @@ export const REQUEST_TIMEOUT_MS_MAX = 86_400_000;
 /** How many requests of a bus may wait for their answers, and the characters of their payloads together. */
 export const REQUESTS_PENDING_MAX = 10_000;
 export const REQUESTS_PENDING_LENGTH_MAX = 64 * MIB;
+/** As many of them may be of one principal at one gateway, and of their characters. */
+export const REQUESTS_PER_PRINCIPAL_MAX = 2000;
+export const REQUESTS_LENGTH_PER_PRINCIPAL_MAX = 16 * MIB;
 /** How many questions one responder may have in hand. */
 export const QUESTIONS_PER_RESPONDER_MAX = 1000;
-/** How many responders a bus has, and one connection. */
+/** How many responders a bus has, one principal at one gateway, and one connection. */
 export const RESPONDERS_MAX = 10_000;
+export const RESPONDERS_PER_PRINCIPAL_MAX = 2000;
 export const RESPONDERS_PER_CONNECTION_MAX = 128;
 /** How many requests of one connection may wait for their answers. */
 export const REQUESTS_PER_ASKER_MAX = 1000;

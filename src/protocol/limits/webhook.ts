@@ -17,6 +17,8 @@ export const WEBHOOK_RETRY_AFTER_MS_MAX = 86_400_000;
 /** The bytes of an answer that are read, to use the connection again, and those that are kept with a failure. */
 export const WEBHOOK_ANSWER_BYTES_MAX = 64 * KIB;
 export const WEBHOOK_EXCERPT_BYTES_MAX = 512;
+/** The shortest value of a header that an excerpt does not tell. */
+export const WEBHOOK_UNTOLD_LENGTH_MIN = 8;
 /** The bytes of an answer's head. */
 export const WEBHOOK_HEAD_BYTES_MAX = 16 * KIB;
 /**

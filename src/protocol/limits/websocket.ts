@@ -4,6 +4,14 @@ import { KIB, MIB } from './units.js';
 /** Limits of the WebSocket door: frames, requests, tokens renewed, closes. */
 
 export const WEBSOCKET_FRAME_BYTES_MAX = 1 * MIB + 64 * KIB;
+/**
+ * The bytes of messages that have come in part, for one principal: so many connections as whole messages fit into them
+ * may go on with one at a time. Up to the second figure a part counts for nothing.
+ */
+export const MESSAGE_PARTS_PER_PRINCIPAL_BYTES_MAX = 32 * MIB;
+export const MESSAGE_PART_BYTES_FREE = 64 * KIB;
+/** A message must arrive within this time. */
+export const MESSAGE_MS_MAX = 300_000;
 /** Levels of a frame around an event's payload: frame, payload, events, event. */
 export const FRAME_ENVELOPE_DEPTH = 4;
 /** The first frame holds a token and little else. */

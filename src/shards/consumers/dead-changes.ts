@@ -58,6 +58,11 @@ export class DeadChanges {
     this.#states.set(sequence, REDRIVEN);
   }
 
+  /** The consumer has come to the event once more, after a `seek`: a dead one is open now, as a redriven one is. */
+  comesAgain(sequence: number): void {
+    if (this.isDead(sequence)) this.redriven(sequence);
+  }
+
   /** `times`: of which of its deaths the letter tells. */
   letterSent(sequence: number, times: number): void {
     if (this.#isDue(sequence, times)) this.#states.set(sequence, LETTER_SENT);
@@ -100,15 +105,14 @@ export class DeadChanges {
     else this.#states.set(sequence, change);
   }
 
-  /** The consumer is moved: redriven events that are open now are dead again, without another letter. */
-  forgetRedriven(isOpen: (sequence: number) => boolean): void {
-    for (const [sequence, state] of this.#states) {
-      if (state === REDRIVEN && isOpen(sequence)) this.#states.set(sequence, NO_LETTER_WANTED);
-    }
-    for (const sequence of this.#store.redriven(this.#consumer)) {
-      if (this.stateOf(sequence) === REDRIVEN && isOpen(sequence)) {
-        this.#states.set(sequence, NO_LETTER_WANTED);
-      }
+  /**
+   * The consumer is moved: redriven events are dead again, without another letter, until it comes to them. One that has
+   * died in this turn keeps its letter, as deaths are put last.
+   */
+  forgetRedriven(): void {
+    const stored = this.#store.redriven(this.#consumer);
+    for (const sequence of [...this.#states.keys(), ...stored]) {
+      if (this.stateOf(sequence) === REDRIVEN) this.#states.set(sequence, NO_LETTER_WANTED);
     }
   }
 

@@ -219,7 +219,7 @@ export class DeskConsumer {
   }
 
   #seek(position: number): void {
-    this.dead.forgetRedriven((sequence) => this.machine.isOpen(sequence));
+    this.dead.forgetRedriven();
     this.machine.seek(new Array<number>(this.#lanes).fill(position));
     this.backlog.clear();
     this.prunedScan = undefined;

@@ -36,7 +36,7 @@ export interface ShardDeskOptions {
 export class ShardDesk {
   /** Undefined while the shard has no consumer. */
   current: Desk | undefined;
-  /** The states of the shard's consumers cannot be read: nobody knows what they still need. */
+  /** The states of the shard's consumers, or the list of all, cannot be read: nobody knows what they still need. */
   isDamaged = false;
   /** It stays when the last consumer has gone. */
   #opened: Desk | undefined;

@@ -67,6 +67,7 @@ export class Caller {
   /**
    * Posts a body, and resolves when the answer's body has ended or is long enough.
    *
+   * @param untold texts that the answer does not tell: an endpoint may send back what it was sent
    * @throws BusError `ADDRESS_REFUSED`; any error of the connection; the signal's reason
    */
   async post(
@@ -74,6 +75,7 @@ export class Caller {
     headers: Readonly<Record<string, string>>,
     body: string,
     signal: AbortSignal,
+    untold: readonly string[] = [],
   ): Promise<Answer> {
     this.assertUrl(url);
     signal.throwIfAborted();
@@ -85,9 +87,11 @@ export class Caller {
       maxHeaderSize: WEBHOOK_HEAD_BYTES_MAX,
       signal,
     };
-    return send(isSecure ? https.request : http.request, url, options, body).catch((error) => {
-      throw signal.aborted ? signal.reason : error;
-    });
+    return send(isSecure ? https.request : http.request, url, options, body, untold).catch(
+      (error) => {
+        throw signal.aborted ? signal.reason : error;
+      },
+    );
   }
 
   /** Closes all connections, those of requests too. */
@@ -101,13 +105,14 @@ function send(
   url: URL,
   options: RequestOptions,
   body: string,
+  untold: readonly string[],
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const begin = (): void => {
       let isAnswered = false;
       const request = start(url, options, (answer) => {
         isAnswered = true;
-        readAnswer(answer).then(resolve, reject);
+        readAnswer(answer, untold).then(resolve, reject);
       });
       request.on('error', (error) => {
         if (isAnswered) return;
@@ -123,16 +128,18 @@ function send(
 }
 
 /** Reads as much as an excerpt needs. The status says all else, so a body that breaks off afterwards is no failure. */
-async function readAnswer(message: IncomingMessage): Promise<Answer> {
+async function readAnswer(message: IncomingMessage, untold: readonly string[]): Promise<Answer> {
   const { statusCode = 0, statusMessage = '', headers } = message;
   const kept: Buffer[] = [];
+  // A text that is not told may begin before the end of the excerpt.
+  const most = WEBHOOK_EXCERPT_BYTES_MAX + Math.max(0, ...untold.map((one) => one.length));
   let keptBytes = 0;
   let bytes = 0;
   try {
     for await (const chunk of message as AsyncIterable<Buffer>) {
       bytes += chunk.length;
-      if (keptBytes < WEBHOOK_EXCERPT_BYTES_MAX) {
-        kept.push(chunk.subarray(0, WEBHOOK_EXCERPT_BYTES_MAX - keptBytes));
+      if (keptBytes < most) {
+        kept.push(chunk.subarray(0, most - keptBytes));
         keptBytes += kept.at(-1)!.length;
       }
       // Leaving the loop destroys the connection; a shorter body leaves it to the next request.
@@ -143,11 +150,18 @@ async function readAnswer(message: IncomingMessage): Promise<Answer> {
   }
   return {
     status: statusCode,
-    statusText: excerptOf(Buffer.from(statusMessage)),
+    statusText: excerptOf(without(untold, Buffer.from(statusMessage))),
     retryAfter: headers['retry-after'],
-    location: headers.location && excerptOf(Buffer.from(headers.location)),
-    excerpt: excerptOf(Buffer.concat(kept)),
+    location: headers.location && excerptOf(without(untold, Buffer.from(headers.location))),
+    excerpt: excerptOf(without(untold, Buffer.concat(kept)).subarray(0, WEBHOOK_EXCERPT_BYTES_MAX)),
   };
+}
+
+function without(untold: readonly string[], bytes: Buffer): Buffer {
+  if (untold.length === 0) return bytes;
+  const text = bytes.toString('latin1');
+  const told = untold.reduce((left, one) => left.replaceAll(one, '...'), text);
+  return Buffer.from(told, 'latin1');
 }
 
 /** The look-up of a socket. It answers only permitted addresses, and fails if there is none. */

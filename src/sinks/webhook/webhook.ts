@@ -4,7 +4,7 @@ import type { ConsumerDefinition, Delivery } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import { idFault } from '../../protocol/event-fields.js';
 import { REASON_LENGTH_MAX } from '../../protocol/limits/consumers.js';
-import { WEBHOOK_STOP_MS } from '../../protocol/limits/webhook.js';
+import { WEBHOOK_STOP_MS, WEBHOOK_UNTOLD_LENGTH_MIN } from '../../protocol/limits/webhook.js';
 import { optionInvalid } from '../../protocol/options.js';
 import { eventText } from '../../protocol/payload-text.js';
 import { messageOf } from '../../protocol/thrown.js';
@@ -208,11 +208,17 @@ class Webhook<P> {
     const late = (): Error => new Error(`no answer within ${timeoutMs} ms`);
     this.#requests++;
     return withSignal([signal, this.#cut.signal], timeoutMs, late, (limited) =>
-      this.#caller.post(url, all, body, limited),
+      this.#caller.post(url, all, body, limited, untoldOf(headers)),
     ).finally(() => {
       this.#requests--;
     });
   }
+}
+
+/** The values of headers, and their parts, as of `Bearer TOKEN`; short ones are no secrets, and stand anywhere. */
+function untoldOf(headers: Readonly<Record<string, string>>): string[] {
+  const parts = Object.values(headers).flatMap((value) => [value, ...value.split(/\s+/)]);
+  return parts.filter(({ length }) => length >= WEBHOOK_UNTOLD_LENGTH_MIN);
 }
 
 /** `HTTP 503 Service Unavailable: try later` */

@@ -6,10 +6,11 @@ import {
   existsSync,
   fchmodSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   renameSync,
-  statSync,
+  rmSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -48,7 +49,10 @@ export function ownFile(file: string): void {
  */
 export function restrictFile(file: string): void {
   try {
-    if ((statSync(file).mode & PERMISSIONS) !== OWNER_ONLY) chmodSync(file, OWNER_ONLY);
+    const stats = lstatSync(file);
+    // The target of a link may be anybody's.
+    if (stats.isSymbolicLink()) return;
+    if ((stats.mode & PERMISSIONS) !== OWNER_ONLY) chmodSync(file, OWNER_ONLY);
   } catch (error) {
     if (!['ENOENT', 'EPERM', 'EROFS'].includes(String(codeOf(error)))) throw error;
   }
@@ -89,12 +93,13 @@ export function replaceFile(file: string, text: string): void {
 
 /**
  * As `replaceFile`, but leaves the flush of the directory to the caller: until then a power cut may bring back what had
- * the name before. A temporary file of an earlier attempt is overwritten.
+ * the name before. A temporary file of an earlier attempt is removed first: a link of its name would lead elsewhere.
  */
 export function placeFile(file: string, content: string | Uint8Array): void {
   const temporary = file + TEMPORARY_SUFFIX;
   try {
-    const descriptor = openSync(temporary, 'w', OWNER_ONLY);
+    rmSync(temporary, { force: true });
+    const descriptor = openSync(temporary, 'wx', OWNER_ONLY);
     try {
       fchmodSync(descriptor, OWNER_ONLY);
       // `writeFileSync` writes everything or throws; a plain `write` on a nearly full disk may write only a part.

@@ -13,6 +13,7 @@ import { BusError } from '../../protocol/errors.js';
 import { type Database, isSqliteError, openDatabase } from '../sqlite/driver/driver.js';
 import { storeError } from '../sqlite/driver/store-errors.js';
 import { ownDatabaseFile, ownFile } from './files.js';
+import { assertPlainFiles } from './plain-files.js';
 
 /**
  * Lets only one bus use a directory. The holder keeps a transaction open on `lock.db`, an empty database. SQLite's lock
@@ -44,6 +45,7 @@ export class DirectoryLock {
     const file = resolve(dir, 'lock.db');
     const ownerFile = resolve(dir, 'lock.json');
     let database: Database | undefined;
+    assertPlainFiles(dir);
     try {
       database = open(file);
       if (isHeldElsewhere(file, readOwner(ownerFile))) throw lockedError(dir, ownerFile);

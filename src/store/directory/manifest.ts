@@ -8,6 +8,7 @@ import { codeOf } from '../../protocol/thrown.js';
 import type { ShardBy } from '../log-store.js';
 import { storeError } from '../sqlite/driver/store-errors.js';
 import { replaceFile } from './files.js';
+import { assertPlainFiles } from './plain-files.js';
 
 /**
  * `manifest.json` describes a directory of logs. Each write replaces the whole file (temporary file, flush, rename,
@@ -56,10 +57,12 @@ export interface EarlierEpoch {
 export const MANIFEST = 'manifest.json';
 
 /**
- * Reads the manifest, or returns `undefined` if there is none. Creates nothing.
+ * Reads the manifest, or returns `undefined` if there is none. Creates nothing. Refuses a directory whose files are not
+ * its own.
  * @throws BusError `STORE_CORRUPT`, `STORE_FAILED`
  */
 export function readManifest(dir: string): Manifest | undefined {
+  assertPlainFiles(dir);
   let text: string;
   try {
     text = readFileSync(join(dir, MANIFEST), 'utf8');

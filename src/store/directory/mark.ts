@@ -1,12 +1,21 @@
-import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { ownFile } from './files.js';
+import { ownFile, syncDirectory } from './files.js';
 
 /**
  * The high-water mark of a log, kept beside it in `shard-000.mark`: the head after the last commit, the head that was
- * flushed to disk, the number of frames in the WAL, the machine's boot id, and the epoch. The mark is never flushed: it
- * survives the death of the process, and a power cut may leave an older one. A log whose head is below its mark has
- * lost commits that readers may have seen.
+ * flushed to disk, the number of frames in the WAL, the machine's boot id, and the epoch. Only the first mark of a file
+ * is flushed: later ones survive the death of the process, and a power cut may leave an older one. A log whose head is
+ * below its mark has lost commits that readers may have seen; an open log without a sound mark may have.
  *
  * ```
  *  0  head (float64)                     8  syncedHead (float64)
@@ -73,6 +82,7 @@ export interface MarkStart {
 }
 
 export class MarkWriter {
+  readonly #file: string;
   readonly #bytes = Buffer.alloc(MARK_BYTES);
   readonly #descriptor: number;
   readonly #lostHead: number;
@@ -80,6 +90,7 @@ export class MarkWriter {
 
   constructor(file: string, { syncedHead, epoch, lostHead }: MarkStart) {
     ownFile(file);
+    this.#file = file;
     this.#descriptor = openSync(file, constants.O_RDWR);
     this.#syncedHead = syncedHead;
     this.#lostHead = lostHead;
@@ -95,6 +106,12 @@ export class MarkWriter {
     bytes.writeUInt32LE(walFrames, WAL_FRAMES);
     bytes.writeUInt32LE(crc32(bytes.subarray(0, CHECKSUM)), CHECKSUM);
     writeSync(this.#descriptor, bytes, 0, MARK_BYTES, 0);
+  }
+
+  /** Flushes the mark and its name. Later marks take the place of this one, so that a power cut leaves one of them. */
+  flush(): void {
+    fsyncSync(this.#descriptor);
+    syncDirectory(dirname(this.#file));
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import {
   closeSync,
+  constants,
   existsSync,
   fstatSync,
   opendirSync,
@@ -11,6 +12,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BusError } from '../../protocol/errors.js';
+import { quote } from '../../protocol/quote.js';
 import { codeOf, messageOf } from '../../protocol/thrown.js';
 import { storeError } from '../sqlite/driver/store-errors.js';
 import {
@@ -49,6 +51,10 @@ const DAMAGE_CODES = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EIO']);
 const FOLDER = /^[0-9a-f]{2}$/;
 const NAME = /^([0-9a-f]{64})(\.new)?$/;
 
+export function isPayloadHash(hash: string): boolean {
+  return NAME.exec(hash)?.[1] === hash;
+}
+
 export function hashOfPayload(payload: Uint8Array): string {
   return createHash('sha256').update(payload).digest('hex');
 }
@@ -67,7 +73,11 @@ export class PayloadFiles {
     this.dir = payloadDirectory(databaseFile);
   }
 
+  /** @throws BusError `STORE_CORRUPT` for a text that is no hash, which could name a file anywhere */
   locate(hash: string): string {
+    if (!isPayloadHash(hash)) {
+      throw damaged(this.dir, `the log names ${quote(hash)}, which is no payload file`);
+    }
     return join(this.dir, hash.slice(0, 2), hash);
   }
 
@@ -131,8 +141,11 @@ export class PayloadFiles {
   /** All files there, also those that were never completed, one after another: a look at one reads a few more. */
   *list(): Generator<FoundFile> {
     if (!existsSync(this.dir)) return;
-    for (const name of readdirSync(this.dir)) {
-      if (FOLDER.test(name)) yield* this.#listFolder(join(this.dir, name));
+    for (const entry of readdirSync(this.dir, { withFileTypes: true })) {
+      // A link may lead to the files of another log.
+      if (FOLDER.test(entry.name) && !entry.isSymbolicLink()) {
+        yield* this.#listFolder(join(this.dir, entry.name));
+      }
     }
   }
 
@@ -175,7 +188,8 @@ function readWhole(
   length: number,
 ): string | undefined {
   try {
-    const descriptor = openSync(file, 'r');
+    // Non-blocking, as opening a pipe would wait for its writer.
+    const descriptor = openSync(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
       const { size } = fstatSync(descriptor);
       if (size !== length) return `it has ${size} bytes, not ${length}`;

@@ -157,8 +157,17 @@ function lossSince(log: Evidence, { epoch }: LogIdentity): HistoryLoss | undefin
     reserved !== undefined &&
     reserved.through > 0 &&
     (reserved.epoch === undefined || reserved.epoch === epoch);
-  if (!isReserved || mark?.isOfThisBoot === true) return undefined;
-  return { from: head + 1, reason: 'the power may have failed before all was flushed' };
+  if (isReserved && mark?.isOfThisBoot !== true) {
+    return { from: head + 1, reason: 'the power may have failed before all was flushed' };
+  }
+  // A write-ahead log that was cut between two commits looks whole. A backup has no mark, and nothing behind its head.
+  if (mark === undefined && log.manifest.backup === undefined) {
+    return {
+      from: head + 1,
+      reason: 'its mark is gone or damaged, so nothing says how far it went',
+    };
+  }
+  return undefined;
 }
 
 /**

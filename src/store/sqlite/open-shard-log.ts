@@ -17,7 +17,7 @@ export interface SqliteShardOptions {
 
 /** @throws BusError `STORE_FAILED` also if the file is not the one that the previous thread had open */
 export function openShardLog(opening: ShardLogOpening): SqliteShardLog {
-  const { shard, settings, isFirst } = opening;
+  const { shard, settings, isFirst, now } = opening;
   const { file, identity, ...shared } = opening.options as SqliteShardOptions;
   const place = opening.predecessor as FilePlace | undefined;
   if (place !== undefined) assertInPlace(file, place);
@@ -29,6 +29,7 @@ export function openShardLog(opening: ShardLogOpening): SqliteShardLog {
     file,
     shard,
     identity: { ...identity, isNew },
+    ...(now !== undefined && { now: () => now }),
   });
   if (file !== ':memory:') log.forSuccessor = place ?? placeOf(file);
   return log;

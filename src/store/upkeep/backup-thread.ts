@@ -3,7 +3,7 @@
  * transaction stays open over a shard's steps, so that all of them see the log at one moment. The shard goes on writing
  * to its WAL, which is copied into its file once the transaction has ended.
  */
-import { rmSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { encodeCursor } from '../../protocol/cursor.js';
@@ -12,13 +12,13 @@ import { BACKUP_PAGES_PER_STEP } from '../../protocol/limits/store.js';
 import type { BackupResult } from '../../protocol/operations.js';
 import type { BackupProgress } from '../backup.js';
 import { ownFile, syncFile } from '../directory/files.js';
-import { copyKept, removeKept } from '../directory/kept-file.js';
+import { copyKept } from '../directory/kept-file.js';
 import { writeManifest } from '../directory/manifest.js';
 import { openForReading, readHead, shardFile } from '../sqlite/connection/schema.js';
 import type { BackupStep } from '../sqlite/driver/driver.js';
 import { storeError } from '../sqlite/driver/store-errors.js';
 import { BACKUP_ABORT, type BackupReport, type BackupThreadData } from './backup.js';
-import { copyPayloads, removePayloads } from './copy-payloads.js';
+import { copyPayloads } from './copy-payloads.js';
 
 /** A flush that takes longer than this has failed. */
 const SHOWN_WAIT_MS = 30_000;
@@ -36,11 +36,6 @@ parent.on('message', (message: unknown) => {
 try {
   report({ report: 'done', result: await copyDirectory(data) });
 } catch (error) {
-  for (let shard = 0; shard < data.manifest.shards; shard++) {
-    rmSync(shardFile(data.to, shard), { force: true });
-    removePayloads(shardFile(data.to, shard));
-  }
-  removeKept(data.to);
   report({ report: 'failed', error: storeError(error, data.to, 'backing up to').toJSON() });
 }
 parent.close();

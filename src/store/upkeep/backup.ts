@@ -1,12 +1,11 @@
-import { existsSync, readdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { BusError, type ErrorData } from '../../protocol/errors.js';
 import type { BackupResult } from '../../protocol/operations.js';
 import { messageOf } from '../../protocol/thrown.js';
 import { threadFlags } from '../../threads/exec-argv.js';
 import type { BackupProgress } from '../backup.js';
-import { ensureDirectory } from '../directory/directory.js';
 import type { Manifest } from '../directory/manifest.js';
+import { CopyTarget } from './copy-target.js';
 
 /** The start data of the backup's thread. */
 export interface BackupThreadData {
@@ -49,19 +48,28 @@ export class Backup {
 
   /** @throws BusError `OPTION_INVALID` if the target holds anything, `STORE_FAILED` if it cannot be made */
   constructor({ payloadHolds, onProgress, ...data }: BackupOptions) {
-    assertEmpty(data.to);
-    ensureDirectory(data.to);
+    const target = CopyTarget.begin(data.to);
     // Before the thread fixes the moment of any copy, so that each file which that moment refers to stays.
     Atomics.add(payloadHolds, 0, 1);
-    const worker = startThread(data, () => Atomics.sub(payloadHolds, 0, 1));
+    const worker = startThread(data, () => {
+      target.end(false);
+      Atomics.sub(payloadHolds, 0, 1);
+    });
     this.#worker = worker;
     this.result = new Promise((resolve, reject) => {
+      const refuse = (error: BusError): void => {
+        target.end(false);
+        reject(error);
+      };
       const fail = (message: string, cause?: unknown): void =>
-        reject(new BusError('STORE_FAILED', message, { cause }));
+        refuse(new BusError('STORE_FAILED', message, { cause }));
       worker.on('message', (report: BackupReport) => {
         if (report.report === 'progress') onProgress?.(report.progress);
-        else if (report.report === 'done') resolve(report.result);
-        else reject(BusError.from(report.error));
+        else if (report.report === 'failed') refuse(BusError.from(report.error));
+        else {
+          target.end(true);
+          resolve(report.result);
+        }
       });
       worker.on('error', (error) => fail(`the backup's thread died: ${messageOf(error)}`, error));
       worker.on('exit', () => fail(`the backup's thread ended before it was done`));
@@ -84,10 +92,4 @@ function startThread(workerData: BackupThreadData, onFailed: () => void): Worker
     onFailed();
     throw error;
   }
-}
-
-/** @throws BusError `OPTION_INVALID` */
-export function assertEmpty(dir: string): void {
-  if (!existsSync(dir) || readdirSync(dir).length === 0) return;
-  throw new BusError('OPTION_INVALID', `${dir} is not empty`, { details: { dir } });
 }

@@ -1,9 +1,5 @@
 import { rmSync } from 'node:fs';
-import {
-  PayloadFiles,
-  type PayloadReference,
-  payloadDirectory,
-} from '../directory/payload-files.js';
+import { PayloadFiles, type PayloadReference } from '../directory/payload-files.js';
 import { openForReading } from '../sqlite/connection/schema.js';
 import type { Database } from '../sqlite/driver/driver.js';
 import { hasPayloadFiles, MetaTable } from '../sqlite/tables/meta-table.js';
@@ -37,11 +33,6 @@ export function* copyPayloads(source: string, target: string, shard: number): Ge
     // A connection that may only read leaves them, and nothing was written to them.
     for (const end of ['-wal', '-shm']) rmSync(`${target}${end}`, { force: true });
   }
-}
-
-/** Removes what was copied. */
-export function removePayloads(databaseFile: string): void {
-  rmSync(payloadDirectory(databaseFile), { recursive: true, force: true });
 }
 
 function pageOf(database: Database, after: string): PayloadReference[] {

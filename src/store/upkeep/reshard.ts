@@ -1,18 +1,19 @@
-import { existsSync, readdirSync } from 'node:fs';
 import { BusError } from '../../protocol/errors.js';
 import { topicOfSchedule } from '../../protocol/schedule-text.js';
 import { shardOf } from '../../protocol/topic-hash.js';
 import { EventRecordView } from '../../record/event-record.js';
 import { readConsumerList } from '../consumer-list.js';
-import { createManifest, endNew, ensureDirectory } from '../directory/directory.js';
+import { createManifest, endNew } from '../directory/directory.js';
 import { CONSUMERS_FILE, copyKept, KeptFile } from '../directory/kept-file.js';
 import { DirectoryLock } from '../directory/lock.js';
 import { type Manifest, readManifest } from '../directory/manifest.js';
 import type { LogIdentity } from '../sqlite/connection/log-identity.js';
 import { shardFile } from '../sqlite/connection/schema.js';
+import { storeError } from '../sqlite/driver/store-errors.js';
 import { identityOf } from '../sqlite/log-state.js';
 import type { PrunedId } from '../sqlite/rows/pruned-ids.js';
 import { SqliteShardLog } from '../sqlite/sqlite-shard-log.js';
+import { CopyTarget } from './copy-target.js';
 import { PrunedStart } from './pruned-start.js';
 import { ReshardSource } from './reshard-source.js';
 
@@ -60,18 +61,17 @@ export function reshard(options: ReshardOptions): ReshardResult {
   if (manifest === undefined) {
     throw new BusError('OPTION_INVALID', `${from} has no manifest.json: it is not a log directory`);
   }
-  if (existsSync(to) && readdirSync(to).length > 0) {
-    throw new BusError('OPTION_INVALID', `${to} is not empty`, { details: { dir: to } });
-  }
+  CopyTarget.assertUsable(to);
   const target = createManifest(shards, manifest.shardBy);
   const sourceLock = DirectoryLock.acquire(from);
   try {
-    ensureDirectory(to);
-    const targetLock = DirectoryLock.acquire(to);
+    const place = CopyTarget.begin(to);
     try {
-      return copy(options, manifest, target);
+      const result = copy(options, manifest, target);
+      place.end(true);
+      return result;
     } finally {
-      targetLock.release();
+      place.end(false);
     }
   } finally {
     sourceLock.release();
@@ -100,6 +100,8 @@ function copy(options: ReshardOptions, manifest: Manifest, target: Manifest): Re
     copyKept(from, to);
     endNew(to, { ...target, heads });
     return { events, total, losses };
+  } catch (error) {
+    throw storeError(error, to, 'resharding to');
   } finally {
     for (const source of sources) source.close();
   }

@@ -1,15 +1,16 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { BusError } from '../../protocol/errors.js';
 import { FINDINGS_REPORTED_MAX } from '../../protocol/limits/store.js';
-import { ensureDirectory, newEpoch } from '../directory/directory.js';
+import { newEpoch } from '../directory/directory.js';
 import { copyOwnFile } from '../directory/files.js';
-import { copyKept, removeKept } from '../directory/kept-file.js';
+import { copyKept } from '../directory/kept-file.js';
 import { DirectoryLock } from '../directory/lock.js';
 import { readManifest } from '../directory/manifest.js';
 import { markFile } from '../directory/mark.js';
 import { openForReading, readHead, shardFile } from '../sqlite/connection/schema.js';
-import { assertEmpty } from './backup.js';
-import { copyPayloads, removePayloads } from './copy-payloads.js';
+import { storeError } from '../sqlite/driver/store-errors.js';
+import { copyPayloads } from './copy-payloads.js';
+import { CopyTarget } from './copy-target.js';
 import { verifyDirectory } from './verify.js';
 import type { VerifyFinding } from './verify-finding.js';
 
@@ -38,11 +39,12 @@ export function restore(backup: string, to: string): RestoreResult {
   if (manifest === undefined) {
     throw new BusError('OPTION_INVALID', `${backup} has no manifest.json: it is not a backup`);
   }
-  assertEmpty(to);
+  CopyTarget.assertUsable(to);
   assertSound(backup);
   const lock = DirectoryLock.acquire(backup);
+  let target: CopyTarget | undefined;
   try {
-    ensureDirectory(to);
+    target = CopyTarget.begin(to);
     const heads: number[] = [];
     for (let shard = 0; shard < manifest.shards; shard++) {
       heads.push(copyShard(shardFile(backup, shard), shardFile(to, shard), shard));
@@ -50,12 +52,12 @@ export function restore(backup: string, to: string): RestoreResult {
     copyKept(backup, to);
     const reason = `restored from a backup of ${manifest.backup?.takenAt ?? 'an unknown time'}`;
     const { epoch } = newEpoch(to, manifest, reason, heads);
+    target.end(true);
     return { dir: to, epoch, from: manifest.epoch, heads };
   } catch (error) {
-    for (let shard = 0; shard < manifest.shards; shard++) removeShard(shardFile(to, shard));
-    removeKept(to);
-    throw error;
+    throw storeError(error, to, 'restoring to');
   } finally {
+    target?.end(false);
     lock.release();
   }
 }
@@ -96,11 +98,4 @@ function copyShard(source: string, target: string, shard: number): number {
   } finally {
     database.close();
   }
-}
-
-function removeShard(file: string): void {
-  for (const one of [file, `${file}-wal`, `${file}-shm`, markFile(file)]) {
-    rmSync(one, { force: true });
-  }
-  removePayloads(file);
 }

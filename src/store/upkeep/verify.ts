@@ -1,9 +1,17 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BusError } from '../../protocol/errors.js';
+import { readKept } from '../../protocol/kept-object.js';
+import { CONSUMERS_FILE_BYTES_MAX } from '../../protocol/limits/consumers.js';
 import { messageOf } from '../../protocol/thrown.js';
 import { readConsumerList } from '../consumer-list.js';
-import { CONSUMERS_FILE, KeptFile } from '../directory/kept-file.js';
+import {
+  ALERTS_FILE,
+  ARCHIVE_FILE,
+  CONSUMERS_FILE,
+  KeptFile,
+  type KeptName,
+} from '../directory/kept-file.js';
 import { DirectoryLock } from '../directory/lock.js';
 import { type Manifest, readManifest } from '../directory/manifest.js';
 import { markFile, readMark } from '../directory/mark.js';
@@ -22,7 +30,7 @@ const INTEGRITY_PROBLEMS_MAX = 100;
 /**
  * Checks a whole directory: the manifest, write-ahead logs, SQLite's own structures, every row's checksum, that
  * sequences and recorded times ascend and that only pruned events are missing, the topic index, the totals, the marks,
- * payloads in files, and the list of consumers. Changes nothing. Of a directory in use, write-ahead logs and marks are
+ * payloads in files, the list of consumers, and the other files beside the logs. Changes nothing. Of a directory in use, write-ahead logs and marks are
  * not checked.
  */
 export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
@@ -48,7 +56,9 @@ export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
     yield { severity: 'note', file: dir, message };
   }
   try {
-    yield* verifyConsumers(dir, manifest.shards);
+    const { shards } = manifest;
+    yield* verifyKept(dir, CONSUMERS_FILE, (text) => void readConsumerList(text, shards));
+    for (const name of [ALERTS_FILE, ARCHIVE_FILE] as const) yield* verifyKept(dir, name, readAny);
     yield* surplusLogs(dir, manifest.shards);
     for (let shard = 0; shard < manifest.shards; shard++) {
       yield* verifyShard(dir, manifest, shard, lock !== undefined);
@@ -72,16 +82,25 @@ function noManifest(dir: string, file: string): VerifyFinding {
   return { severity: 'note', file: dir, message };
 }
 
-/** The list of durable consumers is checked as a bus reads it. */
-function* verifyConsumers(dir: string, shards: number): Generator<VerifyFinding> {
-  const text = new KeptFile(dir, CONSUMERS_FILE);
+/** A file beside the logs is checked as a bus reads it. */
+function* verifyKept(
+  dir: string,
+  name: KeptName,
+  read: (text: KeptFile) => void,
+): Generator<VerifyFinding> {
+  const text = new KeptFile(dir, name);
   try {
-    readConsumerList(text, shards);
+    read(text);
   } catch (error) {
     const reason = error instanceof BusError ? error.details?.reason : undefined;
     const message = typeof reason === 'string' ? reason : messageOf(error);
     yield { severity: 'error', file: text.file, message };
   }
+}
+
+/** Only those who write these files know what else has to be in them. */
+function readAny(text: KeptFile): void {
+  readKept(text, { format: 1, lengthMax: CONSUMERS_FILE_BYTES_MAX }, () => undefined);
 }
 
 function* surplusLogs(dir: string, shards: number): Generator<VerifyFinding> {

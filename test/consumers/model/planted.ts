@@ -7,22 +7,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { ConsumerMachine } from '../../../src/consumers/machine.js';
+import { changed, type Mutation } from '../../support/changed-text.js';
 
 /** The names of faults that are planted in the model's own shards and endpoints. */
 export type Planted = ReadonlySet<string>;
 
-export interface Mutation {
-  /** A file of `src/consumers`, without its ending. */
-  readonly file: string;
-  /** Stands once in the compiled file, but for white space. */
-  readonly from: string;
-  readonly to: string;
-}
-
 const BUILT = new URL('../../../dist/', import.meta.url);
 const MACHINE = fileURLToPath(new URL('consumers/', BUILT));
 
-/** The machine with changed places. @throws Error if a place is not there once */
+/** The machine with changed places, in files of `src/consumers`. @throws Error if a place is not there once */
 export async function mutated(mutations: readonly Mutation[]): Promise<typeof ConsumerMachine> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-machine-'));
   try {
@@ -42,12 +35,4 @@ export async function mutated(mutations: readonly Mutation[]): Promise<typeof Co
   } finally {
     rmSync(folder, { recursive: true });
   }
-}
-
-function changed(text: string, { file, from, to }: Mutation): string {
-  const words = from.trim().split(/\s+/);
-  const pattern = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('\\s+');
-  const places = [...text.matchAll(new RegExp(pattern, 'g'))];
-  if (places.length !== 1) throw new Error(`${file} has ${places.length} places with ${from}`);
-  return text.replace(places[0]![0], () => to);
 }

@@ -97,6 +97,17 @@ describe('looks into history', () => {
     expect(second.asked).toEqual([7]);
   });
 
+  test('of a thread whose port closed before anybody listened are repeated when main says so', async () => {
+    const first = new Reader(never);
+    const second = new Reader(echo);
+    const main = mainWith(second);
+    const ports = new ReaderPorts(given(first), main.main);
+    const look = ports.call('positionAt', at(7));
+    ports.ended(first.thread);
+    expect(await look).toBe(7);
+    expect(main.ended).toEqual([[first.thread]]);
+  });
+
   test('whose threads end one after another fail, and the next look tries again', async () => {
     const readers = [1, 2, 3].map(() => new Reader(never));
     const healthy = new Reader(echo);

@@ -82,8 +82,11 @@ describe.each(DOORS)('at %s', (name) => {
     await door.open({ ...WORKER, leaseMs: 200 });
     await door.publish([job(1)], {});
     const late = (await door.pull(1))[0]!;
-    const next = (await door.pull(1))[0]!;
-    expect(next).toMatchObject({ n: 1, attempt: 2 });
+    let [next] = await door.pull(1);
+    while (next === undefined) [next] = await door.pull(1);
+    expect(next.n).toBe(1);
+    // On a busy machine the next lease may have run out as well.
+    expect(next.attempt).toBeGreaterThan(1);
     const lost = refusal('LEASE_LOST');
     for (const what of ['ack', 'nak', 'term', 'working'] as const) {
       expect(await failure(late[what]()), what).toEqual(lost);

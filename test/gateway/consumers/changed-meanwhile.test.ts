@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import type { Principal } from '../../../src/auth/principal.js';
 import type * as internals from '../../../src/endpoint/internals.js';
 import type * as auditing from '../../../src/gateway/audit.js';
+import type * as budgets from '../../../src/gateway/budget/budgets.js';
 import type * as gatewayConsumers from '../../../src/gateway/consumers/gateway-consumers.js';
 import type { ConsumerAsker } from '../../../src/gateway/consumers/gateway-consumers.js';
 import type { Bus } from '../../../src/main/bus.js';
@@ -19,19 +20,23 @@ const { GatewayConsumers }: typeof gatewayConsumers = await import(
   dist('gateway/consumers/gateway-consumers.js')
 );
 const { Audit }: typeof auditing = await import(dist('gateway/audit.js'));
+const { Budgets }: typeof budgets = await import(dist('gateway/budget/budgets.js'));
 
 /** May read `open.…` alone, and take from every consumer. */
+const principal = {
+  id: 'p',
+  name: 'p',
+  mayConsume: () => true,
+  mayAdminister: () => false,
+  mayPublish: () => true,
+  beyondSubscribe: (patterns: readonly string[]) =>
+    patterns.find((pattern) => !matchesPattern('open.*', pattern)),
+} as unknown as Principal;
+
 const asker = {
-  principal: {
-    id: 'p',
-    name: 'p',
-    mayConsume: () => true,
-    mayAdminister: () => false,
-    mayPublish: () => true,
-    beyondSubscribe: (patterns: readonly string[]) =>
-      patterns.find((pattern) => !matchesPattern('open.*', pattern)),
-  } as unknown as Principal,
+  principal,
   address: 'here',
+  budget: new Budgets().open(principal, 'here'),
   rates: { administer: () => {}, query: () => {} },
 } as unknown as ConsumerAsker;
 
@@ -94,6 +99,28 @@ it('is not deleted, moved or paused by who may not manage what it has become', a
     await expect(altered).rejects.toMatchObject({ code: 'FORBIDDEN' });
     expect(await filter()).toEqual(['secret.a']);
     expect(await (await bus.consumer('worker')).info()).toMatchObject({ paused: false });
+  }
+});
+
+it('has no event skipped or redriven by who may not manage what it has become', async () => {
+  for (const act of ['skip', 'redrive', 'dry run'] as const) {
+    const { bus, consumers } = await rig((bus) => bus.consumer('worker', SECRET));
+    const worker = await bus.consumer('worker', { filter: 'open.b', from: 'earliest' });
+    const ack = await bus.publish({ topic: 'open.b', type: 'x', payload: null });
+    if (act !== 'skip') {
+      for await (const delivery of worker.deliveries()) {
+        await delivery.term('no');
+        break;
+      }
+    }
+    const place = { shard: ack.shard, sequence: ack.sequence };
+    const acted =
+      act === 'skip'
+        ? consumers.alter(asker, 'worker', { kind: 'skip', ...place })
+        : consumers.redrive(asker, 'worker', { dryRun: act === 'dry run' });
+    await expect(acted).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    const { dead, pending } = await worker.info();
+    expect([dead, pending]).toEqual(act === 'skip' ? [0, 1] : [1, 0]);
   }
 });
 

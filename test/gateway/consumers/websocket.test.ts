@@ -6,7 +6,7 @@ import { newKey } from '../../auth/support/auth.js';
 import { gatewayHooks } from '../../bus/support/millrace.js';
 import { until, within } from '../../bus/support/wait.js';
 import type { SocketClient } from '../support/socket-client.js';
-import { connect, deliveries, publish, serve, serveMore } from './support.js';
+import { connect, deliveries, publish, serve, serveMore, type Taken } from './support.js';
 
 /** Durable consumers over WebSockets. */
 
@@ -170,6 +170,48 @@ describe('a member over a WebSocket', () => {
     expect(await deliveries(client, 1)).toHaveLength(1);
     const { payload } = await client.ask('resize', { member: 'm', concurrency: 7 });
     expect(payload).toMatchObject({ member: 'm' });
+  });
+
+  it('keeps what it has leased when its places become fewer, and gets more only as it has room', async () => {
+    const { bus, port } = await serve();
+    const client = await connect(port);
+    await makeWorker(client);
+    await join(client, 3, { prefetch: false });
+    await publish(bus, 8);
+    const leased = await deliveries(client, 3);
+    const came: Taken[] = [];
+    /** Acknowledges, and keeps the deliveries that come before the answer. */
+    const ack = async ({ lease }: Taken): Promise<void> => {
+      const settlements = [{ lease, kind: 'ack' }];
+      client.send({ type: 'settle', requestId: 'settle', payload: { settlements } });
+      for (;;) {
+        const { type, payload } = await within(`the ack of ${lease}`, client.next());
+        if (type === 'deliveries') came.push(...payload.deliveries);
+        else
+          return expect({ type, payload }).toEqual({ type: 'settled', payload: { results: [{}] } });
+      }
+    };
+    const inFlight = async (): Promise<number> => {
+      const { payload } = await client.ask('consumers', { names: ['worker'] });
+      return payload.consumers[0].inFlight;
+    };
+    expect((await client.ask('resize', { member: 'm', concurrency: 1 })).type).toBe('joined');
+    await ack(leased[0]!);
+    expect(await inFlight()).toBe(2);
+    await ack(leased[1]!);
+    expect(await inFlight()).toBe(1);
+    expect(came).toEqual([]);
+    await ack(leased[2]!);
+    while (came.length < 1) came.push(...(await deliveries(client, 1)));
+    expect(await inFlight()).toBe(1);
+    client.send({ type: 'resize', requestId: 'more', payload: { member: 'm', concurrency: 4 } });
+    expect(await client.next()).toMatchObject({ type: 'joined', requestId: 'more' });
+    came.push(...(await deliveries(client, 3)));
+    expect(await inFlight()).toBe(4);
+    const [fourth, ...more] = came.splice(0);
+    for (const one of [fourth!, ...more]) await ack(one);
+    while (came.length < 1) came.push(...(await deliveries(client, 1)));
+    expect(came.map(({ event }) => event.payload.n)).toEqual([7]);
   });
 
   it('whose connection ends gives its events to another member at once', async () => {
@@ -346,7 +388,7 @@ describe('the requests about consumers', () => {
     const ended = await within('the end', client.next('memberEnded'));
     expect(ended.payload).toMatchObject({ member: 'm', code: 'FORBIDDEN' });
     const settled = await settle(client, { lease: taken!.lease, kind: 'ack' });
-    expect(settled.payload.results).toMatchObject([{ code: 'FORBIDDEN' }]);
+    expect(settled.payload.results).toMatchObject([{ code: 'LEASE_LOST' }]);
     expect((await client.ask('consumers', {})).payload).toEqual({ consumers: [] });
   });
 });

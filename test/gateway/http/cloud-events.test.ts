@@ -94,6 +94,7 @@ describe('CloudEvents, as their SDK writes and reads them', () => {
     [{ ...GIVEN, specversion: '1.0', id: 'a/b' }, 'id'],
     [{ ...GIVEN, specversion: '1.0', type: 'a b' }, 'type'],
     [{ ...GIVEN, specversion: '1.0', time: 'noon' }, 'timestamp'],
+    [{ ...GIVEN, specversion: '1.0', time: '2026-02-30T00:00:00+01:00' }, 'timestamp'],
     [{ ...GIVEN, specversion: '1.0', extra: {} }, 'extra'],
     [{ ...GIVEN, specversion: '1.0', agentId: '7' }, 'agentId'],
     [{ ...GIVEN, specversion: '1.0', data_base64: 'AA==' }, 'data_base64'],

@@ -219,9 +219,44 @@ describe('dead events', () => {
     rig.turn();
     const leases = rig.one.leases();
     expect(leases.map(({ sequence }) => sequence)).toEqual([2]);
+    expect(ask(rig, 'consumerOpen', page).events).toMatchObject([{ sequence: 2 }]);
+    expect(ask(rig, 'consumerDead', page).events).toMatchObject([{ sequence: 1 }]);
+    expect(rig.log.consumers.deadCount('c1')).toBe(1);
     rig.one.settle(SETTLE_ACK, leases);
     rig.turn();
     expect(rig.log.consumers.dead('c1', 0, 9).map(({ sequence }) => sequence)).toEqual([1]);
+  });
+
+  test('are open alone once a seek has brought the consumer back to them, and die once more', () => {
+    const rig = withDead(1, { deadLetter: 'dead.jobs' });
+    const options = { maxAttempts: 1, deadLetter: 'dead.jobs' };
+    rig.shard.applyConsumers([entryOf(options, { round: 2, position: 0 })]);
+    const leases: ReturnType<typeof rig.one.leases> = [];
+    for (let turns = 0; turns < 5; turns++) {
+      rig.turn();
+      leases.push(...rig.one.leases());
+    }
+    expect(leases).toMatchObject([{ sequence: 1, attempt: 1 }]);
+    expect(ask(rig, 'consumerOpen', page).events).toHaveLength(1);
+    expect(ask(rig, 'consumerDead', page).events).toEqual([]);
+    rig.one.settle(SETTLE_TERM, leases);
+    rig.turn();
+    expect(ask(rig, 'consumerOpen', page).events).toEqual([]);
+    expect(ask(rig, 'consumerDead', page).events).toMatchObject([{ sequence: 1, letter: 'due' }]);
+    expect(rig.log.consumers.deadAt('c1', 1)).toMatchObject({ times: 2 });
+  });
+
+  test('stay dead if a second seek goes past them before they were handed out', () => {
+    const rig = withDead(1);
+    rig.shard.applyConsumers([
+      entryOf({ maxAttempts: 1 }, { round: 2, position: 0, isPaused: true }),
+    ]);
+    for (let turns = 0; turns < 5; turns++) rig.turn();
+    expect(rig.log.consumers.deadCount('c1')).toBe(0);
+    rig.shard.applyConsumers([entryOf({ maxAttempts: 1 }, { round: 3, position: 1 })]);
+    rig.turn();
+    expect(ask(rig, 'consumerOpen', page).events).toEqual([]);
+    expect(ask(rig, 'consumerDead', page).events).toMatchObject([{ sequence: 1 }]);
   });
 
   test('keep their record when retention removes the event, and go out with it', () => {

@@ -137,6 +137,28 @@ describe('after the death of the process', () => {
     expect(reasonOf(dir, manifest)).toMatch(/transactions lie behind a damaged frame/);
   });
 
+  it.each<[string, (file: string) => void]>([
+    ['gone', (file) => rmSync(file)],
+    ['empty', (file) => truncateSync(file, 0)],
+    [
+      'damaged',
+      (file) =>
+        writeFileSync(
+          file,
+          readFileSync(file).map((byte, at) => byte ^ +(at === 3)),
+        ),
+    ],
+  ])(
+    'a write-ahead log that is cut between two commits ends the epoch, with the mark %s',
+    (_, change) => {
+      const { dir, manifest } = killed(5, 0);
+      truncateSync(walOf(dir), 32 + 3 * WAL_FRAME);
+      change(markFile(shardFile(dir, 0)));
+      expect(errors(dir)).toEqual([expect.stringMatching(/nothing says how far it went/)]);
+      expect(reasonOf(dir, manifest)).toMatch(/nothing says how far it went/);
+    },
+  );
+
   it('the loss of both the write-ahead log and the mark ends the epoch', () => {
     const { dir, manifest } = killed(5, 0);
     for (const file of [walOf(dir), markFile(shardFile(dir, 0))]) rmSync(file);

@@ -6,8 +6,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { TopicTable } from '../../../src/store/sqlite/index/topic-table.js';
 import type { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import type { Mutation } from '../../support/changed-text.js';
 import { KeepGame, rounds, type Store } from './keep-game.js';
-import { type Importer, type Mutation, withMutated } from './mutated-store.js';
+import { type Importer, withMutated } from './mutated-store.js';
 
 interface Fault extends Mutation {
   readonly is: string;

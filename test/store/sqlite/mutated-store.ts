@@ -6,14 +6,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-
-export interface Mutation {
-  /** A file of `src/store/sqlite`, without its ending. */
-  readonly file: string;
-  /** Stands once in the compiled file, but for white space. */
-  readonly from: string;
-  readonly to: string;
-}
+import { changed, type Mutation } from '../../support/changed-text.js';
 
 const BUILT = fileURLToPath(new URL('../../../dist/store/sqlite', import.meta.url));
 const DRIVER = join(BUILT, 'driver');
@@ -21,7 +14,7 @@ const DRIVER = join(BUILT, 'driver');
 /** Imports a module of the copy, by its path in `src/store/sqlite`. */
 export type Importer = <T>(file: string) => Promise<T>;
 
-/** Runs `use` with the changed copy. @throws Error if the place is not there once */
+/** Runs `use` with the changed copy; `mutation` is of a file in `src/store/sqlite`. @throws Error if the place is not there once */
 export async function withMutated<T>(
   mutation: Mutation | undefined,
   use: (load: Importer) => Promise<T>,
@@ -54,12 +47,4 @@ function withImports(text: string, source: string): string {
       return isCopied ? whole : `from '${pathToFileURL(file).href}'`;
     })
     .replace(/^\/\/# sourceMappingURL.*$/m, '');
-}
-
-function changed(text: string, { file, from, to }: Mutation): string {
-  const words = from.trim().split(/\s+/);
-  const pattern = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('\\s+');
-  const places = [...text.matchAll(new RegExp(pattern, 'g'))];
-  if (places.length !== 1) throw new Error(`${file} has ${places.length} places with ${from}`);
-  return text.replace(places[0]![0], () => to);
 }

@@ -102,4 +102,14 @@ describe('restore', () => {
       lock.release();
     }
   });
+
+  it('says with a code that the target cannot be written', () => {
+    const from = directoryWith(1);
+    // The directory's own path is just short enough for the system, and its files' are too long.
+    let to = temporaryDirectory();
+    while (to.length < 3900) to = join(to, 'd'.repeat(150));
+    to = join(to, 'd'.repeat(4090 - to.length - 1));
+    const failed = expect.objectContaining({ code: 'STORE_FAILED' });
+    expect(() => restore(from, to)).toThrow(failed);
+  });
 });

@@ -1,7 +1,13 @@
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openManifest } from '../../../src/store/directory/directory.js';
+import {
+  ALERTS_FILE,
+  ARCHIVE_FILE,
+  CONSUMERS_FILE,
+  KeptFile,
+} from '../../../src/store/directory/kept-file.js';
 import { DirectoryLock } from '../../../src/store/directory/lock.js';
 import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
@@ -58,6 +64,16 @@ describe('verify', () => {
     ],
     ['a missing row', 'DELETE FROM events WHERE sequence = 1234', /1234.*no such row/],
     [
+      'a row that claims to be far ahead',
+      `UPDATE events SET sequence = 9000000000000000 WHERE sequence = ${head}`,
+      /events 16884 to 8999999999999999 are missing/,
+    ],
+    [
+      'a row with the last sequence that SQLite has',
+      `UPDATE events SET sequence = 9223372036854775807 WHERE sequence = ${head}`,
+      /16884 to .* are missing/,
+    ],
+    [
       'a missing row behind the index',
       `DELETE FROM events WHERE sequence = ${head - 20}`,
       /events \d+ to \d+ are missing/,
@@ -100,6 +116,21 @@ describe('verify', () => {
     rmSync(join(dir, 'manifest.json'));
     expect([...verifyDirectory(dir)]).toMatchObject([{ message: 'there is no manifest' }]);
   });
+
+  it.each([ALERTS_FILE, ARCHIVE_FILE, CONSUMERS_FILE] as const)(
+    'finds a digit changed in %s',
+    (name) => {
+      const dir = makeDirectory();
+      const kept = new KeptFile(dir, name);
+      kept.write(JSON.stringify({ format: 1, consumers: [], rules: [], place: '/archive-7' }));
+      expect([...verifyDirectory(dir)]).toEqual([]);
+      writeFileSync(kept.file, readFileSync(kept.file, 'utf8').replace('archive-7', 'archive-3'));
+      const message = expect.stringContaining('its checksum does not match');
+      expect([...verifyDirectory(dir)]).toMatchObject([
+        { severity: 'error', file: kept.file, message },
+      ]);
+    },
+  );
 
   it('tells an interrupted first opening from a directory that is the wrong one', () => {
     const dir = temporaryDirectory();

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ConsumerOptions } from '../../../protocol/consumers.js';
+import { BusError } from '../../../protocol/errors.js';
 import {
   ATTEMPTS_MAX,
   CONSUMER_AHEAD_MAX,
@@ -114,7 +115,16 @@ async function create(session: Session, name: string, options: CreateOptions): P
     ackDurability: options.durability,
     update: options.update,
   };
-  const { consumer } = await session.request('consumer', { name, options: fields });
+  const { consumer } = await session
+    .request('consumer', { name, options: fields })
+    .catch((error: unknown) => Promise.reject(withFlag(error)));
   notify(`consumer ${name} is there, made ${consumer!.createdAt}`);
   if (options.json === true) writeLine(JSON.stringify(consumer));
+}
+
+/** The server speaks of the option of programs that stands for `--update`. */
+function withFlag(error: unknown): unknown {
+  if (!(error instanceof BusError) || error.code !== 'CONSUMER_EXISTS') return error;
+  const message = error.message.replace('update: true', '--update');
+  return new BusError(error.code, message, { ...(error.details && { details: error.details }) });
 }

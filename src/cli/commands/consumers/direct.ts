@@ -23,7 +23,7 @@ export function addDirectingCommands(consumers: Command): void {
   const seek = command(
     consumers,
     'seek',
-    'move the consumer: leases are lost, attempts forgotten, dead events stay dead',
+    'move the consumer: leases are lost, attempts forgotten, dead events before its place stay dead',
   ).addOption(
     new Option(
       '--from <position>',

@@ -6,7 +6,7 @@ import { addServerOptions } from '../../config.js';
 import { CommandFailure } from '../../failure.js';
 import { printable, writeLine } from '../../output.js';
 import type { Session } from '../../session.js';
-import { type Cell, formatDuration, formatNumber, tableLines } from '../../table.js';
+import { type Cell, exactDuration, formatDuration, formatNumber, tableLines } from '../../table.js';
 import type { ConsumerCommandOptions } from './options.js';
 
 /** `millrace consumers list` and `show`. */
@@ -127,9 +127,9 @@ function definitionFacts(definition: ConsumerDefinition): [string, string][] {
     ['filter', filterText(filter)],
     ['order', order],
     ['priority', priority.join(', ') || '-'],
-    ['lease', formatDuration(definition.leaseMs)],
+    ['lease', exactDuration(definition.leaseMs)],
     ['attempts', formatNumber(definition.maxAttempts)],
-    ['backoff', definition.backoffMs.map(formatDuration).join(', ')],
+    ['backoff', definition.backoffMs.map(exactDuration).join(', ')],
     ['in flight max', formatNumber(definition.maxInFlight)],
     ['ahead max', formatNumber(definition.maxAhead)],
     ['dead letter', deadLetter ?? '-'],

@@ -5,7 +5,10 @@ import type {
   ConsumerJoinAnswer,
   ConsumerJoinRequest,
   ConsumerShardState,
+  OfConsumer,
+  OnlyAs,
 } from '../../../link/consumer-shapes.js';
+import { assertStill } from '../../../link/consumer-still.js';
 import type { Shard } from '../../shard.js';
 import type { ShardEnd } from '../../shard-end.js';
 import { consumerUnknown, type Desk } from '../desk.js';
@@ -59,14 +62,15 @@ export class ConsumerCommands {
     consumerFindDead: (request) =>
       this.#of(request.consumer, (desk, consumer) => desk.entries.find(consumer, request)),
     consumerRedrive: (request) =>
-      this.#of(request.consumer, ({ store, events, entries }, consumer) => {
+      this.#ofStill(request, ({ store, events, entries }, consumer) => {
         const answer = new Redriving(store, events, entries).redrive(consumer, request);
         return request.isDry ? answer : new WhenStored(answer);
       }),
     consumerSeekPreview: (request) =>
       this.#of(request.consumer, (desk, consumer) => seekPreview(desk, consumer, request)),
-    consumerSkip: ({ consumer: id, sequence }) =>
-      this.#of(id, (_, { machine, dead }) => {
+    consumerSkip: (request) =>
+      this.#ofStill(request, (_, { machine, dead }) => {
+        const { sequence } = request;
         const isFound = machine.skip(sequence);
         if (isFound) dead.over(sequence);
         return new WhenStored({ isFound });
@@ -98,6 +102,18 @@ export class ConsumerCommands {
     const { desk } = this.#shard;
     const consumer = desk?.roster.byId.get(id);
     return desk === undefined || consumer === undefined ? null : stateOf(desk, consumer);
+  }
+
+  /** @throws BusError `CONSUMER_UNKNOWN`, `CONFLICT` */
+  #ofStill<T>(
+    { consumer: id, onlyAs }: OfConsumer & OnlyAs,
+    use: (desk: Desk, consumer: DeskConsumer) => T,
+  ): T {
+    return this.#of(id, (desk, consumer) => {
+      const { name } = consumer.entry;
+      if (onlyAs !== undefined) assertStill(name, { id, definition: onlyAs }, consumer.entry);
+      return use(desk, consumer);
+    });
   }
 
   /** @throws BusError `CONSUMER_UNKNOWN` */

@@ -3,7 +3,7 @@ import type {
   ConsumerSeekPreviewAnswer,
   ConsumerSeekPreviewRequest,
 } from '../../../link/consumer-shapes.js';
-import { CONSUMER_READ_EVENTS_PER_TURN } from '../../../protocol/limits/consumers.js';
+import { SEEK_PREVIEW_EVENTS_PER_ANSWER } from '../../../protocol/limits/consumers.js';
 import { CATCH_UP_BYTES_PER_STEP } from '../../../protocol/limits/shards.js';
 import { EventRecordView } from '../../../record/event-record.js';
 import type { ShardLog } from '../../../store/shard-log.js';
@@ -27,7 +27,7 @@ export function seekPreview(
   let again = 0;
   let passed = 0;
   let last = from;
-  const most = Math.max(1, Math.min(limit, CONSUMER_READ_EVENTS_PER_TURN));
+  const most = Math.max(1, Math.min(limit, SEEK_PREVIEW_EVENTS_PER_ANSWER));
   const request = { after: from, until, limit: most, limitBytes: CATCH_UP_BYTES_PER_STEP };
   const read = log.read(request, ({ sequence, bytes, offset }) => {
     last = sequence;

@@ -168,6 +168,7 @@ export class LaneReader {
         return reading;
       }
       machine.read(lane, sequence, consumer.keyOf(view));
+      consumer.dead.comesAgain(sequence);
       this.#events.keep(sequence, view.bytes, view.offset, view.length);
     }
     return reading;

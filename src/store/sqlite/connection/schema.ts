@@ -26,6 +26,7 @@ import {
 } from '../tables/meta-table.js';
 import { TABLES } from '../tables/tables.js';
 import type { LogIdentity } from './log-identity.js';
+import { foreignObject } from './schema-objects.js';
 import { upgrade } from './upgrade.js';
 
 /**
@@ -111,7 +112,11 @@ export function readHead(database: Database): number {
 function connect(file: string, readonly: boolean): Database {
   try {
     if (!readonly && file !== ':memory:') ownDatabaseFile(file);
-    return openDatabase(file, { readonly, fileMustExist: readonly, timeout: BUSY_TIMEOUT_MS });
+    const options = { readonly, fileMustExist: readonly, timeout: BUSY_TIMEOUT_MS };
+    const database = openDatabase(file, options);
+    // Definitions in the file call no function with an effect outside it.
+    database.pragma('trusted_schema = OFF');
+    return database;
   } catch (error) {
     throw storeError(error, file, 'opening');
   }
@@ -195,6 +200,11 @@ function checkFormat(
     const reason = 'the definitions of its tables are damaged';
     throw new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
   }
+  const foreign = foreignObject(database, [...tablesOf(FORMAT_VERSION), 'field_index']);
+  if (foreign !== undefined) {
+    const reason = `others have put ${foreign}, into it`;
+    throw new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
+  }
   return numbers;
 }
 
@@ -211,7 +221,7 @@ const CHECKED_TABLES: readonly (readonly [format: number, tables: readonly strin
  * Tables and views that others have added do not count.
  */
 function schemaChecksum(database: Database, format: number): number {
-  const names = CHECKED_TABLES.flatMap(([since, tables]) => (since <= format ? tables : []));
+  const names = tablesOf(format);
   const definitions = database
     .prepare<string[], string>(
       `SELECT sql FROM sqlite_schema WHERE type = 'table' AND name IN (${names.map(() => '?').join(', ')})
@@ -219,4 +229,8 @@ function schemaChecksum(database: Database, format: number): number {
     )
     .pluck();
   return crc32(definitions.all(...names).join('\n'));
+}
+
+function tablesOf(format: number): string[] {
+  return CHECKED_TABLES.flatMap(([since, tables]) => (since <= format ? tables : []));
 }

@@ -97,7 +97,7 @@ export class WriteConnection {
     this.#file = file;
     this.#epoch = identity?.epoch ?? 0;
     this.#shard = shard;
-    const soundFrames = file === ':memory:' ? undefined : readyWal(file);
+    const soundFrames = file === ':memory:' ? undefined : readiedFrames(file);
     const database = openForWriting(file, shard, {
       ...(identity === undefined ? {} : { identity }),
       check: (opened) => assertFrames(opened, soundFrames),
@@ -181,6 +181,7 @@ export class WriteConnection {
     });
     // The mark takes its place on disk now, so that no commit on a full disk needs room for it.
     this.noteCommit(head);
+    if (mark === undefined) this.#mark.flush();
     return lostHead > 0 ? lostHead : undefined;
   }
 
@@ -376,5 +377,14 @@ export class WriteConnection {
     this.#mark = undefined;
     this.#unflushed?.close();
     this.#unflushed = undefined;
+  }
+}
+
+/** @throws BusError `STORE_CORRUPT`, `STORE_FAILED`, `STORE_FULL` */
+function readiedFrames(file: string): number | undefined {
+  try {
+    return readyWal(file);
+  } catch (error) {
+    throw storeError(error, file, 'opening');
   }
 }

@@ -1,4 +1,5 @@
-import { hasWildcard, matchesPattern } from '../../../protocol/topic.js';
+import { PatternSet } from '../../../protocol/pattern-set.js';
+import { hasWildcard } from '../../../protocol/topic.js';
 import type { Database, Statement } from '../driver/driver.js';
 
 /** The topics of one log that match a list of patterns, as ids. */
@@ -62,11 +63,13 @@ export class TopicSelector {
     return { ids, isAll: false, hasUnknown: ids.size < patterns.length };
   }
 
+  /** The time for a topic does not grow with the number of patterns: clients choose both, and other readers wait. */
   #extend(selection: Selection, patterns: readonly string[]): void {
+    const wanted = new PatternSet(patterns);
     for (const [id, name] of this.#after.iterate(selection.throughId)) {
       selection.throughId = id;
       selection.topics++;
-      if (patterns.some((pattern) => matchesPattern(pattern, name))) selection.ids.add(id);
+      if (wanted.covers(name)) selection.ids.add(id);
     }
   }
 }

@@ -1,3 +1,5 @@
+import { CLAIMED_PAYLOAD_BYTES_MAX } from '../../../protocol/limits/store.js';
+import { isPayloadHash } from '../../directory/payload-files.js';
 import type { Database } from '../driver/driver.js';
 import { checksumOf } from '../rows/checksums.js';
 import { REFERENCE_HASH_SQL } from '../rows/payload-reference.js';
@@ -15,7 +17,8 @@ export function payloadChecksum(hash: string, length: number, refs: number): num
 
 /** A damaged row may have a value of any type in any column. */
 export function isSoundPayload([hash, length, refs, checksum]: PayloadRow): boolean {
-  return typeof hash === 'string' && checksum === payloadChecksum(hash, length, refs);
+  if (typeof hash !== 'string' || !isPayloadHash(hash)) return false;
+  return length <= CLAIMED_PAYLOAD_BYTES_MAX && checksum === payloadChecksum(hash, length, refs);
 }
 
 /** All files, in the order of their hashes. */

@@ -47,6 +47,11 @@ interface Scan {
   stoppedAt: number | undefined;
 }
 
+/** Where the next page goes on behind this event. */
+function stopAt({ request }: Scan, sequence: number): number {
+  return request.reverse ? sequence - 1 : sequence;
+}
+
 function isBefore(sequence: number, other: number, reverse: boolean): boolean {
   return reverse ? sequence > other : sequence < other;
 }
@@ -132,7 +137,7 @@ export class PageReader {
       fields: fieldQuery(filter),
       after,
       until,
-      deadline: performance.now() + PAGE_TIME_MS,
+      deadline: performance.now() + Math.min(request.timeMs ?? PAGE_TIME_MS, PAGE_TIME_MS),
       count: 0,
       looked: 0,
       stoppedAt: request.limit > 0 ? undefined : reverse ? until : after,
@@ -252,6 +257,10 @@ export class PageReader {
     const { id } = scan.request;
     const ids = scan.selection?.isAll === false ? scan.selection.ids : undefined;
     for (const sequence of sequences) {
+      if (ids !== undefined && !isExact && this.#isElsewhere(sequence, ids)) {
+        if (this.#isTimeUp(scan, sequence)) return;
+        continue;
+      }
       const row = this.#rows.one(sequence);
       // An index may still name a pruned event.
       if (row === undefined) continue;
@@ -262,6 +271,15 @@ export class PageReader {
       if (!isWanted) this.#records.check(row);
       if (!this.#visit(scan, row, isWanted)) return;
     }
+  }
+
+  /**
+   * Whether the event is on none of the topics, by the head of its row: who may not read those events must not learn by
+   * the time of an answer that there are some, and how large they are.
+   */
+  #isElsewhere(sequence: number, topics: ReadonlySet<number>): boolean {
+    const topic = this.#rows.topicOf(sequence);
+    return topic !== undefined && !topics.has(topic);
   }
 
   /** Visits the events that a request lists, without a look into any index. */
@@ -310,9 +328,16 @@ export class PageReader {
       bytes.writeDoubleLE(row[1], offset - PAGE_PREFIX_BYTES + 8);
       scan.count++;
     }
-    const isOver = ++scan.looked % CLOCK_INTERVAL_ROWS === 0 && performance.now() > scan.deadline;
-    if (!isOver && scan.count < request.limit && this.#records.length < limitBytes) return true;
-    scan.stoppedAt = request.reverse ? row[0] - 1 : row[0];
+    if (this.#isTimeUp(scan, row[0])) return false;
+    if (scan.count < request.limit && this.#records.length < limitBytes) return true;
+    scan.stoppedAt = stopAt(scan, row[0]);
     return false;
+  }
+
+  /** Counts one more event that was looked at. True, and the scan stops behind it, where the time of the page is up. */
+  #isTimeUp(scan: Scan, sequence: number): boolean {
+    const isUp = ++scan.looked % CLOCK_INTERVAL_ROWS === 0 && performance.now() > scan.deadline;
+    if (isUp) scan.stoppedAt = stopAt(scan, sequence);
+    return isUp;
   }
 }

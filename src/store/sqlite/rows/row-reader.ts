@@ -1,6 +1,7 @@
 import { BusError } from '../../../protocol/errors.js';
 import type { Database, Statement } from '../driver/driver.js';
-import { MetaTable } from '../tables/meta-table.js';
+import { CHECKED_FROM, MetaTable } from '../tables/meta-table.js';
+import { HEAD_IS_WRONG_SQL } from './checksums.js';
 import { type EventRow, rowColumns } from './event-row.js';
 import { PrunedSequences } from './pruned-sequences.js';
 
@@ -17,16 +18,25 @@ export class RowReader {
   readonly #file: string;
   readonly #onHole: (from: number, to: number) => void;
   readonly pruned: PrunedSequences;
+  readonly #checkedFrom: number;
   readonly #forward: Statement<[number, number, number], EventRow>;
   readonly #backward: Statement<[number, number, number], EventRow>;
   readonly #one: Statement<[number], EventRow>;
+  readonly #topicOf: Statement<[number, number], number>;
 
   /** `onHole` is called with sequences that have no row. By default it throws unless they were pruned. */
   constructor(database: Database, onHole?: (from: number, to: number) => void) {
     this.#file = database.name;
     this.pruned = new PrunedSequences(database);
     this.#onHole = onHole ?? ((from, to) => this.pruned.assertPruned(from, to));
-    const columns = rowColumns(new MetaTable(database).all());
+    const numbers = new MetaTable(database).all();
+    const columns = rowColumns(numbers);
+    this.#checkedFrom = numbers[CHECKED_FROM] ?? Number.MAX_SAFE_INTEGER;
+    this.#topicOf = database
+      .prepare<[number, number], number>(
+        `SELECT topic FROM events WHERE sequence = ? AND sequence >= ? AND NOT (${HEAD_IS_WRONG_SQL})`,
+      )
+      .pluck();
     const range = `SELECT ${columns} FROM events WHERE sequence > ? AND sequence <= ?`;
     this.#forward = rawRows(database, `${range} ORDER BY sequence LIMIT ?`);
     this.#backward = rawRows(database, `${range} ORDER BY sequence DESC LIMIT ?`);
@@ -43,6 +53,14 @@ export class RowReader {
     const row = this.#one.get(sequence);
     if (row === undefined) this.#onHole(sequence, sequence);
     return row;
+  }
+
+  /**
+   * The topic of a sequence, by the head of its row alone, which has a check of its own; `undefined` if there is no such
+   * row, its head is damaged, or it was written before heads had checks.
+   */
+  topicOf(sequence: number): number | undefined {
+    return this.#topicOf.get(sequence, this.#checkedFrom);
   }
 
   /**

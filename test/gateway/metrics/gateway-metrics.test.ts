@@ -1,11 +1,11 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { GatewayMetrics } from '../../src/gateway/metrics.js';
-import type { BusStats, ShardStats } from '../../src/protocol/bus-api.js';
-import { parseConsumerOptions } from '../../src/protocol/consumer-definition.js';
-import type { ConsumerInfo } from '../../src/protocol/consumers.js';
-import { BusError } from '../../src/protocol/errors.js';
-import { CONSUMER_FIGURES_MS } from '../../src/protocol/limits/consumers.js';
-import { NO_SINKS } from '../../src/protocol/sink-list.js';
+import { GatewayMetrics } from '../../../src/gateway/metrics/gateway-metrics.js';
+import type { BusStats, ShardStats } from '../../../src/protocol/bus-api.js';
+import { parseConsumerOptions } from '../../../src/protocol/consumer-definition.js';
+import type { ConsumerInfo } from '../../../src/protocol/consumers.js';
+import { BusError } from '../../../src/protocol/errors.js';
+import { CONSUMER_FIGURES_MS } from '../../../src/protocol/limits/consumers.js';
+import { NO_SINKS } from '../../../src/protocol/sink-list.js';
 
 const shard = (number: number, more: Partial<ShardStats> = {}): ShardStats => ({
   shard: number,

@@ -1,0 +1,84 @@
+import { reshard as reshardLogs } from '../../dist/store/upkeep/reshard.js';
+import { restore as restoreLogs } from '../../dist/store/upkeep/restore.js';
+import { LogWork, OPTIONS_FOR } from './log-work.js';
+import { Random } from './random.js';
+import { arm, disarm, inChild, tell } from './tell.js';
+
+/** What the processes do that `recover.js` kills: each works on the logs of a directory, in one thread. */
+const COPIES = {
+  restore: (dir, target) => restoreLogs(dir, target),
+  reshard: (dir, target) => reshardLogs({ from: dir, to: target, shards: 3 }),
+};
+
+const DURING = {
+  open: () => {},
+  close: () => {},
+  publish: (work) => work.publish(8),
+  payloads: (work, random) => {
+    work.publishLarge(2);
+    work.prune(random.pick(['a.*', '*']), 6);
+    work.publishLarge(2);
+  },
+  prune: (work, random) => {
+    if (random.chance(0.5)) work.pruneAll(random.pick(['a.*', 'd.0']));
+    else work.prune('*', 20);
+  },
+  compact: (work) => work.compact(),
+  // Enough events to bring the log past the end of its first index block.
+  index: (work) => {
+    work.publish(40);
+    work.maintain();
+  },
+  consumers: (work) => work.consume(9),
+  schedules: (work) => work.schedule(9),
+  // A bit of everything, in a directory that may be new.
+  mixed: (work, random, { prunes = true } = {}) => {
+    work.publish(8);
+    work.publishLarge(2);
+    // Before all that the judge counts by its events.
+    if (random.chance(0.3) && prunes) work.prune(random.pick(['a.*', '*']), 4);
+    work.schedule(4);
+    work.consume(4);
+    work.publish(8);
+    work.maintain();
+  },
+};
+
+/** One operation in this process; `fault` is armed for it. `target` is the directory for a copy. */
+export function operateOnLogs({ dir, operation, target, fault, seed }) {
+  if (operation in COPIES) {
+    if (fault !== undefined) arm(fault);
+    COPIES[operation](dir, target);
+  } else {
+    const random = new Random(seed);
+    const isArmedBefore =
+      operation === 'open' || (operation === 'mixed' && (seed === 1 || random.chance(0.2)));
+    if (fault !== undefined && isArmedBefore) arm(fault);
+    const options = OPTIONS_FOR[operation];
+    const work = new LogWork({ dir, random, prefix: `k${seed}_`, options });
+    if (fault !== undefined && !isArmedBefore) arm(fault);
+    DURING[operation](work, random);
+    work.close();
+  }
+  disarm();
+  tell('stage', 'done');
+}
+
+/** Each run is an operation with a fault that kills it, in a process of its own. */
+export function killOnLogs({ dir, target, runs }) {
+  for (const run of runs) inChild(() => operateOnLogs({ dir, target, ...run }));
+}
+
+/**
+ * Builds a directory of a bit of everything, in as many openings as there are rounds. Nothing is pruned: an older copy of
+ * it would have more than the directory itself.
+ */
+export function buildOnLogs({ dir, prefix, rounds }) {
+  for (let round = 0; round < rounds; round++) {
+    const random = new Random(round + 2);
+    const settings = { dir, random, prefix: `${prefix}${round}_` };
+    const work = new LogWork({ ...settings, options: OPTIONS_FOR.mixed });
+    DURING.mixed(work, random, { prunes: false });
+    work.close();
+  }
+}

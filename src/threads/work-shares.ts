@@ -1,0 +1,145 @@
+import {
+  WORK_BUSY_MS,
+  WORK_FRAME_MS,
+  WORK_OTHERS_MS,
+  WORK_REQUEST_BYTES_MAX,
+  WORK_REQUESTS_MAX,
+  WORK_SLICE_MS,
+} from '../protocol/limits/budgets.js';
+
+/**
+ * Splits the time of a thread among principals: a gateway's, or one that reads history. What a client may send is not bounded by what it costs: a frame
+ * may take ten milliseconds to be found malformed, and thousands of small publishes go into one commit, behind which
+ * those of others wait. So while others are there too, the thread reads nothing more of a principal for which it has
+ * worked a slice of time, until it has looked at the others, and as long again where they are busy; and a principal has
+ * so many publishes and settlements under way. A principal that is alone is never held up. A thread has one.
+ */
+export class WorkShares {
+  /** The part that has worked last, and the time at which another one has. */
+  #last: WorkShare | undefined;
+  #lastAt = Number.NEGATIVE_INFINITY;
+  #otherAt = Number.NEGATIVE_INFINITY;
+
+  part(): WorkShare {
+    return new WorkShare(this);
+  }
+
+  note(part: WorkShare, now: number): void {
+    if (this.#last !== part) this.#otherAt = this.#lastAt;
+    this.#last = part;
+    this.#lastAt = now;
+  }
+
+  /** How long ago another part than this one has worked, ms. */
+  sinceOthers(part: WorkShare, now: number): number {
+    return now - (this.#last === part ? this.#otherAt : this.#lastAt);
+  }
+}
+
+/** The part of one principal, over all its connections. */
+export class WorkShare {
+  readonly #shares: WorkShares;
+  /** Called when the part is held up, and when it goes on. */
+  readonly #listeners = new Set<() => void>();
+  #sliceEnd = 0;
+  #spentMs = 0;
+  #requests = 0;
+  #requestBytes = 0;
+  #isWaiting = false;
+  #isFull = false;
+
+  constructor(shares: WorkShares) {
+    this.#shares = shares;
+  }
+
+  /** Whether nothing more of the principal is read for the moment. */
+  get isHeldUp(): boolean {
+    return this.#isWaiting || this.#isFull;
+  }
+
+  /** Returns a function that ends it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Whether others have asked for something lately. */
+  get hasOthers(): boolean {
+    return this.#shares.sinceOthers(this, performance.now()) <= WORK_OTHERS_MS;
+  }
+
+  /** Resolves when the principal is not held up. */
+  async whenFree(): Promise<void> {
+    while (this.isHeldUp) {
+      await new Promise<void>((resolve) => {
+        const stop = this.onChange(() => {
+          stop();
+          resolve();
+        });
+      });
+    }
+  }
+
+  /** Counts the time since `began`, in which the thread has read so many frames of the principal. */
+  spend(began: number, frames: number): void {
+    const now = performance.now();
+    this.#count(began, now, now - began + frames * WORK_FRAME_MS);
+  }
+
+  /** Counts work that the thread does at some time for the principal, and that nobody measures. */
+  charge(ms: number): void {
+    const now = performance.now();
+    this.#count(now, now, ms);
+  }
+
+  #count(began: number, now: number, ms: number): void {
+    this.#shares.note(this, now);
+    if (began > this.#sliceEnd) this.#spentMs = 0;
+    this.#spentMs += ms;
+    this.#sliceEnd = now + WORK_SLICE_MS;
+    if (this.#isWaiting || this.#spentMs < WORK_SLICE_MS || !this.hasOthers) return;
+    this.#isWaiting = true;
+    this.#tell();
+    // Behind the sockets of others that are ready now.
+    setImmediate(() => this.#lookAtOthers());
+  }
+
+  /** A request of so many bytes is under way. */
+  begin(bytes: number): void {
+    this.#requests++;
+    this.#requestBytes += bytes;
+    if (this.#isFull || !this.#isOver(1) || !this.hasOthers) return;
+    this.#isFull = true;
+    this.#tell();
+  }
+
+  /** It has been answered. Reading goes on when half of them have been, so that it does not go on for each. */
+  end(bytes: number): void {
+    this.#requests--;
+    this.#requestBytes -= bytes;
+    if (!this.#isFull || this.#isOver(0.5)) return;
+    this.#isFull = false;
+    this.#tell();
+  }
+
+  #lookAtOthers(): void {
+    const isBusy = this.#shares.sinceOthers(this, performance.now()) <= WORK_BUSY_MS;
+    if (isBusy) setTimeout(() => this.#goOn(), this.#spentMs).unref();
+    else this.#goOn();
+  }
+
+  #goOn(): void {
+    this.#spentMs = 0;
+    this.#isWaiting = false;
+    this.#tell();
+  }
+
+  #isOver(share: number): boolean {
+    const isMany = this.#requests >= WORK_REQUESTS_MAX * share;
+    return isMany || this.#requestBytes >= WORK_REQUEST_BYTES_MAX * share;
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}

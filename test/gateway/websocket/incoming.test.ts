@@ -1,0 +1,60 @@
+import { EventEmitter } from 'node:events';
+import { PassThrough } from 'node:stream';
+import { expect, test } from 'vitest';
+import type { WebSocket } from 'ws';
+import { Budgets } from '../../../src/gateway/budget/budgets.js';
+import { Incoming } from '../../../src/gateway/websocket/incoming.js';
+import { WORK_SLICE_MS } from '../../../src/protocol/limits/budgets.js';
+import { principal } from '../http/support/open-http.js';
+
+/** What is read from a WebSocket; `cost` is charged for each message. */
+function incoming(cost = 0) {
+  const socket = new EventEmitter();
+  const stream = new PassThrough();
+  const served: string[] = [];
+  const budgets = new Budgets();
+  const budget = budgets.open(principal({ id: 'mallory' }), '127.0.0.1');
+  const owner = {
+    onMessage: (data: Buffer) => {
+      served.push(data.toString());
+      budget.work.charge(cost);
+    },
+    onHeldUpChange: () => {},
+    onOverlongStart: () => {},
+  };
+  const one = new Incoming(socket as EventEmitter as WebSocket, stream, owner);
+  one.charge(budget);
+  const come = (text: string): void => {
+    socket.emit('message', Buffer.from(text), false);
+  };
+  return { one, stream, served, budgets, come };
+}
+
+test('frames behind the end of a stream that has broken are not served: nobody can have the answers', () => {
+  const { stream, served, come } = incoming();
+  // As `ws` does: it hands on what it has read when it hears of the end.
+  stream.on('close', () => come('late'));
+  come('in time');
+  stream.emit('close', true);
+  expect(served).toEqual(['in time']);
+});
+
+test('frames of one piece of the stream wait while their principal is held up, and keep their order', async () => {
+  const { one, served, budgets, come } = incoming(WORK_SLICE_MS);
+  budgets.open(principal({ id: 'alice' }), '127.0.0.1').work.charge(0);
+  for (const text of ['a', 'b', 'c']) come(text);
+  expect(served).toEqual(['a']);
+  expect(one.isHeldUp).toBe(true);
+  while (one.isHeldUp) await new Promise((resolve) => setImmediate(resolve));
+  expect(served).toEqual(['a', 'b', 'c']);
+});
+
+test('frames that wait are served where the client has ended the stream, and not where it has broken', () => {
+  for (const hadError of [false, true]) {
+    const { stream, served, budgets, come } = incoming(WORK_SLICE_MS);
+    budgets.open(principal({ id: 'alice' }), '127.0.0.1').work.charge(0);
+    for (const text of ['a', 'b']) come(text);
+    stream.emit('close', hadError);
+    expect(served).toEqual(hadError ? ['a'] : ['a', 'b']);
+  }
+});

@@ -1,0 +1,98 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import {
+  WORK_BUSY_MS,
+  WORK_FRAME_MS,
+  WORK_OTHERS_MS,
+  WORK_REQUEST_BYTES_MAX,
+  WORK_REQUESTS_MAX,
+  WORK_SLICE_MS,
+} from '../../src/protocol/limits/budgets.js';
+import { WorkShares } from '../../src/threads/work-shares.js';
+
+describe('the time of a gateway’s thread', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'setImmediate'] });
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  /** Works for a principal so long. */
+  function work(part: ReturnType<WorkShares['part']>, ms: number): void {
+    const began = performance.now();
+    vi.advanceTimersByTime(ms);
+    part.spend(began, 0);
+  }
+
+  it('belongs to a principal that is alone', () => {
+    const part = new WorkShares().part();
+    for (let n = 0; n < 100; n++) work(part, WORK_SLICE_MS);
+    expect(part.isHeldUp).toBe(false);
+  });
+
+  it('is given in slices where others are there, and goes on at once where they are idle', () => {
+    const shares = new WorkShares();
+    const [one, other] = [shares.part(), shares.part()];
+    const changes: boolean[] = [];
+    one.onChange(() => changes.push(one.isHeldUp));
+    work(other, 0);
+    vi.advanceTimersByTime(WORK_BUSY_MS + 1);
+    work(one, WORK_SLICE_MS / 2);
+    expect(one.isHeldUp).toBe(false);
+    work(one, WORK_SLICE_MS / 2);
+    expect(one.isHeldUp).toBe(true);
+    vi.advanceTimersByTime(0);
+    expect(changes).toEqual([true, false]);
+  });
+
+  it('is shared with those who are busy: who has worked waits as long', () => {
+    const shares = new WorkShares();
+    const [one, other] = [shares.part(), shares.part()];
+    work(other, 1);
+    work(one, 10);
+    vi.advanceTimersByTime(9);
+    expect(one.isHeldUp).toBe(true);
+    vi.advanceTimersByTime(2);
+    expect(one.isHeldUp).toBe(false);
+    expect(other.isHeldUp).toBe(false);
+  });
+
+  it('counts what frames cost besides', () => {
+    const shares = new WorkShares();
+    const [one, other] = [shares.part(), shares.part()];
+    work(other, 0);
+    one.spend(performance.now(), WORK_SLICE_MS / WORK_FRAME_MS / 2);
+    expect(one.isHeldUp).toBe(false);
+    one.spend(performance.now(), WORK_SLICE_MS / WORK_FRAME_MS / 2 + 1);
+    expect(one.isHeldUp).toBe(true);
+  });
+
+  it('is not split with those who have gone', () => {
+    const shares = new WorkShares();
+    const [one, other] = [shares.part(), shares.part()];
+    work(other, 1);
+    vi.advanceTimersByTime(WORK_OTHERS_MS + 1);
+    work(one, 100);
+    for (let n = 0; n < WORK_REQUESTS_MAX * 2; n++) one.begin(1);
+    expect(one.isHeldUp).toBe(false);
+  });
+
+  it('leaves so many publishes of one under way, until half of them are answered', () => {
+    const shares = new WorkShares();
+    const [one, other] = [shares.part(), shares.part()];
+    work(other, 0);
+    for (let n = 1; n < WORK_REQUESTS_MAX; n++) one.begin(1);
+    expect(one.isHeldUp).toBe(false);
+    one.begin(1);
+    expect(one.isHeldUp).toBe(true);
+    for (let n = 0; n < WORK_REQUESTS_MAX / 2; n++) one.end(1);
+    expect(one.isHeldUp).toBe(true);
+    one.end(1);
+    expect(one.isHeldUp).toBe(false);
+    one.begin(WORK_REQUEST_BYTES_MAX);
+    expect(one.isHeldUp).toBe(true);
+    one.end(WORK_REQUEST_BYTES_MAX);
+    expect(one.isHeldUp).toBe(false);
+  });
+});
