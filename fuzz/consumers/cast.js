@@ -5,96 +5,24 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { launch } from 'puppeteer-core';
+import { ProcessRole, Role } from '../checker/role.js';
 
-/**
- * The processes of a game. Each can be killed at any time, and starts again at once, until it is let go.
- */
+/** The processes of a game. */
 const WORKER = fileURLToPath(new URL('./worker.js', import.meta.url));
 const START_MS = 60_000;
 
-class Role {
-  name;
-  /** How often it was killed. */
-  kills = 0;
-  /** Errors that no kill explains. */
-  problems = [];
-  #isOver = false;
-  #started;
-
-  constructor(name) {
-    this.name = name;
-  }
-
-  /** Starts it, and again after each end, until `letGo`. Resolves when it runs for the first time. */
-  async begin() {
-    this.#started = this.start();
-    await this.#started;
-    void this.#goOn();
-  }
-
-  /** Kills it with SIGKILL, also while it starts. */
-  kill() {
-    if (this.isRunning) this.kills++;
-    this.strike();
-  }
-
-  /** It runs, now or soon. */
-  get running() {
-    return this.#started;
-  }
-
-  letGo() {
-    this.#isOver = true;
-  }
-
-  /** Whether it can be killed. */
-  get isRunning() {
-    return false;
-  }
-
-  /** Starts its process. Resolves when it is at work. */
-  async start() {
-    throw new Error(`${this.name} has no process`);
-  }
-
-  /** Resolves when the process of the last start has ended. */
-  async ended() {}
-
-  strike() {}
-
-  async #goOn() {
-    while (!this.#isOver) {
-      await this.ended();
-      if (this.#isOver) return;
-      this.#started = this.start();
-      await this.#started.catch((error) => {
-        if (this.kills === 0) this.problems.push(`${this.name} did not start: ${error.message}`);
-      });
-    }
-  }
-}
-
 /** The server, always on one port. */
-export class Server extends Role {
+export class Server extends ProcessRole {
   url;
   /** When it noticed that a connection had ended other than by its client's word, wall clock ms. */
   losses = [];
   #dist;
   #dir;
-  #child;
-  #exit = Promise.resolve();
-  /** It was told to stop, or killed. */
-  #isExpected = false;
 
   constructor(dist, dir) {
     super('server');
     this.#dist = dist;
     this.#dir = dir;
-  }
-
-  /** @override */
-  get isRunning() {
-    return this.#child?.exitCode === null && this.#child.signalCode === null;
   }
 
   /** @override */
@@ -104,20 +32,11 @@ export class Server extends Role {
     const child = spawn(process.execPath, [join(this.#dist, 'cli/millrace.js'), ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
-    this.#child = child;
-    this.#isExpected = false;
-    const logs = [];
-    this.#exit = once(child, 'exit').then(([code, signal]) => {
-      if (this.#isExpected && (signal === 'SIGKILL' || code === 0)) return;
-      this.problems.push(
-        `the server ended by itself (${code ?? signal}): ${logs.slice(-3).join(' ')}`,
-      );
-    });
+    this.follow(child);
     await new Promise((resolve) => {
       child.once('exit', resolve);
       createInterface({ input: child.stderr }).on('line', (line) => {
         const log = line.startsWith('{') ? JSON.parse(line) : { msg: line };
-        if (log.level === undefined || log.level === 'error') logs.push(line);
         if (log.closeCode !== undefined && log.closeCode !== 1000) {
           this.losses.push(Date.parse(log.time));
         }
@@ -128,30 +47,14 @@ export class Server extends Role {
     });
   }
 
-  /** @override */
-  async ended() {
-    return this.#exit;
-  }
-
-  /** @override */
-  strike() {
-    this.#isExpected = true;
-    this.#child.kill('SIGKILL');
-  }
-
   async stop() {
-    this.letGo();
-    this.#isExpected = true;
-    this.#child.kill('SIGTERM');
-    await this.#exit;
+    await this.stopBy((child) => child.kill('SIGTERM'));
   }
 }
 
 /** A process of Node that works for the consumer. */
-export class Worker extends Role {
+export class Worker extends ProcessRole {
   #options;
-  #child;
-  #exit = Promise.resolve();
 
   /** @param options `{ url, diary, concurrency, client }`: the diary's file, and the module of the client */
   constructor(name, options) {
@@ -160,42 +63,16 @@ export class Worker extends Role {
   }
 
   /** @override */
-  get isRunning() {
-    return this.#child?.exitCode === null && this.#child.signalCode === null;
-  }
-
-  /** @override */
   async start() {
     const { url, diary, concurrency, client } = this.#options;
     const args = [WORKER, url, diary, String(concurrency), this.name, client];
     const child = spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'pipe'] });
     child.stdin.on('error', () => {});
-    this.#child = child;
-    let errors = '';
-    child.stderr.setEncoding('utf8').on('data', (text) => {
-      errors = (errors + text).slice(-2000);
-    });
-    this.#exit = once(child, 'exit').then(([code, signal]) => {
-      if (signal !== 'SIGKILL' && code !== 0) {
-        this.problems.push(`${this.name} ended by itself (${code ?? signal}): ${errors}`);
-      }
-    });
-  }
-
-  /** @override */
-  async ended() {
-    return this.#exit;
-  }
-
-  /** @override */
-  strike() {
-    this.#child.kill('SIGKILL');
+    this.follow(child);
   }
 
   async stop() {
-    this.letGo();
-    this.#child.stdin.end('stop\n');
-    await this.#exit;
+    await this.stopBy((child) => child.stdin.end('stop\n'));
   }
 }
 
@@ -236,6 +113,14 @@ export class Browser extends Role {
     ).then(() => {
       rmSync(userDataDir, { recursive: true, force: true, maxRetries: 5 });
     });
+    // Puppeteer waits in vain for the page of a browser that was killed meanwhile.
+    const struck = this.#exit.then(() => {
+      throw new Error('the browser ended while its page was opened');
+    });
+    await Promise.race([this.#open(browser, pageUrl), struck]);
+  }
+
+  async #open(browser, pageUrl) {
     this.#page = await browser.newPage();
     this.#page.on('pageerror', (error) => this.problems.push(`${this.name}: ${error}`));
     await this.#page.goto(pageUrl);

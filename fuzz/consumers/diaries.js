@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { existsSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { WebSocketServer } from 'ws';
+import { appender, linesOf } from '../checker/history.js';
 
 /**
  * The diaries of a game's members. Each is a file of JSON arrays, one a line, that begin with a time of the machine's
@@ -51,24 +52,17 @@ export class Diaries {
   }
 
   open(name) {
-    const file = openSync(this.file(name), 'a', 0o600);
-    return (line) => writeSync(file, `${JSON.stringify([now(), ...line])}\n`);
+    const append = appender(this.file(name));
+    return (line) => append(...line);
   }
 
   /** The whole lines of a diary; a kill may have cut the last one. */
   read(name) {
-    if (!existsSync(this.file(name))) return [];
-    const lines = readFileSync(this.file(name), 'utf8').split('\n').slice(0, -1);
-    return lines.map((line) => JSON.parse(line));
+    return [...linesOf(this.file(name))];
   }
 
   close() {
     this.#server.closeAllConnections();
     this.#server.close();
   }
-}
-
-/** The machine's monotonic time, ns. */
-export function now() {
-  return Number(process.hrtime.bigint());
 }

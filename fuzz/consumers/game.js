@@ -2,9 +2,10 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'vite';
+import { now } from '../checker/history.js';
 import { Random } from '../storage/random.js';
 import { Browser, Server, Worker } from './cast.js';
-import { Diaries, now } from './diaries.js';
+import { Diaries } from './diaries.js';
 import { DEFINITION, eventOf, jobOf } from './jobs.js';
 
 /** Plays one game, and returns all that was seen of it, for the judge. */

@@ -1,12 +1,10 @@
+import { judgeLeases, judgeOrder, judgeSettledOnce } from '../checker/rules/jobs.js';
 import { jobOf, MAX_ATTEMPTS, reasonOf } from './jobs.js';
 import { judgeAttempts } from './judge-attempts.js';
 
 /**
  * Decides whether a game went right, from what its members wrote down and from the log.
- *
- * Leases of a shard are numbered in the order in which it gave them, and a number is never used again. So the numbers say
- * in which order the events of a key were out, whatever the clocks of their members say; the times of the diaries, which
- * all come from one clock, have to agree with them.
+ * What leases and keys have to keep is in `checker/rules/jobs.js`.
  *
  * @param seen `{ events, diaries, serverKills, losses, unknown, clock, info, seed, jobs }`, as `Game.play` returns it
  * @returns `{ problems, figures }`: a text for each fault, which begins with the name of the rule
@@ -34,6 +32,7 @@ function jobsOf({ events, clock, seed, jobs: count }, say) {
   const jobs = Array.from({ length: count }, (_, n) => ({
     ...jobOf(seed, n, count),
     event: undefined,
+    sequence: 0,
     publishedAt: 0,
     deliveries: [],
     letters: [],
@@ -45,6 +44,7 @@ function jobsOf({ events, clock, seed, jobs: count }, say) {
     else if (job.event !== undefined) say('log', `${event.id} is there twice`);
     else {
       job.event = event;
+      job.sequence = event.sequence;
       job.publishedAt = toMonotonic(clock, Date.parse(event.timestamp));
     }
   }
@@ -83,13 +83,7 @@ function takeDiaries(jobs, diaries, say) {
       }
     }
   }
-  for (const job of jobs) {
-    job.deliveries.sort((a, b) => a.lease - b.lease);
-    for (const [at, { lease, member }] of job.deliveries.entries()) {
-      if (job.deliveries[at + 1]?.lease !== lease) continue;
-      say('lease', `${job.id} was begun twice in lease ${lease}, by ${member}`);
-    }
-  }
+  for (const job of jobs) judgeLeases(job, say);
 }
 
 function takeLetters(jobs, events, say) {
@@ -115,19 +109,10 @@ function toMonotonic({ wallMs, at }, ms) {
 }
 
 /** An ack that resolved is the last that is heard of an event, and each event is acknowledged or dead. */
-function judgeDoneOnce({ id, deliveries, letters }, say) {
-  const ends = deliveries.filter(
-    ({ said }) => (said?.kind === 'ack' || said?.kind === 'term') && said.outcome === 'ok',
-  );
-  if (ends.length > 1) say('acked once', `${id} was settled for good ${ends.length} times`);
-  const [end] = ends;
+function judgeDoneOnce(job, say) {
+  judgeSettledOnce(job, say);
+  const { id, deliveries, letters } = job;
   const last = deliveries.at(-1);
-  if (end !== undefined && last.lease > end.lease) {
-    say(
-      'acked once',
-      `${id} came again in lease ${last.lease} after the ${end.said.kind} of ${end.lease}`,
-    );
-  }
   const isAcked = last?.said?.kind === 'ack' && last.said.outcome !== 'lost';
   if (isAcked && last.said.outcome === 'ok' && letters.length > 0) {
     say('acked once', `${id} was acknowledged, and has a dead letter`);
@@ -170,36 +155,6 @@ function judgeDeath(job, deaths, say) {
   if (attempts !== expected) say('letter', `${id} (${fate}) died after ${attempts} attempts`);
 }
 
-/** The jobs of a key are out one after the other, in the order of the log. */
-function judgeOrder(jobs, say) {
-  const byKey = keyed(jobs);
-  for (const [key, all] of byKey) {
-    all.sort((a, b) => a.event.sequence - b.event.sequence);
-    let before;
-    for (const job of all) {
-      const { deliveries } = job;
-      if (deliveries.length === 0) continue;
-      if (before !== undefined) judgePair(key, before, job, say);
-      before = job;
-    }
-  }
-}
-
-function judgePair(key, before, job, say) {
-  const last = before.deliveries.at(-1);
-  const [first] = job.deliveries;
-  if (first.lease < last.lease) {
-    say(
-      'order',
-      `key ${key}: ${job.id} was leased (${first.lease}) before ${before.id} was over (${last.lease})`,
-    );
-  }
-  const begun = Math.min(...job.deliveries.map(({ at }) => at));
-  if (begun < (last.said?.at ?? last.at)) {
-    say('order', `key ${key}: ${job.id} had begun before ${before.id} was over`);
-  }
-}
-
 /** What the consumer says of itself in the end. */
 function judgeInfo(jobs, info, say) {
   const dead = jobs.filter(({ letters }) => letters.length > 0).length;
@@ -231,14 +186,4 @@ function figuresOf(jobs, { diaries, serverKills, losses, unknown }) {
       diaries.map(({ name }) => [name, count(({ member }) => member === name)]),
     ),
   };
-}
-
-function keyed(jobs) {
-  const byKey = new Map();
-  for (const job of jobs) {
-    const all = byKey.get(job.key);
-    if (all === undefined) byKey.set(job.key, [job]);
-    else all.push(job);
-  }
-  return byKey;
 }

@@ -1,6 +1,3 @@
-import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-
 /**
  * Faults to build into a copy of the server. The judge has to find each, by the rule that is named: a judge that finds
  * none would not find the fault that nobody planted. `from` stands once in the built file, but for white space.
@@ -61,27 +58,3 @@ export const plants = {
     to: 'if (open.sequence[slot] % 4 > 0) this.#decisions.dead(lane,',
   },
 };
-
-/**
- * Copies a build, and plants a fault into the copy. @returns the folder of the copy
- * @throws Error if the place is not there once
- */
-export function plantInto(built, folder, name) {
-  const { file, from, to } = plants[name];
-  const dist = join(folder, 'dist');
-  cpSync(built, dist, { recursive: true });
-  for (const shared of ['package.json', 'node_modules']) {
-    symlinkSync(join(dirname(built), shared), join(folder, shared));
-  }
-  const path = join(dist, file);
-  const text = readFileSync(path, 'utf8');
-  const words = from.trim().split(/\s+/);
-  const pattern = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('\\s*');
-  const places = [...text.matchAll(new RegExp(pattern, 'g'))];
-  if (places.length !== 1) throw new Error(`${file} has ${places.length} places with ${from}`);
-  writeFileSync(
-    path,
-    text.replace(places[0][0], () => to),
-  );
-  return dist;
-}

@@ -1,11 +1,12 @@
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { plantInto } from '../checker/plant.js';
+import { DIR, nameIn, positive, program, whole } from '../program.js';
+import { recordResult } from '../record-result.js';
 import { Game } from './game.js';
 import { judge } from './judge.js';
-import { plantInto, plants } from './plants.js';
+import { plants } from './plants.js';
 
 /**
  * Here is how it works. A server, four worker processes and two browsers share one consumer, and each of them is killed
@@ -19,7 +20,7 @@ import { plantInto, plants } from './plants.js';
  * attempts were counted right, those that were planned to die have a dead letter that says why, and nothing was lost.
  *
  *   node fuzz/consumers/run.js [--minutes 5] [--jobs 200000] [--kill-ms 1000] [--seed N] [--no-browsers]
- *                              [--plant FAULT] [--dir DIR]
+ *                              [--plant FAULT] [--record FILE] [--dir DIR]
  *
  * The server is killed first, while members have slow jobs in hand. After that, `--kill-ms` is the mean time between two
  * kills. The seed decides jobs and kills, not how processes interleave.
@@ -29,7 +30,7 @@ import { plantInto, plants } from './plants.js';
 const SHOWN_OF_A_RULE = 5;
 
 const options = readOptions();
-const seed = options.seed ?? Math.floor(Math.random() * 0x7fffffff);
+const { seed } = options;
 const { minutes, jobs, killMs, plant } = options;
 console.log(
   `fuzz: consumers, seed ${seed}, ${jobs} jobs, ${minutes} min${plant ? `, planted: ${plant}` : ''}`,
@@ -42,7 +43,7 @@ const game = new Game({
   ms: minutes * 60_000,
   killMs,
   folder,
-  dist: plant === undefined ? built : plantInto(built, join(folder, 'planted'), plant),
+  dist: plant === undefined ? built : plantInto(built, join(folder, 'planted'), plants[plant]),
   chromium: options.browsers ? findChromium() : undefined,
 });
 const began = performance.now();
@@ -66,6 +67,7 @@ for (const problem of problems) {
   if (count <= SHOWN_OF_A_RULE) console.error(`fuzz: ${problem}`);
 }
 console.log(`fuzz: ${problems.length} problems`);
+if (options.record !== undefined) record(options.record);
 if (problems.length === 0) {
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   process.exit(0);
@@ -75,6 +77,25 @@ console.error(
   `fuzz: again with  node fuzz/consumers/run.js --seed ${seed} --jobs ${jobs} --minutes ${minutes} --kill-ms ${killMs}`,
 );
 process.exit(1);
+
+/** @param {string} file */
+function record(file) {
+  const of = (rule) => counts.get(rule) ?? 0;
+  recordResult(file, {
+    campaign: 'consumers',
+    fault: 'killed',
+    seeds: [seed, 1],
+    injections: Object.values(game.kills).reduce((sum, kills) => sum + kills, 0),
+    acked: figures.acked,
+    lost: of('log') + of('lost'),
+    repeated: of('acked once') + of('lease'),
+    misordered: of('order'),
+    undetected: 0,
+    problems: problems.length,
+    recoveryMs: null,
+    seconds: Math.round((performance.now() - began) / 1000),
+  });
+}
 
 function findChromium() {
   for (const path of (process.env.PATH ?? '').split(delimiter)) {
@@ -90,41 +111,16 @@ function findChromium() {
 }
 
 function readOptions() {
-  try {
-    return parse();
-  } catch (error) {
-    console.error(`fuzz: ${error.message}`);
-    process.exit(2);
-  }
-}
-
-function parse() {
-  const { values } = parseArgs({
-    options: {
-      minutes: { type: 'string', default: '5' },
-      jobs: { type: 'string', default: '200000' },
-      'kill-ms': { type: 'string', default: '1000' },
-      seed: { type: 'string' },
-      'no-browsers': { type: 'boolean', default: false },
-      plant: { type: 'string' },
-      dir: { type: 'string', default: tmpdir() },
-    },
-  });
-  const number = (name) => {
-    const value = Number(values[name]);
-    if (!(value > 0)) throw new Error(`--${name} ${values[name]} is not a number above 0`);
-    return value;
-  };
-  if (values.plant !== undefined && !(values.plant in plants)) {
-    throw new Error(`no fault ${values.plant}; there are ${Object.keys(plants).join(', ')}`);
-  }
-  return {
-    minutes: number('minutes'),
-    jobs: Math.round(number('jobs')),
-    killMs: number('kill-ms'),
-    seed: values.seed === undefined ? undefined : number('seed'),
-    browsers: !values['no-browsers'],
-    plant: values.plant,
-    dir: values.dir,
-  };
+  return program(
+    'node fuzz/consumers/run.js',
+    'Jobs of one consumer, while its server, workers and browsers are killed.',
+  )
+    .option('--minutes <n>', 'kills for so long', positive, 5)
+    .option('--jobs <n>', 'publishes so many jobs', whole, 200_000)
+    .option('--kill-ms <n>', 'kills a process about so often', positive, 1000)
+    .option('--no-browsers', 'lets processes alone be members')
+    .option('--plant <name>', 'plants this fault, which has to be found', nameIn(plants))
+    .option(...DIR)
+    .parse()
+    .opts();
 }

@@ -1,20 +1,15 @@
-import { openSync, writeSync } from 'node:fs';
-
 /**
  * A worker process: `node worker.js URL DIARY CONCURRENCY NAME CLIENT`. It works for the consumer `jobs` until it is
  * killed, or told to stop by a line on its standard input. `CLIENT` is the module of the client.
  */
 import { pathToFileURL } from 'node:url';
+import { appender } from '../checker/history.js';
 import { handlerOf } from './member.js';
 
 const [url, diary, concurrency, name, client] = process.argv.slice(2);
 const { connect } = await import(pathToFileURL(client).href);
-const file = openSync(diary, 'a', 0o600);
-
-function write(line) {
-  // One call of the system for each line, on a file that is opened to append: a kill leaves whole lines.
-  writeSync(file, `${JSON.stringify([Number(process.hrtime.bigint()), ...line])}\n`);
-}
+const append = appender(diary);
+const write = (line) => append(...line);
 
 write(['start', process.pid]);
 const bus = connect(url, {

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { program, whole } from '../program.js';
+import { recordResult } from '../record-result.js';
 
 /**
  * Kills a program with SIGKILL, again and again. The program, `fuzz/sinks/NAME-child.js DIR SEED`, brings what it does
@@ -17,7 +18,8 @@ export async function killAgainAndAgain(name, { kills, seed }) {
   const program = fileURLToPath(new URL(`${name}-child.js`, import.meta.url));
   const dir = mkdtempSync(join(tmpdir(), `millrace-${name}-`));
   const random = randomOf(seed);
-  let equal = 0;
+  /** From each start to the comparison, ms. */
+  const recoveries = [];
   let size = 0;
   try {
     for (let kill = 0; kill <= kills; kill++) {
@@ -27,11 +29,11 @@ export async function killAgainAndAgain(name, { kills, seed }) {
       const outcome = await play(child, isLast, random);
       if (outcome.fault !== undefined) throw new Error(`kill ${kill}: ${outcome.fault}`);
       if (outcome.size !== undefined) {
-        equal++;
+        recoveries.push(outcome.tookMs);
         size = outcome.size;
       }
     }
-    return { kills, equal, size };
+    return { kills, equal: recoveries.length, size, recoveries };
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
@@ -40,12 +42,15 @@ export async function killAgainAndAgain(name, { kills, seed }) {
 async function play(child, isLast, random) {
   let said = '';
   let complaint = '';
+  let tookMs = 0;
+  const began = performance.now();
   child.stderr.on('data', (chunk) => {
     complaint += chunk;
   });
   const equal = new Promise((resolve) => {
     child.stdout.on('data', (chunk) => {
       said += chunk;
+      tookMs ||= performance.now() - began;
       if (said.includes('\n')) resolve(undefined);
     });
   });
@@ -65,28 +70,48 @@ async function play(child, isLast, random) {
   if (!isExpected || (said !== '' && size === undefined)) {
     return { fault: `it ended with ${code ?? signal}: ${said}${complaint}` };
   }
-  return { size: size === undefined ? undefined : Number(size) };
+  return { size: size === undefined ? undefined : Number(size), tookMs };
 }
 
-/** `node fuzz/NAME.js [--kills 500] [--seed N]`: exits 0 if all was equal each time, 1 if not. */
+/**
+ * `node fuzz/sinks/NAME.js [--kills 500] [--seed N] [--record FILE]`: exits 0 if all was equal each time, 1 if not.
+ */
 export async function runKills(name) {
-  const { values } = parseArgs({
-    options: { kills: { type: 'string', default: '500' }, seed: { type: 'string' } },
-  });
-  const seed = Number(values.seed ?? Math.floor(Math.random() * 0x7fffffff));
-  console.log(`${name}: seed ${seed}, ${values.kills} kills`);
+  const {
+    kills,
+    seed,
+    record: file,
+  } = program(`node fuzz/sinks/${name}.js`, `Kills a program with ${name} again and again.`)
+    .option('--kills <n>', 'kills it so often', whole, 500)
+    .parse()
+    .opts();
+  console.log(`${name}: seed ${seed}, ${kills} kills`);
+  const began = performance.now();
+  const record = (size, problems, recoveryMs) => {
+    if (file === undefined) return;
+    const seconds = Math.round((performance.now() - began) / 1000);
+    const none = { lost: 0, repeated: 0, misordered: 0, undetected: 0 };
+    const counts = { injections: kills, acked: size, ...none, problems, recoveryMs, seconds };
+    recordResult(file, { campaign: name, fault: 'killed', seeds: [seed, 1], ...counts });
+  };
   try {
-    const { kills, equal, size } = await killAgainAndAgain(name, {
-      kills: Number(values.kills),
-      seed,
-    });
+    const { equal, size, recoveries } = await killAgainAndAgain(name, { kills, seed });
     console.log(
       `${name}: ${kills} kills, ${equal} times compared, each time equal; ${size} events`,
     );
+    record(size, 0, percentiles(recoveries));
   } catch (error) {
     console.error(`${name}: ${error.message}`);
+    record(0, 1, null);
     process.exitCode = 1;
   }
+}
+
+function percentiles(times) {
+  if (times.length === 0) return null;
+  const sorted = times.toSorted((a, b) => a - b);
+  const at = (share) => Math.round(sorted[Math.floor((sorted.length - 1) * share)]);
+  return { p50: at(0.5), p99: at(0.99) };
 }
 
 /** Mulberry32. */

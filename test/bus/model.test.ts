@@ -1,13 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { playProperty } from '../../fuzz/play.js';
+import { playProperty } from '../../fuzz/bus/play.js';
 import { holds, propertyTimeoutMs } from './support/properties.js';
 
 /**
- * The whole bus against plain arrays (`fuzz/model.js`), and the fuzzer that plays the same for as long as one likes.
+ * The whole bus against plain arrays (`fuzz/bus/model.js`), and the fuzzer that plays the same for as long as one likes.
  */
-const fuzzer = fileURLToPath(new URL('../../fuzz/run.js', import.meta.url));
+const fuzzer = fileURLToPath(new URL('../../fuzz/bus/run.js', import.meta.url));
 
 function fuzz(...args: string[]): { status: number | null; output: string } {
   const run = spawnSync(process.execPath, [fuzzer, ...args], {

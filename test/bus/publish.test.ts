@@ -122,6 +122,20 @@ describe('storing an event', () => {
     expect(await bus.query({ topic: '*' })).toEqual([expected]);
   });
 
+  test('keeps a type of any printable characters', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const live = await Collector.start(bus, '*');
+    const given = ['größe_geändert', '雪', '😀'.repeat(63)].map((type) => ({ ...note, type }));
+    await bus.publishMany(given);
+    await live.count(3);
+    const expected = given.map((event) =>
+      expect.objectContaining({ ...event, source: 'millrace' }),
+    );
+    expect(live.events).toEqual(expected);
+    expect(await bus.query({ topic: '*' })).toEqual(expected);
+    expect(await bus.query({ topic: '*', types: ['雪'] })).toEqual([expected[1]]);
+  });
+
   test('takes a Date as timestamp, and the time of recording if none is given', async () => {
     const bus = await openTestBus({ shards: 1, source: 'scanner' });
     const before = Date.now();

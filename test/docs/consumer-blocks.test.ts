@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { sqlitePackage } from '../../fuzz/sinks/sqlite.js';
 import { outcomeOf, startServer } from '../cli/support/command.js';
 import { neededCommand } from '../support/needed-command.js';
 import { type Block, blocksOf, PROGRAMS_HANG_MS, ROOT } from './samples.js';
@@ -41,7 +42,7 @@ afterAll(() => rmSync(app, { recursive: true, force: true }));
 const modules = join(app, 'node_modules');
 mkdirSync(modules);
 symlinkSync(ROOT, join(modules, 'millrace'), 'dir');
-symlinkSync(join(ROOT, 'node_modules/better-sqlite3'), join(modules, 'better-sqlite3'), 'dir');
+symlinkSync(join(ROOT, 'node_modules', sqlitePackage), join(modules, 'better-sqlite3'), 'dir');
 writeFileSync(join(app, 'package.json'), JSON.stringify({ type: 'module' }));
 // A copy, since a module finds its packages beside itself.
 const runner = join(app, 'run-block.js');

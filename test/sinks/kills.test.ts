@@ -4,13 +4,13 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 
 /**
- * The games of `fuzz/projector.js` and `fuzz/outbox.js`, shortened: real processes that are killed with SIGKILL, and what
+ * The games of `fuzz/sinks/projector.js` and `outbox.js`, shortened: real processes that are killed with SIGKILL, and what
  * they have written, compared after each. A planted fault shows that the games can fail.
  */
 const run = promisify(execFile);
 
 async function play(game: string, kills: number, env: Record<string, string> = {}) {
-  const program = fileURLToPath(new URL(`../../fuzz/${game}.js`, import.meta.url));
+  const program = fileURLToPath(new URL(`../../fuzz/sinks/${game}.js`, import.meta.url));
   const args = [program, '--kills', String(kills), '--seed', '11'];
   const options = { env: { ...process.env, ...env } };
   return run(process.execPath, args, options).then(

@@ -110,6 +110,28 @@ describe('a consumer', () => {
     expect(await consumer.pull({ max: 10 })).toEqual([]);
   }, 180_000);
 
+  test('leaves a pulled event with its holder when the thread of its shard is replaced', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const consumer = await workerOf(bus, { leaseMs: 600_000 });
+    await publishJobs(bus, 3);
+    const pulled = await consumer.pull({ max: 3, waitMs: 20_000 });
+    for (const how of ['killShard', 'crashShard'] as const) {
+      const { restarts } = (await bus.stats()).shards[0]!;
+      await controls(bus)[how](0);
+      await until('it is replaced', async () => {
+        const [shard] = (await bus.stats()).shards;
+        return shard!.restarts > restarts && shard!.state === 'running';
+      });
+      // The holder has claimed its leases by then: calls of a link are answered in their order.
+      expect((await consumer.info()).inFlight).toBe(pulled.length);
+      await pulled.pop()!.ack();
+    }
+    await consumer.info();
+    expect(pulled.map(({ signal }) => signal.aborted)).toEqual([false]);
+    await pulled[0]!.ack();
+    expect(await consumer.info()).toMatchObject({ acked: 3, inFlight: 0, redelivered: 0 });
+  });
+
   test('never gives an event again whose ack resolved before kill -9', async () => {
     const dir = temporaryDirectory();
     const total = 3000;

@@ -13,7 +13,7 @@ import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
 import { giveBack, onSmallDisk, takeAllRoom } from '../../support/small-disk.js';
 import { controls } from '../support/millrace.js';
 import { closeTestBus, errorsTold, openTestBus, temporaryDirectory } from '../support/open.js';
-import { within } from '../support/wait.js';
+import { until, within } from '../support/wait.js';
 import { callMain, knows, listConsumer } from './support/calls.js';
 
 const killedInBetween = fileURLToPath(new URL('./support/killed-in-between.js', import.meta.url));
@@ -26,6 +26,20 @@ const namesOf = async (bus: Bus): Promise<string[]> => {
   return consumers.map(({ name }) => name);
 };
 const known = (bus: Bus, id: string) => Promise.all([knows(bus, 0, id), knows(bus, 1, id)]);
+
+/** A closed directory with a consumer of `orders.*`, and so many open events of it that expire soon, and not before. */
+async function directoryWithExpiring(count: number): Promise<string> {
+  for (let ttlMs = 500; ; ttlMs *= 2) {
+    const dir = temporaryDirectory();
+    const bus = await openTestBus({ dir, shards: 1 });
+    await bus.consumer('mailer', { filter: 'orders.*', from: 'earliest' });
+    const until = Date.now() + ttlMs;
+    const order = { topic: 'orders.a', type: 'x', payload: null };
+    for (let n = 0; n < count; n++) await bus.publish(order, { ttlMs });
+    await closeTestBus(bus);
+    if (Date.now() < until) return dir;
+  }
+}
 
 describe('consumers of a directory', () => {
   it('are kept in a file that only its owner reads, and every shard knows them', async () => {
@@ -123,9 +137,30 @@ describe('consumers of a directory', () => {
     await expect(namesOf(bus)).rejects.toMatchObject(fault);
     expect(await known(bus, made.id)).toEqual([false, false]);
     writeFileSync(file, whole);
+    expect(await namesOf(bus)).toEqual(['mailer']);
     expect(await listConsumer(bus, 'mailer', { filter: 'orders.*' })).toEqual(made);
     expect(await known(bus, made.id)).toEqual([true, true]);
     expect([...verifyDirectory(dir)].filter(({ severity }) => severity === 'error')).toEqual([]);
+  });
+
+  it('lose no event that expires while their list is damaged without learning of it', async () => {
+    const dir = await directoryWithExpiring(3);
+    const file = join(dir, 'consumers.json');
+    const whole = readFileSync(file, 'utf8');
+    writeFileSync(file, whole.slice(0, -20));
+    const bus = await openTestBus({ dir });
+    await until(
+      'they are hidden',
+      async () => (await bus.query({ topic: 'orders.a' })).length === 0,
+    );
+    // Each commit is a turn of the shard, and a turn removes what it may.
+    for (let n = 0; n < 50; n++) await bus.publish({ topic: 'a', type: 'x', payload: n });
+    expect((await bus.stats()).shards[0]!.expired).toBe(0);
+    expect(errorsTold(bus)).toMatchObject([{ code: 'STORE_CORRUPT' }]);
+    writeFileSync(file, whole);
+    const mailer = await bus.consumer('mailer', { filter: 'orders.*' });
+    await until('they are removed', async () => (await bus.stats()).shards[0]!.expired === 3);
+    expect(await mailer.info()).toMatchObject({ expired: 3, lost: 0, pending: 0 });
   });
 
   it('go along with a backup and its restoration, and keep a directory from another number of shards', async () => {

@@ -51,6 +51,8 @@ export async function startReceiver(respond: Respond = accept): Promise<Receiver
     socket.once('close', () => openNow--);
     openNow++;
   });
+  // A proxy that opens no tunnel.
+  server.on('connect', (_request, socket) => socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n'));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const receiver: Receiver = {

@@ -1,0 +1,158 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { FAULTS } from '../../fuzz/record-result.js';
+import { keyOf, parseReasons } from '../../scripts/mutants/reasons.js';
+import { FINDERS, parseFound } from '../../scripts/reliability/found.js';
+import { readData, withTables } from '../../scripts/reliability/page.js';
+import { CHECK_ROWS, COMMANDS, FAULT_ROWS, GAME_ROWS } from '../../scripts/reliability/rows.js';
+import { ROOT, readPage } from './samples.js';
+
+/** The page on reliability says what the results of campaigns and the list of found faults say, and no more. */
+
+const PAGE = 'docs/RELIABILITY.md';
+const data = readData(ROOT);
+const scripts = JSON.parse(readPage('package.json')).scripts as Record<string, string>;
+
+const result = {
+  campaign: 'power',
+  fault: 'power lost',
+  seeds: [1, 400],
+  injections: 400,
+  acked: 12_000,
+  lost: 0,
+  repeated: 0,
+  misordered: 0,
+  undetected: 0,
+  problems: 0,
+  recoveryMs: { p50: 10, p99: 30 },
+  seconds: 60,
+  commit: '0a1b2c3d',
+  node: '20.20.2',
+  sqlite: '3.51.0',
+  kernel: 'Linux 6.1',
+  date: '2026-11-29T12:00:00.000Z',
+} as ReturnType<typeof readData>['results'][number];
+
+/** The page with other results. */
+function pageOf(results: (typeof result)[]): string {
+  return withTables(readPage(PAGE), { ...data, results });
+}
+
+/** The lines of a page that begin with a cell. */
+function rowsOf(page: string, cell: string): string[] {
+  return page.split('\n').filter((line) => line.startsWith(`| ${cell} |`));
+}
+
+/** The files and scripts that a command names and that are not there. */
+function missingOf(command: string): string[] {
+  const words = command.split(' ');
+  const script = words[0] === 'npm' ? words[2]! : undefined;
+  const files = words.filter((word) => /^(test|fuzz|bench|scripts)\//.test(word));
+  const gone = files.filter((file) => !existsSync(join(ROOT, file)));
+  return script === undefined || script in scripts ? gone : [`npm run ${script}`, ...gone];
+}
+
+describe('the page on reliability', () => {
+  it('has the tables of its data: npm run docs:reliability', () => {
+    expect(withTables(readPage(PAGE), data)).toBe(readPage(PAGE));
+  });
+
+  it('has a row for each kind of fault', () => {
+    const rows = [...FAULT_ROWS, ...GAME_ROWS, ...CHECK_ROWS].map(({ fault }) => fault);
+    expect(rows.sort()).toEqual([...FAULTS].sort());
+  });
+
+  it('says so where nothing was recorded, and how far a row is from its reach', () => {
+    const [counts, runs] = rowsOf(pageOf([]), 'power lost');
+    expect(counts).toContain('nothing was recorded yet');
+    expect(runs).toContain('10,000 images of a disk: 0 so far, 10,000 short');
+  });
+
+  it('adds up the runs of a row, and bounds what a zero means', () => {
+    const second = {
+      ...result,
+      seeds: [9, 200],
+      injections: 200,
+      recoveryMs: { p50: 20, p99: 25 },
+    };
+    const [counts, runs] = rowsOf(pageOf([result, second as typeof result]), 'power lost');
+    expect(counts).toContain(
+      '| 600 | 24,000 | 0 | 0 | 0 | 0 | 0 | 20 / 30 ms | 0 in 600: below 0.5 % |',
+    );
+    expect(runs).toContain('600 so far, 9,400 short');
+    expect(runs).toContain('| 600 | 2 | 0a1b2c3d | 20.20.2 | 3.51.0 | Linux 6.1 |');
+  });
+
+  it('takes each seed of a simulation for one case, however many faults it has', () => {
+    const sim = { ...result, campaign: 'bus', fault: 'simulation', seeds: [1, 3_000] };
+    const [games, runs] = rowsOf(pageOf([sim as typeof result]), 'deterministic simulation');
+    expect(games).toContain('| 3,000 | 400 | 12,000 | 0 | 0 in 3,000: below 0.1 % |');
+    expect(runs).toContain('100,000 seeds: 3,000 so far, 97,000 short');
+  });
+
+  it('keeps the problems of runs whose faults were mended since', () => {
+    const [counts] = rowsOf(pageOf([{ ...result, lost: 2, problems: 3 }]), 'power lost');
+    expect(counts).toContain('| 2 | 0 | 0 | 0 | 3 | 10 / 30 ms | 3 in 400 |');
+  });
+
+  it('refuses a campaign of which nobody says how it is run', () => {
+    expect(() => pageOf([{ ...result, campaign: 'tea leaves' }])).toThrow("'tea leaves' is run");
+  });
+
+  it('counts the mutants of a part, and those that survive without a reason', () => {
+    const survivors = ['3:1', '3:9', '4:1'].map((at) => ({
+      at,
+      to: at,
+      what: at === '3:9' ? 'StringLiteral' : 'BlockStatement',
+      status: 'Survived',
+      isStatic: false,
+    }));
+    const outcome = { ...data.mutants.outcomes[0]!, killed: 16, failed: 0, timeout: 1, survivors };
+    const outcomes = ['src/ring/a.ts', 'src/ring/b/c.ts'].map((file) => ({ ...outcome, file }));
+    const reasons = parseReasons('- `src/ring/a.ts:3` BlockStatement: equal.\n');
+    const page = withTables(readPage(PAGE), { ...data, mutants: { outcomes, reasons } });
+    expect(rowsOf(page, '`src/ring`')).toEqual(['| `src/ring` | 2 | 40 | 34 | 6 | 15.0 % | 5 |']);
+  });
+
+  it('has reasons for mutants that do survive', () => {
+    const { outcomes, reasons } = data.mutants;
+    const surviving = outcomes.flatMap(({ file, survivors }) =>
+      survivors.map((survivor) => keyOf(file, survivor)),
+    );
+    expect([...reasons.keys()].filter((key) => !surviving.includes(key))).toEqual([]);
+  });
+
+  it('names commands that are there', () => {
+    const shown = data.found.map(({ command }) => command).filter((text) => text !== 'no test');
+    const commands = [...Object.values(COMMANDS), ...shown];
+    expect(commands.flatMap((command) => missingOf(command.replaceAll('`', '')))).toEqual([]);
+  });
+
+  it('makes the command of a test that is named by its file', () => {
+    const text = readFileSync(join(ROOT, 'fuzz/found.md'), 'utf8');
+    const line =
+      '| 2999-01-01 | lost | A. | 2026-11-21 | test: x | y | test/docs.test.ts: the documents |';
+    const found = parseFound(`${text}${line}\n`).at(-1)!;
+    expect(found.command).toBe('`npx vitest run test/docs.test.ts`');
+  });
+
+  it('refuses a found fault of another form, by its line', () => {
+    const text = readFileSync(join(ROOT, 'fuzz/found.md'), 'utf8');
+    const good =
+      '| 2999-01-01 | lost | A. | 2026-11-21 | test: x | a subject | `npx vitest run test/docs` |';
+    expect(parseFound(`${text}${good}\n`)).toHaveLength(data.found.length + 1);
+    for (const [from, to] of [
+      ['| lost |', '| mislaid |'],
+      ['test: x', 'luck: x'],
+      ['2999-01-01', '2000-01-01'],
+      ['2999-01-01', 'today'],
+      [' A. |', ' |'],
+      ['`npx', '`make'],
+      [' a subject |', ''],
+    ]) {
+      expect(() => parseFound(`${text}${good.replace(from!, to!)}\n`)).toThrow(/line \d+/);
+    }
+    expect(Object.keys(FINDERS)).toContain('checker');
+  });
+});
