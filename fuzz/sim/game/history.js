@@ -1,0 +1,213 @@
+/**
+ * What everybody was told in a game, kept outside the bus: each publish with its fate, and each line of subscriptions
+ * with the events that it got. The judge reads nothing else but the log at the end.
+ */
+export class History {
+  /** @type {any[]} each `{ n, topic, persist, durability, publisher, status, ack, code, process }` */
+  publishes = [];
+  /** @type {Line[]} */
+  lines = [];
+  /** @type {string[]} */
+  problems = [];
+  /** How many of them break which promise. */
+  kinds = { lost: 0, repeated: 0, misordered: 0, other: 0 };
+  /** A thread of a shard has died in this process. */
+  hasReplaced = false;
+  /** @type {any} the `Jobs` of the game's consumer */
+  jobs;
+  /** @type {{ pattern: string } | undefined} which events may be removed */
+  retention;
+  #clock = 0;
+
+  /** The place of something in the order of all that was called and told. */
+  tick() {
+    return ++this.#clock;
+  }
+
+  invoke(input, publisher, process) {
+    const { topic, persist, durability } = input;
+    const isRemote = process === 'remote';
+    const place = { publisher, process, isRemote };
+    const mayBePruned = this.retention !== undefined && matches(this.retention.pattern, topic);
+    const publish = { n: this.publishes.length, topic, persist, durability, mayBePruned, ...place };
+    this.publishes.push({ ...publish, status: 'pending', at: this.tick() });
+    return this.publishes[publish.n];
+  }
+
+  /** The next thread may take a publish before a subscription that was made earlier and is not ready (GUARANTEES). */
+  shardDied() {
+    this.hasReplaced = true;
+    for (const line of this.lines) if (!line.isReady) line.beganAt = Number.POSITIVE_INFINITY;
+  }
+
+  ok(publish, ack) {
+    Object.assign(publish, { status: 'ok', ack, endAt: this.tick() });
+  }
+
+  fail(publish, error) {
+    const isUnknown = error?.code === 'PUBLISH_UNKNOWN' || error?.code === 'SHARD_RESTARTED';
+    // Once an attempt may have been stored, no later refusal says that it was not.
+    const wasUnknown = publish.wasUnknown === true;
+    Object.assign(publish, {
+      status: isUnknown || wasUnknown ? 'unknown' : 'fail',
+      code: error?.code ?? String(error),
+      wasUnknown: isUnknown || wasUnknown,
+      endAt: this.tick(),
+    });
+  }
+
+  /** @param {string} text @param {import('./problems.js').Kind} kind */
+  problem(text, kind = 'other') {
+    if (this.problems.includes(text)) return;
+    this.problems.push(text);
+    this.kinds[kind]++;
+  }
+}
+
+/** One subscriber that goes on from its cursor whenever it or its process has ended. */
+export class Line {
+  /** @type {{ shard: number, sequence: number | undefined, n: number, epoch: string }[]} what it has, in order */
+  events = [];
+  /** @type {any} the subscription that runs */
+  subscription;
+  /** @type {string | undefined} */
+  cursor;
+  dropped = 0;
+  /** @type {any} why the subscription ended */
+  failure;
+  /** @type {any[]} */
+  gaps = [];
+  /** Whether its handler or its loop is at an event. */
+  hand = { isBusy: false };
+  /** @type {{ shard: number, position: number, taken: number }[]} how far it counted as consumed, and when */
+  looks = [];
+  /** @type {number[]} the last position of each shard */
+  #seen = [];
+  /** How often its handler has published. */
+  echoes = 0;
+  isReady = false;
+  isEnded = false;
+  /** When `ready` was told first, in the history's order. */
+  readyAt = Number.POSITIVE_INFINITY;
+  /** When it subscribed without a cursor. */
+  beganAt = Number.POSITIVE_INFINITY;
+  /** @type {string | undefined} the first event that counted as consumed while somebody was at it */
+  tooEarly;
+
+  constructor(move, endpoint, process) {
+    this.move = move;
+    this.endpoint = endpoint;
+    this.process = process;
+    this.isRemote = process === 'remote';
+  }
+
+  /**
+   * Notes how far the subscription counts as consumed, and how many events had been taken then.
+   * @param {readonly number[] | undefined} positions of each shard; undefined: nobody tells
+   */
+  look(positions) {
+    if (positions === undefined || !this.isReady || this.isLossy) return;
+    this.#lookAtHand(positions);
+    for (let shard = 0; shard < positions.length; shard++) {
+      const position = positions[shard];
+      if (position <= (this.#seen[shard] ?? 0)) continue;
+      this.#seen[shard] = position;
+      this.looks.push({ shard, position, taken: this.events.length });
+    }
+  }
+
+  /** The event that a handler or a loop is at is not consumed. */
+  #lookAtHand(positions) {
+    const event = this.hand.isBusy ? this.events.at(-1) : undefined;
+    if (event?.sequence === undefined) return;
+    const { shard, sequence } = event;
+    if (positions[shard] < sequence) return;
+    this.tooEarly ??= `${shard}:${sequence}`;
+  }
+
+  /** Whether it must get this publish, of what came after it began at the end of the log. */
+  expects({ at, publisher, process }) {
+    if (at > this.readyAt) return true;
+    // Who subscribes and then publishes gets the event, also before the subscription is ready.
+    return (
+      !this.isRemote &&
+      process === this.process &&
+      publisher === this.publisher &&
+      at > this.beganAt
+    );
+  }
+
+  /** The first of these publishes that was acknowledged and that it has not got, though it must. */
+  missing(publishes) {
+    const had = new Map();
+    for (const { shard, sequence } of this.events)
+      if (sequence !== undefined) had.set(shard, sequence);
+    return publishes.find((publish) => {
+      const { status, topic, persist, ack, mayBeLost, mayBePruned } = publish;
+      if (status !== 'ok' || mayBeLost || mayBePruned || !persist || !this.matches(topic))
+        return false;
+      if (ack.sequence <= (had.get(ack.shard) ?? 0)) return false;
+      return this.move.from === 'earliest' || this.expects(publish) || had.has(ack.shard);
+    });
+  }
+
+  get publisher() {
+    return `${this.process}:${this.endpoint}`;
+  }
+
+  /** @returns {string | undefined} what is wrong with it: it comes before what follows the gap */
+  notifyGap(gap) {
+    this.gaps.push(gap);
+    const later = this.events.find(
+      ({ shard, sequence }) => shard === gap.shard && sequence !== undefined && sequence > gap.to,
+    );
+    if (later === undefined || gap.reason !== 'pruned') return undefined;
+    const told = `${this.move.name} was told of the gap ${gap.from}-${gap.to}`;
+    return `${told} behind ${later.shard}:${later.sequence}`;
+  }
+
+  get isLossy() {
+    return this.move.overflow !== 'catch-up' && this.move.overflow !== 'block';
+  }
+
+  matches(topic) {
+    return matches(this.move.pattern, topic);
+  }
+
+  /**
+   * What the cursor does not cover comes again: at most the event in hand may be among it.
+   * @param {readonly number[]} positions of the cursor
+   */
+  rewind(positions) {
+    const isCovered = ({ shard, sequence }) =>
+      sequence !== undefined && sequence <= positions[shard];
+    const last = this.events.findLastIndex(isCovered);
+    const again = this.events.splice(last + 1);
+    this.looks = [];
+    this.#seen = [];
+    if (again.filter(({ sequence }) => sequence !== undefined).length <= 1) return undefined;
+    return `${this.move.name} had ${again.length} events that its cursor did not cover`;
+  }
+}
+
+/** By pattern and topic, of which games have few. @type {Map<string, Map<string, boolean>>} */
+const known = new Map();
+
+export function matches(pattern, topic) {
+  let topics = known.get(pattern);
+  if (topics === undefined) known.set(pattern, (topics = new Map()));
+  let answer = topics.get(topic);
+  if (answer === undefined) topics.set(topic, (answer = compare(pattern, topic)));
+  return answer;
+}
+
+function compare(pattern, topic) {
+  if (pattern === '*') return !topic.startsWith('$');
+  const wanted = pattern.split('.');
+  const parts = topic.split('.');
+  for (const [i, part] of wanted.entries()) {
+    if (part === '*' && i === wanted.length - 1) return parts.length > i;
+    if (part !== '+' && part !== '*' && part !== parts[i]) return false;
+  }
+  return parts.length === wanted.length;
+}

@@ -1,0 +1,290 @@
+import { world } from '../world/world.js';
+import { drain, drainLine } from './drains.js';
+import { iterate, slowly } from './hands.js';
+import { Line } from './history.js';
+import { prune, read } from './log-calls.js';
+import { sleep } from './sleep.js';
+import { work } from './worker.js';
+
+const ECHO = { topic: 'u.x', pad: 0, persist: true, durability: 'synced', hasId: false };
+
+/**
+ * Plays the program of one endpoint, in its own thread: each move is a call of the bus, and everything that the bus tells
+ * goes to the history.
+ */
+export class Player {
+  isDone = false;
+  name;
+  #endpoint;
+  #process;
+  #history;
+  #lines;
+  #isOver = false;
+  #positionsOf;
+
+  /** @param endpoint the bus as this thread has it @param lines those of this place, of earlier processes too */
+  constructor(endpoint, { name, process }, history, lines, positionsOf) {
+    this.#positionsOf = positionsOf;
+    this.#endpoint = endpoint;
+    this.name = name;
+    this.#process = process;
+    this.#history = history;
+    this.#lines = lines;
+  }
+
+  async play(program) {
+    try {
+      for (const line of this.#lines) this.#subscribe(line);
+      for (const move of program) await this.#make(move);
+    } finally {
+      this.isDone = true;
+    }
+  }
+
+  stop() {
+    this.#isOver = true;
+  }
+
+  #make(move) {
+    switch (move.move) {
+      case 'publish': {
+        const told = this.#publish(move.event);
+        return move.isAwaited ? told : undefined;
+      }
+      case 'burst':
+        for (const event of move.events) void this.#publish(event);
+        return undefined;
+      case 'many':
+        return this.#publishMany(move.events, move.atomic);
+      case 'subscribe':
+        return this.#begin(move);
+      case 'resume':
+        return this.#resume(move);
+      case 'read':
+        return read(this.#endpoint, this.#history);
+      case 'work':
+        return this.#work(move);
+      case 'repeat':
+        return this.#repeat(move);
+      case 'prune':
+        return prune(this.#endpoint, move, this.#history);
+      case 'drain':
+        return drain(this.#endpoint, this.#publisher, this.#lines, this.#history);
+      case 'settle':
+        return world().settled();
+      default:
+        return sleep(move.ms);
+    }
+  }
+
+  #inputOf(publish, { topic, pad, hasId }) {
+    const payload = { n: publish.n, pad: 'x'.repeat(pad) };
+    const input = { topic, type: 'sim', payload };
+    publish.input = hasId ? { ...input, id: `e-${publish.n}` } : input;
+    return publish.input;
+  }
+
+  async #publish(event) {
+    const publish = this.#history.invoke(event, this.#publisher, this.#process);
+    await this.#send(publish, this.#inputOf(publish, event), event);
+  }
+
+  async #send(publish, input, { persist, durability }) {
+    try {
+      const options = persist ? { durability } : { persist };
+      this.#history.ok(publish, await this.#endpoint.publish(input, options));
+    } catch (error) {
+      this.#fail(publish, error);
+    }
+  }
+
+  #fail(publish, error) {
+    if (error?.code === undefined)
+      this.#history.problem(`a publish was refused without a code: ${error?.stack}`);
+    this.#history.fail(publish, error);
+  }
+
+  async #publishMany(events, atomic) {
+    const one = events[0];
+    const publishes = [];
+    const inputs = events.map((event) => {
+      const topic = atomic ? one.topic : event.topic;
+      const like = { ...event, topic, persist: true, durability: one.durability };
+      const publish = this.#history.invoke(like, this.#publisher, this.#process);
+      publish.group = atomic ? (publishes[0]?.n ?? publish.n) : undefined;
+      publishes.push(publish);
+      return this.#inputOf(publish, like);
+    });
+    try {
+      const acks = await this.#endpoint.publishMany(inputs, { durability: one.durability, atomic });
+      for (const [i, publish] of publishes.entries()) this.#history.ok(publish, acks[i]);
+    } catch (error) {
+      // Without `atomic`, those before the one that failed may be stored.
+      for (const publish of publishes) {
+        if (!atomic) publish.wasUnknown = true;
+        this.#fail(publish, error);
+      }
+    }
+  }
+
+  get #publisher() {
+    return `${this.#process}:${this.name}`;
+  }
+
+  /** Publishes once more what this or an earlier process published with an id: it must be stored once. */
+  async #repeat({ pick, isSynced }) {
+    const known = this.#history.publishes.filter(
+      (one) =>
+        one.input?.id !== undefined &&
+        one.persist &&
+        one.status !== 'pending' &&
+        !this.#mayBeForgotten(one),
+    );
+    if (known.length === 0) return;
+    const publish = known[pick % known.length];
+    const { status, ack } = publish;
+    publish.isRepeated = true;
+    try {
+      const durability = isSynced ? 'synced' : publish.durability;
+      const again = await this.#endpoint.publish(publish.input, { durability });
+      this.#judgeRepeat(publish, again, status, ack);
+    } catch (error) {
+      const isUnknown = error?.code === 'PUBLISH_UNKNOWN' || error?.code === 'SHARD_RESTARTED';
+      if (isUnknown && status !== 'ok') publish.status = 'unknown';
+    }
+  }
+
+  /** An opening takes an id's age from the wall clock, which may have been put forward (ADR 12). */
+  #mayBeForgotten({ process }) {
+    return process !== this.#process && world().wallShift > world().wallShiftLeast;
+  }
+
+  #judgeRepeat(publish, again, status, ack) {
+    const wasStored = status === 'ok' || publish.status === 'ok';
+    if (status === 'ok' && (again.sequence !== ack.sequence || !again.duplicate)) {
+      const told = `${JSON.stringify(again)} after ${JSON.stringify(ack)}`;
+      if (publish.mayBeLost !== true)
+        this.#history.problem(`a repeat of ${publish.n} was stored again: ${told}`, 'repeated');
+    }
+    if (!wasStored) this.#history.ok(publish, again);
+    if (again.durability !== 'synced') return;
+    // It survives a power cut from now on, whatever was asked for at first.
+    Object.assign(publish, { isSynced: true, mayBeLost: false, ack: again });
+  }
+
+  #work(move) {
+    const isStale = () => this.#process === 'remote' && world().network.isGone(this.name);
+    const member = { process: this.#process, endpoint: this.name, isStale };
+    return work(this.#endpoint, { history: this.#history, move, member });
+  }
+
+  /** After each step of its thread: where its subscriptions say that they are. */
+  look() {
+    if (this.#isOver) return;
+    for (const line of this.#lines) line.look(line.subscription?.positions);
+  }
+
+  #begin(move) {
+    const line = new Line(move, this.name, this.#process);
+    this.#lines.push(line);
+    this.#history.lines.push(line);
+    this.#subscribe(line);
+  }
+
+  #subscribe(line) {
+    if (line.isEnded) return;
+    const { pattern, overflow, maxBuffer, isIterated, handlerMs, echoes = 0 } = line.move;
+    const from = line.cursor === undefined ? line.move.from : { after: line.cursor };
+    if (line.cursor !== undefined) {
+      const problem = line.rewind(this.#positionsOf(line.cursor));
+      if (problem !== undefined) this.#history.problem(problem, 'repeated');
+    }
+    line.isReady = false;
+    const hand = { isBusy: false };
+    line.hand = hand;
+    line.process = this.#process;
+    line.beganAt = Number.POSITIVE_INFINITY;
+    if (line.cursor === undefined && !this.#history.hasReplaced)
+      line.beganAt = this.#history.tick();
+    const options = { from, overflow, maxBuffer };
+    const take = (event) => this.#take(line, subscription, event);
+    /** @type {any} */
+    const subscription = isIterated
+      ? this.#endpoint.subscribe(pattern, options)
+      : this.#endpoint.subscribe(
+          pattern,
+          handlerMs === 0 && echoes === 0
+            ? (event) => void take(event)
+            : (event) => slowly(take, hand, event, handlerMs, () => this.#echo(line)),
+          options,
+        );
+    line.subscription = subscription;
+    subscription.on('gap', (gap) => {
+      const problem = line.notifyGap(gap);
+      if (problem !== undefined) this.#history.problem(problem, 'misordered');
+    });
+    subscription.on('dropped', ({ count }) => {
+      line.dropped += count;
+    });
+    this.#watch(line, subscription);
+    if (isIterated) void iterate(subscription, take, hand, handlerMs, this.#history);
+  }
+
+  /** The handler publishes, and waits for it: to its own subscription too, which then waits for itself. */
+  async #echo(line) {
+    const { echoes = 0 } = line.move;
+    if (line.echoes >= echoes || this.#isOver) return;
+    line.echoes++;
+    await this.#publish(ECHO);
+  }
+
+  #watch(line, subscription) {
+    subscription.ready.then(
+      () => {
+        if (line.subscription !== subscription) return;
+        line.isReady = true;
+        if (line.cursor === undefined) line.cursor = subscription.cursor;
+        line.readyAt = Math.min(line.readyAt, this.#history.tick());
+      },
+      () => {},
+    );
+    subscription.closed.catch((error) => {
+      if (line.subscription !== subscription) return;
+      line.subscription = undefined;
+      const expected = ['STORE_FAILED', 'SLOW_CONSUMER', 'BUS_CLOSED'];
+      if (!expected.includes(error?.code)) {
+        this.#history.problem(`a subscription ended: ${error?.code} ${error?.stack}`);
+      }
+      line.failure = error;
+    });
+  }
+
+  #take(line, subscription, event) {
+    if (line.subscription !== subscription || this.#isOver) return;
+    // Of what came before this event, the cursor covers what is consumed.
+    line.cursor = subscription.cursor;
+    const { shard, sequence, payload, topic } = event;
+    const published = this.#history.publishes[payload.n];
+    if (published === undefined)
+      this.#history.problem(`an event that nobody published: ${JSON.stringify(event)}`);
+    if (!line.matches(topic)) this.#history.problem(`${line.move.name} got an event on ${topic}`);
+    if (payload.pad.length !== published?.input.payload.pad.length) {
+      this.#history.problem(`the payload of ${payload.n} has changed`);
+    }
+    line.events.push({ shard, sequence, n: payload.n, epoch: this.#endpoint.epoch });
+  }
+
+  async #resume({ pick, isDrained }) {
+    if (this.#lines.length === 0) return;
+    const line = this.#lines[pick % this.#lines.length];
+    const { subscription } = line;
+    if (subscription === undefined) return this.#subscribe(line);
+    // What a lossy one had in its queue is gone with it.
+    if (line.isLossy || !line.isReady) return;
+    if (isDrained) await drainLine(line, subscription, this.#history);
+    else await subscription.unsubscribe().catch(() => {});
+    if (line.subscription !== subscription) return;
+    line.cursor = subscription.cursor;
+    this.#subscribe(line);
+  }
+}

@@ -1,0 +1,21 @@
+/** Limits that are small in the simulation, so that rings fill, pages end and budgets run out within a short game. */
+export const limits = {
+  CONTROL_RING_BYTES: { file: 'links.js', value: 512 },
+  SETTLEMENTS_PER_RECORD: { file: 'consumers.js', value: 1 },
+  CREDIT_PER_BUFFERED_EVENT: { file: 'links.js', value: 2 },
+  SHARD_CATCH_UP_EVENTS_MAX: { file: 'shards.js', value: 24 },
+  CATCH_UP_EVENTS_PER_TURN: { file: 'shards.js', value: 8 },
+  CATCH_UP_EVENTS_PER_STEP: { file: 'shards.js', value: 3 },
+  LIVE_FEED_EVENTS_PER_TURN: { file: 'shards.js', value: 8 },
+  DELIVERIES_PER_TURN: { file: 'endpoint.js', value: 24 },
+  DELIVERY_TURN_MS: { file: 'endpoint.js', value: 0.02 },
+  HAND_OUT_TURN_MS: { file: 'endpoint.js', value: 0.03 },
+  READ_PAGE_EVENTS: { file: 'endpoint.js', value: 7 },
+  CLIENT_WINDOW_EVENTS: { file: 'client.js', value: 16 },
+  CLIENT_PUBLISHES_IN_FLIGHT: { file: 'client.js', value: 3 },
+  NAME_CACHE_ENTRIES: { file: 'links.js', value: 64 },
+  PRUNE_INTERVAL_MS: { file: 'shards/log-upkeep.js', value: 3 },
+  RESERVE_BYTES_MAX: { file: 'store.js', value: 64 * 1024 },
+  PAGE_BYTES: { file: 'store/sqlite/connection/schema.js', value: 4096 },
+  GATE_WORDS: { file: 'consumers.js', value: 64 },
+};
