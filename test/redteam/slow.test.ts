@@ -1,0 +1,3 @@
+import { playRoom } from './support.js';
+
+playRoom('slow');
