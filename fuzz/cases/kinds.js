@@ -1,0 +1,22 @@
+/** The kinds of cases, by the name of their module in `kinds/` and of their folder in `corpus/`. */
+export const kinds = {
+  topics: 'topics and patterns as text, and which shard owns a topic',
+  patterns: 'which patterns match, cover and overlap which',
+  filters: 'filters, parsed and judged',
+  cursors: 'cursors as text and as bytes',
+  payloads: 'JSON texts that are kept as they came',
+  records: 'event records, written and read',
+  rings: 'a ring against a list, from positions that wrap',
+  frames: 'frames of the WebSocket as text, for the server and for the client',
+  inputs: 'events and options that programs give, with values that JSON does not have',
+  times: 'times, durations and places in history as text; expiry',
+  schedules: 'the due times of schedules',
+  'cloud-events': 'CloudEvents, in JSON and in headers, there and back',
+  configs: 'config files, keys files and files of revoked tokens',
+  masks: 'masks of payloads',
+  tokens: 'JWTs and API keys',
+  headers: 'queries, media types, origins and proxies of requests; masked texts',
+  websocket: 'frames and messages of the WebSocket, over the sockets of a real gateway',
+  http: 'requests over HTTP to a real gateway',
+  images: 'damaged and foreign SQLite files, opened in a process of their own',
+};
