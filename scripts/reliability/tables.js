@@ -1,0 +1,173 @@
+import { CAMPAIGNS_OF, CHECK_ROWS, COMMANDS, FAULT_ROWS, GAME_ROWS } from './rows.js';
+
+/**
+ * The tables that are made of the results of campaigns.
+ *
+ * @typedef {import('../../fuzz/record-result.js').Result} Result
+ * @typedef {import('./rows.js').Row} Row
+ */
+
+const NOTHING = '—';
+
+/** @param {Result[]} results */
+export function faultTable(results) {
+  const head = [
+    'fault',
+    'injections',
+    'acked',
+    'lost',
+    'repeated',
+    'misordered',
+    'undetected',
+    'problems',
+    'recovery p50 / p99',
+    'what the count says',
+  ];
+  const rows = FAULT_ROWS.map((row) => {
+    const runs = runsOf(row, results);
+    if (runs.length === 0) return notRun(row, head.length);
+    const sum = (name) => count(sumOf(runs, name));
+    return [
+      row.title,
+      sum('injections'),
+      sum('acked'),
+      sum('lost'),
+      sum('repeated'),
+      sum('misordered'),
+      sum('undetected'),
+      sum('problems'),
+      recoveryOf(runs),
+      boundOf(row, runs),
+    ];
+  });
+  return table(head, rows);
+}
+
+/** @param {Result[]} results */
+export function castTable(results) {
+  const head = ['what plays', 'cases', 'injections', 'acked', 'problems', 'what the count says'];
+  const rows = GAME_ROWS.map((row) => {
+    const runs = runsOf(row, results);
+    if (runs.length === 0) return notRun(row, head.length);
+    const sum = (name) => count(sumOf(runs, name));
+    const cases = count(trialsOf(row, runs));
+    return [row.title, cases, sum('injections'), sum('acked'), sum('problems'), boundOf(row, runs)];
+  });
+  return table(head, rows);
+}
+
+/** @param {Result[]} results */
+export function checkTable(results) {
+  const head = ['what is built in', 'built in', 'found', 'not found', 'wrong for another reason'];
+  const rows = CHECK_ROWS.map((row) => {
+    const runs = runsOf(row, results);
+    if (runs.length === 0) return notRun(row, head.length);
+    const planted = sumOf(runs, 'injections');
+    const missed = sumOf(runs, 'undetected');
+    const others = sumOf(runs, 'problems') - missed;
+    return [row.title, count(planted), count(planted - missed), count(missed), count(others)];
+  });
+  return table(head, rows);
+}
+
+/** @param {Result[]} results */
+export function runTable(results) {
+  const head = ['row', 'command', 'reach', 'seeds', 'runs', 'commits', 'Node', 'SQLite', 'kernel'];
+  const rows = [...FAULT_ROWS, ...GAME_ROWS, ...CHECK_ROWS].map((row) => {
+    const runs = runsOf(row, results);
+    const texts = (name) => [...new Set(runs.map((run) => run[name]))].sort().join(', ') || NOTHING;
+    return [
+      row.title,
+      commandsOf(row, runs),
+      row.reach.map((reach) => reachOf(reach, runs)).join('; '),
+      runs.length === 0 ? NOTHING : count(seedsOf(runs)),
+      runs.length === 0 ? NOTHING : count(runs.length),
+      texts('commit'),
+      texts('node'),
+      texts('sqlite'),
+      texts('kernel'),
+    ];
+  });
+  return table(head, rows);
+}
+
+/** @param {string[]} head @param {string[][]} rows */
+export function table(head, rows) {
+  const line = (cells) => `| ${cells.join(' | ')} |`;
+  return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)].join('\n');
+}
+
+/** @param {number} value */
+export function count(value) {
+  return value.toLocaleString('en-US');
+}
+
+/** @param {Row} row @param {Result[]} results */
+function runsOf({ fault }, results) {
+  return results.filter((result) => result.fault === fault);
+}
+
+/** @param {Result[]} runs */
+function sumOf(runs, name) {
+  return runs.reduce((sum, run) => sum + run[name], 0);
+}
+
+function notRun({ title }, columns) {
+  return [title, 'nothing was recorded yet', ...Array(columns - 2).fill('')];
+}
+
+/** The slowest of the runs: percentiles of several runs have no sum. */
+function recoveryOf(runs) {
+  const times = runs.flatMap(({ recoveryMs }) => recoveryMs ?? []);
+  if (times.length === 0) return NOTHING;
+  const longest = (name) => count(Math.round(Math.max(...times.map((time) => time[name]))));
+  return `${longest('p50')} / ${longest('p99')} ms`;
+}
+
+/** The rule of three where there was no problem. @param {Row} row @param {Result[]} runs */
+function boundOf(row, runs) {
+  const trials = trialsOf(row, runs);
+  const problems = sumOf(runs, 'problems');
+  if (trials === 0) return NOTHING;
+  if (problems > 0) return `${count(problems)} in ${count(trials)}`;
+  return `0 in ${count(trials)}: ${trials > 3 ? `below ${share(3 / trials)}` : 'too few to say'}`;
+}
+
+/** A share with two digits that count. */
+function share(value) {
+  const percent = value * 100;
+  return `${percent >= 1 ? percent.toPrecision(2) : String(Number(percent.toPrecision(2)))} %`;
+}
+
+/** @param {Row} row @param {Result[]} runs */
+function trialsOf({ trials }, runs) {
+  return trials === 'seeds' ? seedsOf(runs) : sumOf(runs, 'injections');
+}
+
+/** @param {Result[]} runs */
+function seedsOf(runs) {
+  return runs.reduce((sum, { seeds }) => sum + seeds[1], 0);
+}
+
+/** @param {import('./rows.js').Reach} reach @param {Result[]} runs */
+function reachOf({ count: least, words, of, by }, runs) {
+  if (least === undefined) return words;
+  const counted = of === undefined ? runs : runs.filter((run) => of.includes(run.campaign));
+  let done = sumOf(counted, 'injections');
+  if (by === 'seeds') done = seedsOf(counted);
+  if (by === 'longest run')
+    done = Math.max(0, ...counted.map(({ seconds }) => Math.floor(seconds)));
+  const named = `${count(least)} ${words}`;
+  if (done >= least) return `${named}: reached, ${count(done)}`;
+  return `${named}: ${count(done)} so far, ${count(least - done)} short`;
+}
+
+/** @throws Error if nobody has said how a campaign is run */
+function commandsOf({ fault }, runs) {
+  const names = new Set([...(CAMPAIGNS_OF[fault] ?? []), ...runs.map(({ campaign }) => campaign)]);
+  const commands = [...names].map((name) => {
+    if (name in COMMANDS) return `\`${COMMANDS[name]}\``;
+    throw new Error(`say in scripts/reliability/rows.js by which command '${name}' is run`);
+  });
+  return commands.join('<br>') || 'none yet';
+}
