@@ -3,6 +3,7 @@
  * many clients, which must not take each other's turns and whose history must not pile up in memory.
  */
 import type { SubscribingClient } from '../link/calls.js';
+import { BusError } from '../protocol/errors.js';
 import { CREDIT_BYTES } from '../protocol/limits/links.js';
 
 export interface Asker {
@@ -32,6 +33,11 @@ export interface Asker {
   found(events: number, bytes: number): void;
   /** Counts bytes of history that are held until they are consumed; negative once they are consumed. */
   hold(bytes: number): void;
+}
+
+/** @throws BusError `ABORTED` where nobody waits for the answer any more */
+export function assertIsThere({ isGone }: Pick<Asker, 'isGone'>): void {
+  if (isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
 }
 
 export const ITSELF: Asker = {

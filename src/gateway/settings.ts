@@ -24,7 +24,7 @@ import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 import { WEBSOCKET_FRAME_BYTES_MAX } from '../protocol/limits/websocket.js';
 import { nameHint } from '../protocol/name-hint.js';
 import { quote } from '../protocol/quote.js';
-import { BUDGET_LIMITS, type BudgetLimits } from './budget/budgets.js';
+import { BUDGET_LIMITS, type BudgetLimits } from './budget/account.js';
 import { isLoopbackHost } from './loopback.js';
 import { AllowedOrigins, isOrigin } from './origins.js';
 import { isProxy, TrustedProxies } from './trusted-proxies.js';

@@ -21,7 +21,7 @@ import {
 } from '../../protocol/schedule-text.js';
 import type { ScheduleInfo, ScheduleOptions, Schedules } from '../../protocol/schedules.js';
 import { DueTimes } from '../../schedules/due-times.js';
-import { type Asker, ITSELF } from '../asker.js';
+import { type Asker, assertIsThere, ITSELF } from '../asker.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 import type { MainThread } from '../main-thread.js';
 
@@ -154,7 +154,7 @@ async function schedulesOf(end: EndpointEnd, asker: Asker): Promise<ScheduleEntr
   for (let after: string | null = ''; after !== null; ) {
     const request: { readonly after: string } = { after };
     const page: SchedulesPage = await asker.readInTurn(0, () => {
-      if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
+      assertIsThere(asker);
       return end.call('shardSchedules', () => request);
     });
     found.push(...page.schedules);

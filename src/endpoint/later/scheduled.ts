@@ -1,6 +1,5 @@
 /** Lists and cancels publishes that wait in the shards. */
 import { damagedWaiting, type WaitingEntry, type WaitingPage } from '../../link/scheduled-calls.js';
-import { BusError } from '../../protocol/errors.js';
 import {
   type CancelOptions,
   type ParsedScheduledQuery,
@@ -11,7 +10,7 @@ import {
   severalWait,
 } from '../../protocol/scheduled.js';
 import { FIRST_WAITING, type WaitingPlace } from '../../store/scheduled.js';
-import { type Asker, ITSELF } from '../asker.js';
+import { type Asker, assertIsThere, ITSELF } from '../asker.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 
 interface Found {
@@ -75,7 +74,7 @@ async function waitingOf(
   for (let from: WaitingPlace | null = startIn(end.shard, after); from !== null; ) {
     const request = { patterns, id, after: from, limit: limit - found.length };
     const page: WaitingPage = await asker.readInTurn(0, () => {
-      if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
+      assertIsThere(asker);
       return end.call('waiting', () => request);
     });
     for (const entry of page.publishes) found.push(foundOf(end.shard, entry));

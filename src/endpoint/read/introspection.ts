@@ -8,9 +8,8 @@ import {
   type TopicsPage,
 } from '../../link/calls.js';
 import type { SubscriberInfo, TopicInfo } from '../../protocol/bus-api.js';
-import { BusError } from '../../protocol/errors.js';
 import { SUBSCRIBERS_LISTED_MAX } from '../../protocol/limits/endpoint.js';
-import { type Asker, ITSELF } from '../asker.js';
+import { type Asker, assertIsThere, ITSELF } from '../asker.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 
 /** The topics of all shards that match, sorted by name. */
@@ -46,7 +45,7 @@ async function* topicsOf(
   for (let after: number | null = 0; after !== null; ) {
     const request = { patterns, after };
     const page: TopicsPage = await asker.readInTurn(0, () => {
-      if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
+      assertIsThere(asker);
       return end.call('topics', () => request);
     });
     yield page.topics.map(({ firstAt, lastAt, ...topic }) => ({

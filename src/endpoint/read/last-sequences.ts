@@ -4,9 +4,8 @@
  * whoever reads the newest event of each topic.
  */
 import type { LastsPage, LastsRequest } from '../../link/calls.js';
-import { BusError } from '../../protocol/errors.js';
 import { LATEST_TOPICS_HELD } from '../../protocol/limits/endpoint.js';
-import type { Asker } from '../asker.js';
+import { type Asker, assertIsThere } from '../asker.js';
 
 /** The part of a link that is used here. */
 export interface LastsShard {
@@ -55,7 +54,7 @@ async function firstLasts(shard: LastsShard, range: LastsRange, held: number): P
   for (let topic: number | null = 0; topic !== null; ) {
     const request = { patterns, topic, after, until };
     const page: LastsPage = await asker.readInTurn(0, () => {
-      if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
+      assertIsThere(asker);
       return shard.call('lasts', () => request);
     });
     for (const sequence of page.sequences) kept.add(reverse ? -sequence : sequence);

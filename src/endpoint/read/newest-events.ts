@@ -2,9 +2,9 @@
  * The newest event of each topic of one shard: the shard tells where they are, and the readers of history fetch them.
  * Nothing of the log is scanned.
  */
-import { BusError } from '../../protocol/errors.js';
 import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits/endpoint.js';
 import type { Page } from '../../store/page.js';
+import { assertIsThere } from '../asker.js';
 import type { HistorySource } from './history-source.js';
 import { type LastsRange, type LastsShard, lastSequences } from './last-sequences.js';
 
@@ -70,7 +70,7 @@ function pageOfListed(
     reverse,
   };
   return asker.readInTurn(roomBytes, () => {
-    if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
+    assertIsThere(asker);
     return source.page(shard, request, asker);
   });
 }

@@ -1,5 +1,4 @@
 /** Runs queries: reads each shard's history in pages and merges the events by the time at which they were recorded. */
-import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import { isExpired } from '../../protocol/expiry.js';
 import { shardsOf } from '../../protocol/filter-shards.js';
@@ -10,7 +9,7 @@ import {
 } from '../../protocol/limits/endpoint.js';
 import { PagePosition } from '../../protocol/page-position.js';
 import { decodePage } from '../../store/page.js';
-import { type Asker, ITSELF } from '../asker.js';
+import { type Asker, assertIsThere, ITSELF } from '../asker.js';
 import type { HistorySource } from './history-source.js';
 import type { LastsShard } from './last-sequences.js';
 import { latestJudge } from './latest-judge.js';
@@ -116,7 +115,7 @@ export class QueryRunner {
         reverse,
       };
       const page = await asker.readInTurn(0, () => {
-        if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
+        assertIsThere(asker);
         return this.#source.page(shard, request, asker);
       });
       const found: Found[] = [];

@@ -32,7 +32,7 @@ import type { EventInput, PublishAck } from '../../protocol/event.js';
 import { CONSUMER_CHANGE_TRIES_MAX } from '../../protocol/limits/consumers.js';
 import { quote } from '../../protocol/quote.js';
 import type { Administrator, Audit } from '../audit.js';
-import type { Budget } from '../budget/budgets.js';
+import type { Budget } from '../budget/budget.js';
 import { assertStillHolds, permittedEvents, withoutUnreadable } from '../permissions.js';
 import type { PublishLane } from '../publish-lane.js';
 import { LeaseNames } from './lease-names.js';

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../../auth/principal.js';
 import type { ConnectionRates } from '../../auth/rate-limiter.js';
-import type { Budget } from '../budget/budgets.js';
+import type { Budget } from '../budget/budget.js';
 import { errorData } from '../error-data.js';
 import type { BodyRoom } from './body.js';
 import { errorHeaders, httpStatusOf } from './http-status.js';

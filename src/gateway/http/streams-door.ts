@@ -101,7 +101,7 @@ class Streams {
     const textOf: TextOf = isCloudEvents
       ? (event) => cloudEventText(principal.redact(event))
       : (event) => texts.of(event).text;
-    budget.subscribe(filter.topics.length);
+    const { asker: askerOf } = budget.subscribe(filter.topics.length);
     const place = context.enter(address);
     const source = { ...context, cursors: this.#cursors };
     const stream = new EventStream(exchange, format, textOf, source);
@@ -114,7 +114,7 @@ class Streams {
       this.#streams.delete(stream);
     });
     const client = { principal: principal.name, connection };
-    const asker = budget.asker(context.endpoint.shards, client);
+    const asker = askerOf(context.endpoint.shards, client);
     await stream.open(context.endpoint, { filter, options }, asker);
     const unwatch = watchExpiry(principal.expiresAt, () => stream.end(expired()));
     void stream.ended.then(unwatch);

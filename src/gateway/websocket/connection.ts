@@ -15,7 +15,7 @@ import { messageOf } from '../../protocol/thrown.js';
 import { type ClientFrame, parseClientFrame, type RequestId } from '../../protocol/wire.js';
 import type { Place } from '../admission.js';
 import { PendingAuthentication, watchExpiry } from '../authentication.js';
-import type { Budget } from '../budget/budgets.js';
+import type { Budget } from '../budget/budget.js';
 import { type Client, type Clients, DISCONNECTED } from '../clients.js';
 import { ConnectionRecord } from '../connection-record.js';
 import type { UpgradedClient } from '../door.js';

@@ -6,7 +6,7 @@ import {
   MESSAGE_MS_MAX,
   MESSAGE_PART_BYTES_FREE,
 } from '../../protocol/limits/websocket.js';
-import type { Budget } from '../budget/budgets.js';
+import type { Budget } from '../budget/budget.js';
 import type { PartOwner } from '../budget/message-parts.js';
 
 /**

@@ -3,7 +3,7 @@ import type { ConnectionRates } from '../../auth/rate-limiter.js';
 import { BusError } from '../../protocol/errors.js';
 import { FIGURE_SAMPLES_PER_FRAME } from '../../protocol/limits/websocket.js';
 import type { ClientFrame, Result } from '../../protocol/wire.js';
-import type { Budget } from '../budget/budgets.js';
+import type { Budget } from '../budget/budget.js';
 import type { Operations } from '../operations.js';
 import { frameText } from './frames.js';
 import { sendList } from './list-frames.js';

@@ -9,7 +9,8 @@ import { QUERY_LIMIT } from '../../protocol/limits/bus-api.js';
 import { quote } from '../../protocol/quote.js';
 import type { ClientFrame, RequestId, RequestPayload, Result } from '../../protocol/wire.js';
 import { findFor, readFor } from '../asking.js';
-import type { Budget, Budgets, PlacedSubscription } from '../budget/budgets.js';
+import type { Budget, PlacedSubscription } from '../budget/budget.js';
+import type { Budgets } from '../budget/budgets.js';
 import type { GatewayConsumers } from '../consumers/gateway-consumers.js';
 import type { CursorTexts } from '../cursor-texts.js';
 import type { EventTexts, TextsByPrincipal } from '../event-texts.js';
@@ -266,7 +267,7 @@ export class RequestAnswerer {
     this.#feeds.set(name, placed);
     try {
       const client = { principal: this.#principal.name, connection: this.#connection };
-      const asker = this.#budget.asker(this.#endpoint.shards, client);
+      const asker = place.asker(this.#endpoint.shards, client);
       await feed.open(this.#endpoint, feedRequestOf(payload), asker);
       // The token may have been renewed meanwhile.
       assertMayRead(this.#principal, filter);

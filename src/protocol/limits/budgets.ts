@@ -10,11 +10,15 @@ export const HELD_BYTES_PER_CONNECTION_MAX = 16 * MIB;
 export const HELD_BYTES_PER_PRINCIPAL_MAX = 128 * MIB;
 export const HELD_BYTES_MAX = 512 * MIB;
 /**
- * The credit in bytes of a client's subscriptions in a shard, shared by those of one connection, but at least the
- * minimum for each.
+ * The credit in bytes that a client's subscription has in a shard: what has been sent to it and was not consumed. Each gets
+ * a share of what the principal's others leave of `HELD_BYTES_PER_PRINCIPAL_MAX`, and those of one connection share
+ * `HELD_BYTES_PER_CONNECTION_MAX`. Each gets `_MIN` at least until the sum is twice what a principal may hold, and `_LEAST`
+ * from then on.
  */
 export const CLIENT_CREDIT_BYTES = 2 * MIB;
+export const CLIENT_CREDIT_SHARES = 32;
 export const CLIENT_CREDIT_BYTES_MIN = 64 * KIB;
+export const CLIENT_CREDIT_BYTES_LEAST = 4 * KIB;
 
 /**
  * While others are there too: how long a gateway's thread works for one principal before it looks at the others, and how

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { BUDGET_LIMITS, Budgets } from '../../../src/gateway/budget/budgets.js';
+import { BUDGET_LIMITS } from '../../../src/gateway/budget/account.js';
+import { Budgets } from '../../../src/gateway/budget/budgets.js';
 import { Refusal } from '../../../src/gateway/refusal.js';
 import { decodeCursor } from '../../../src/protocol/cursor.js';
 import { BusError } from '../../../src/protocol/errors.js';

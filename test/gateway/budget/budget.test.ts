@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BUDGET_LIMITS, Budgets } from '../../src/gateway/budget/budgets.js';
-import { Share } from '../../src/gateway/budget/share.js';
-import { BodyBudget, roomIn } from '../../src/gateway/http/body.js';
-import { WORK_FOUND_EVENT_MS, WORK_SLICE_MS } from '../../src/protocol/limits/budgets.js';
-import { PULLS_PER_PRINCIPAL_MAX } from '../../src/protocol/limits/consumers.js';
-import { HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX } from '../../src/protocol/limits/http.js';
-import { principal } from './http/support/open-http.js';
+import { BUDGET_LIMITS } from '../../../src/gateway/budget/account.js';
+import { Budgets } from '../../../src/gateway/budget/budgets.js';
+import { Share } from '../../../src/gateway/budget/share.js';
+import { BodyBudget, roomIn } from '../../../src/gateway/http/body.js';
+import { WORK_FOUND_EVENT_MS, WORK_SLICE_MS } from '../../../src/protocol/limits/budgets.js';
+import { PULLS_PER_PRINCIPAL_MAX } from '../../../src/protocol/limits/consumers.js';
+import { HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX } from '../../../src/protocol/limits/http.js';
+import { principal } from '../http/support/open-http.js';
 
 /** Work that a test ends; `begun` lists it in the order in which it began. */
 class Works {
