@@ -14,8 +14,9 @@ import { ownFile, syncDirectory } from './files.js';
 /**
  * The high-water mark of a log, kept beside it in `shard-000.mark`: the head after the last commit, the head that was
  * flushed to disk, the number of frames in the WAL, the machine's boot id, and the epoch. Only the first mark of a file
- * is flushed: later ones survive the death of the process, and a power cut may leave an older one. A log whose head is
- * below its mark has lost commits that readers may have seen; an open log without a sound mark may have.
+ * and of an epoch is flushed: later ones survive the death of the process, and a power cut may leave an older one. A log
+ * whose head is below its mark has lost commits that readers may have seen. A log without a sound mark may have, unless
+ * it was closed and ends where the manifest says.
  *
  * ```
  *  0  head (float64)                     8  syncedHead (float64)

@@ -136,10 +136,33 @@ function judge(log: Evidence): LogState {
 
 /** The loss in a log that was written in the current epoch. */
 function lossSince(log: Evidence, { epoch }: LogIdentity): HistoryLoss | undefined {
+  const { head, mark, manifest, isOpen } = log;
+  const isMarked = mark !== undefined && (log.epoch === 0 || mark.epoch === epoch);
+  if (isMarked && head < mark.head) return lossOf(mark.head);
+  // Nobody publishes before every log of a new directory has its mark.
+  if (manifest.isNew === true && head === 0 && (mark?.head ?? 0) === 0) return undefined;
+  const loss = isOpen ? lossOfOpen(log, epoch) : undefined;
+  if (loss !== undefined || isMarked || isVouchedFor(log)) return loss;
+  return {
+    from: head + 1,
+    reason: 'its mark is gone, damaged or of another epoch, so nothing says how far it went',
+  };
+}
+
+/**
+ * Whether a log without a mark of this epoch lacks nothing. A log that was cut between two commits, or an older copy of
+ * it, looks whole. A closed one has the head that the manifest kept. A log that is open without a mark may have gone on
+ * from there; but where an epoch begins, the log is taken into use before the mark of the epoch before it is replaced.
+ * A backup has no mark, and nothing behind its head.
+ */
+function isVouchedFor({ head, mark, manifest, shard, isOpen }: Evidence): boolean {
+  if (manifest.backup !== undefined) return true;
+  return head === manifest.heads?.[shard] && (!isOpen || mark !== undefined);
+}
+
+/** The loss that the files of a log show which nobody has closed. */
+function lossOfOpen(log: Evidence, epoch: number): HistoryLoss | undefined {
   const { head, mark, reserved, file } = log;
-  const isOfEpoch = log.epoch === 0 || mark?.epoch === epoch;
-  if (mark !== undefined && isOfEpoch && head < mark.head) return lossOf(mark.head);
-  if (!log.isOpen) return undefined;
   const wal = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   if (wal < WAL_BYTES_LEAST && log.manifest.backup === undefined) {
     if (isCopied(log, epoch)) return undefined;
@@ -159,13 +182,6 @@ function lossSince(log: Evidence, { epoch }: LogIdentity): HistoryLoss | undefin
     (reserved.epoch === undefined || reserved.epoch === epoch);
   if (isReserved && mark?.isOfThisBoot !== true) {
     return { from: head + 1, reason: 'the power may have failed before all was flushed' };
-  }
-  // A write-ahead log that was cut between two commits looks whole. A backup has no mark, and nothing behind its head.
-  if (mark === undefined && log.manifest.backup === undefined) {
-    return {
-      from: head + 1,
-      reason: 'its mark is gone or damaged, so nothing says how far it went',
-    };
   }
   return undefined;
 }

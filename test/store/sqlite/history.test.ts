@@ -10,13 +10,25 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { EVENT_FLAG_PERSIST, EVENT_FLAG_SYNCED } from '../../../src/record/event-record.js';
 import { endNew, newEpoch, openManifest } from '../../../src/store/directory/directory.js';
-import { type Manifest, readManifest } from '../../../src/store/directory/manifest.js';
+import {
+  type Manifest,
+  readManifest,
+  writeManifest,
+} from '../../../src/store/directory/manifest.js';
 import { type Mark, MarkWriter, markFile, readMark } from '../../../src/store/directory/mark.js';
 import { readUnflushedLimit, unflushedFile } from '../../../src/store/directory/unflushed-limit.js';
-import { PAGE_BYTES, shardFile } from '../../../src/store/sqlite/connection/schema.js';
+import {
+  type LogIdentity,
+  takeIntoUse,
+} from '../../../src/store/sqlite/connection/log-identity.js';
+import {
+  openForWriting,
+  PAGE_BYTES,
+  shardFile,
+} from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
 import { continueHistory } from '../../../src/store/sqlite/history.js';
 import { identityOf } from '../../../src/store/sqlite/log-state.js';
@@ -208,6 +220,107 @@ function made(maxShardBytes?: number): { dir: string; manifest: Manifest; log: S
   const log = new SqliteShardLog({ file: shardFile(dir, 0), shard: 0, identity, ...options });
   return { dir, manifest: endNew(dir, first), log };
 }
+
+/** Two shards, closed. No heads were kept, as where the process died before it could write its manifest. */
+function closed(): { dir: string; manifest: Manifest } {
+  const left = killed(3, 2);
+  for (let shard = 0; shard < SHARDS; shard++) open(left.dir, left.manifest, shard).close();
+  return left;
+}
+
+/** Puts the first log back from a copy that was made before more events were stored, the log being closed each time. */
+function putBack({ dir, manifest }: { dir: string; manifest: Manifest }): void {
+  const older = join(temporaryDirectory(), 'older.db');
+  cpSync(shardFile(dir, 0), older);
+  const log = open(dir, manifest);
+  append(log, 4, true);
+  log.close();
+  expect(existsSync(walOf(dir))).toBe(false);
+  cpSync(older, shardFile(dir, 0));
+}
+
+const MARKS: [string, (file: string) => void][] = [
+  ['gone', (file) => rmSync(file)],
+  ['zeroed', (file) => writeFileSync(file, Buffer.alloc(readFileSync(file).length))],
+  ['of another epoch', (file) => reepoch(file)],
+];
+
+function reepoch(file: string): void {
+  const writer = new MarkWriter(file, { ...readMark(file)!, epoch: 17, lostHead: 0 });
+  writer.write(0, true, 0);
+  writer.close();
+}
+
+describe.each(MARKS)('with the mark %s', (_, change) => {
+  const changeMark = (dir: string) => change(markFile(shardFile(dir, 0)));
+
+  it('an older copy of a closed log ends the epoch', () => {
+    const { dir, manifest } = closed();
+    putBack({ dir, manifest });
+    changeMark(dir);
+    expect(errors(dir)).toEqual([expect.stringMatching(/ends at 5: .*how far it went/)]);
+    expect(reasonOf(dir, manifest)).toMatch(/shard 0 ends at 5: .*how far it went/);
+  });
+
+  it('a closed log with the head that the manifest kept goes on in its epoch', () => {
+    const { dir, manifest } = closed();
+    changeMark(dir);
+    const kept = { ...manifest, heads: [5, 5] };
+    writeManifest(dir, kept);
+    expect(errors(dir)).toEqual([]);
+    expect(continueHistory(dir, kept)).toEqual(kept);
+  });
+
+  it('a closed log with more events than the manifest knows of ends the epoch', () => {
+    const { dir, manifest } = closed();
+    putBack({ dir, manifest });
+    changeMark(dir);
+    expect(reasonOf(dir, { ...manifest, heads: [4, 5] })).toMatch(/how far it went/);
+  });
+
+  it('a new log that holds nothing is whole', () => {
+    const dir = temporaryDirectory();
+    const manifest = openManifest(dir, { shards: 1, defaultShards: 1 });
+    open(dir, manifest).close();
+    changeMark(dir);
+    expect(errors(dir)).toEqual([]);
+    expect(continueHistory(dir, manifest)).toEqual(manifest);
+  });
+});
+
+describe('a mark of another epoch', () => {
+  it('says nothing of a write-ahead log that was cut between two commits', () => {
+    const { dir, manifest } = killed(5, 0);
+    truncateSync(walOf(dir), 32 + 3 * WAL_FRAME);
+    reepoch(markFile(shardFile(dir, 0)));
+    expect(reasonOf(dir, manifest)).toMatch(/how far it went/);
+  });
+
+  it('is left by a process that died as the epoch began, and the epoch goes on', () => {
+    const { dir, manifest } = killed(5, 0);
+    const next = newEpoch(dir, manifest, 'test', [5, 5]);
+    // The process dies between taking the log into use and its first mark.
+    const mark = markFile(shardFile(dir, 0));
+    const earlier = readFileSync(mark);
+    const log = open(dir, next);
+    const left = join(temporaryDirectory(), 'left');
+    cpSync(dir, left, { recursive: true });
+    writeFileSync(markFile(shardFile(left, 0)), earlier);
+    log.close();
+    expect(errors(left)).toEqual([]);
+    expect(continueHistory(left, next)).toEqual(next);
+  });
+
+  it('is replaced on the disk when the epoch begins', () => {
+    const { dir, manifest } = killed(5, 0);
+    const flush = vi.spyOn(MarkWriter.prototype, 'flush');
+    onTestFinished(() => flush.mockRestore());
+    open(dir, manifest).close();
+    expect(flush).not.toHaveBeenCalled();
+    open(dir, newEpoch(dir, manifest, 'test', [5, 5])).close();
+    expect(flush).toHaveBeenCalledOnce();
+  });
+});
 
 describe('after nothing worse than a failed close or opening', () => {
   it('the history goes on if the close had no room for the totals', () => {
@@ -421,10 +534,18 @@ describe('a directory whose first opening was killed', () => {
         database.exec('VACUUM').close();
       },
     ],
+    [
+      'before its log had a mark',
+      (file: string, identity: LogIdentity) => {
+        const database = openForWriting(file, 0, { identity });
+        takeIntoUse(database, identity);
+        database.close();
+      },
+    ],
   ])('%s, is sound and can be opened', (_, leave) => {
     const dir = temporaryDirectory();
     const manifest = openManifest(dir, { shards: 1, defaultShards: 1 });
-    leave(shardFile(dir, 0));
+    leave(shardFile(dir, 0), identityOf(manifest));
     expect(errors(dir)).toEqual([]);
     expect(continueHistory(dir, manifest)).toEqual(manifest);
   });

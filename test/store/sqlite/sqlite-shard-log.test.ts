@@ -6,6 +6,7 @@ import {
   openSync,
   readFileSync,
   readSync,
+  rmSync,
   statSync,
   writeFileSync,
   writeSync,
@@ -18,7 +19,7 @@ import { describe, expect, it } from 'vitest';
 import { BusError } from '../../../src/protocol/errors.js';
 import { createManifest } from '../../../src/store/directory/directory.js';
 import { writeManifest } from '../../../src/store/directory/manifest.js';
-import { markFile } from '../../../src/store/directory/mark.js';
+import { MarkWriter, markFile } from '../../../src/store/directory/mark.js';
 import { openForReading, shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
 import { PageReader } from '../../../src/store/sqlite/reading/page-reader.js';
@@ -164,7 +165,8 @@ describe('the SQLite log', () => {
   });
 
   describe.each([1, 2, 3])('takes a file of format %i', (format) => {
-    // 60 events, written by the last version with this format. 15 events of `logs.*` were pruned, the last of them 44.
+    // 60 events, written by the last version with this format, which kept a mark beside its log. 15 events of `logs.*`
+    // were pruned, the last of them 44.
     const { href } = new URL(`./fixtures/format-${format}.db.gz`, import.meta.url);
     const fixture = gunzipSync(readFileSync(fileURLToPath(href)));
     const pruned = Array.from({ length: 15 }, (_, index) => 2 + 3 * index);
@@ -174,6 +176,9 @@ describe('the SQLite log', () => {
     const older = (): string => {
       const file = shardFile(temporaryDirectory(), 0);
       writeFileSync(file, fixture);
+      const mark = new MarkWriter(markFile(file), { syncedHead: 60, epoch: 0, lostHead: 0 });
+      mark.write(60, true, 0);
+      mark.close();
       return file;
     };
 
@@ -211,6 +216,12 @@ describe('the SQLite log', () => {
       database.close();
       expect(page.count).toBe(45);
       expect(findings(file)).toEqual([]);
+    });
+
+    it('but not as whole without its mark, as its manifest says of no head', () => {
+      const file = older();
+      rmSync(markFile(file));
+      expect(findings(file)).toEqual([expect.stringMatching(/nothing says how far it went/)]);
     });
 
     it('but not with events missing that were not pruned', () => {

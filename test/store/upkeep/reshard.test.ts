@@ -178,9 +178,10 @@ describe('reshard', () => {
     reshard({ from, shards, to });
     expect([...verifyDirectory(to)].map(({ message }) => message)).toEqual([]);
     expect(contentOf(to, shards)).toEqual(contentOf(from, SHARDS));
+    const identity = identityOf(readManifest(to)!);
     for (const topic of gone) {
       const shard = shardOf(topic, shards);
-      const log = new SqliteShardLog({ file: shardFile(to, shard), shard });
+      const log = new SqliteShardLog({ file: shardFile(to, shard), shard, identity });
       const { head } = log;
       const last = log.lastSequenceOf(topic);
       expect(last).toBeGreaterThan(0);

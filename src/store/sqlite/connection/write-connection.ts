@@ -181,7 +181,8 @@ export class WriteConnection {
     });
     // The mark takes its place on disk now, so that no commit on a full disk needs room for it.
     this.noteCommit(head);
-    if (mark === undefined) this.#mark.flush();
+    // A mark of this epoch must be on the disk before its first commit: none, or another epoch's, says nothing of it.
+    if (!isOfEpoch) this.#mark.flush();
     return lostHead > 0 ? lostHead : undefined;
   }
 
