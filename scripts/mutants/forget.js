@@ -14,6 +14,10 @@ if (provided('mutantActivation') !== 'static') namespace.activeMutant = undefine
 fc.configureGlobal({ endOnFailure: true });
 
 if (mutant !== undefined) {
+  const { filepath, config } = /** @type {any} */ (globalThis).__vitest_worker__;
+  const limit = provided('limits')[filepath];
+  // `vi.setConfig` would put the configuration of the thread's first run back after this file, with that run's tests.
+  if (limit !== undefined) Object.assign(config, { testTimeout: limit, hookTimeout: limit });
   const run = provided('run');
   if (namespace.foundIn === run) throw new Error('another test file has found this mutant');
   afterEach(({ task }) => {

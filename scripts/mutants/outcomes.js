@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
  * @property {string} at The line and column where it begins, `12:3`.
  * @property {string} to Where it ends.
  * @property {string} what
- * @property {string} [with]
+ * @property {string | undefined} [with]
  * @property {string} status
  * @property {boolean} isStatic
  *
@@ -31,8 +31,9 @@ import { fileURLToPath } from 'node:url';
  */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const OUTCOMES = join(ROOT, 'fuzz/mutants.jsonl');
-const UNSEEN = new Set(['Survived', 'NoCoverage']);
-const REPLACEMENT_LENGTH_MAX = 80;
+export const UNSEEN = new Set(['Survived', 'NoCoverage']);
+/** Longer than all but comments within a replacement. */
+const REPLACEMENT_LENGTH_MAX = 400;
 
 /** @returns {Map<string, Outcome>} by file */
 export function readOutcomes() {
@@ -64,26 +65,54 @@ export function addOutcome(file, mutants, run, before) {
     timeout: before ? before.timeout : count('Timeout'),
     survived: count('Survived'),
     noCoverage: count('NoCoverage'),
-    survivors: unseen.map(({ location, mutatorName, replacement, status, static: isStatic }) => ({
-      at: `${location.start.line}:${location.start.column}`,
-      to: `${location.end.line}:${location.end.column}`,
-      what: mutatorName,
-      with: replacement?.slice(0, REPLACEMENT_LENGTH_MAX),
-      status,
-      isStatic: isStatic === true,
-    })),
+    survivors: unseen.map(survivorOf),
   };
   appendFileSync(OUTCOMES, `${JSON.stringify(outcome)}\n`);
   return outcome;
 }
 
-/** The places of the mutants that survived, as Stryker wants them: columns from 0. @param {Outcome} outcome */
-export function placesOf({ file, survivors }) {
+/** @param {import('@stryker-mutator/api/core').MutantResult} mutant @returns {Survivor} */
+export function survivorOf(mutant) {
+  return {
+    ...placeOf(mutant, 0),
+    status: mutant.status,
+    isStatic: mutant.static === true,
+  };
+}
+
+/**
+ * @param {Pick<import('@stryker-mutator/api/core').Mutant, 'location' | 'mutatorName' | 'replacement'>} mutant
+ * @param {0 | 1} added To its lines and columns, which begin at 1 in results and at 0 before.
+ * @returns {Place}
+ */
+export function placeOf({ location: { start, end }, mutatorName, replacement }, added) {
+  return {
+    at: `${start.line + added}:${start.column + added}`,
+    to: `${end.line + added}:${end.column + added}`,
+    what: mutatorName,
+    with: replacement?.slice(0, REPLACEMENT_LENGTH_MAX),
+  };
+}
+
+/** @typedef {Pick<Survivor, 'at' | 'to' | 'what' | 'with'>} Place */
+
+/** What tells one mutant from all others. @param {string} file @param {Place} place */
+export function identityOf(file, { at, to, what, with: replacement }) {
+  return `${file} ${at} ${to} ${what} ${replacement}`;
+}
+
+/**
+ * The places of mutants, as Stryker wants them: columns from 0.
+ *
+ * @param {string} file
+ * @param {readonly { at: string, to: string }[]} mutants
+ */
+export function placesOf(file, mutants) {
   const place = (/** @type {string} */ text) => {
     const [line, column] = text.split(':').map(Number);
     return `${line}:${Number(column) - 1}`;
   };
-  return [...new Set(survivors.map(({ at, to }) => `${file}:${place(at)}-${place(to)}`))];
+  return [...new Set(mutants.map(({ at, to }) => `${file}:${place(at)}-${place(to)}`))];
 }
 
 /** @param {string} file */

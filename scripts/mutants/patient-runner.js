@@ -1,18 +1,22 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { declareFactoryPlugin, PluginKind } from '@stryker-mutator/api/plugin';
 import { strykerPlugins as vitestPlugins } from '@stryker-mutator/vitest-runner';
+import { identityOf, placeOf } from './outcomes.js';
 
 /**
  * Stryker's runner for vitest, made fit for a busy machine. A test that runs out of time counts only if it does so again
  * with a limit that is several times as long. And every `CONTROL_EVERY`th time that a test finds a mutant, the same test
  * runs once more without the mutant: it must pass then, or it failed for another reason than the mutant. `run.js` counts
- * these controls.
+ * these controls. Stryker chooses mutants by places, which may hold others as well: those are not run.
  */
 export const LONGER = 4;
 const CONTROL_EVERY = 10;
 /** An id that no mutant has. */
 const NO_MUTANT = 'control';
+const only = process.env.MUTANTS_ONLY
+  ? new Set(JSON.parse(readFileSync(process.env.MUTANTS_ONLY, 'utf8')))
+  : undefined;
 const OUT_OF_TIME = /timed out in \d+ ?ms/;
 
 /**
@@ -44,7 +48,11 @@ class PatientRunner {
     return this.#runner.dispose();
   }
 
+  /** @returns {Promise<Result>} */
   async mutantRun(/** @type {Options} */ options) {
+    if (only && !only.has(identityOf(fileOf(options), placeOf(options.activeMutant, 1)))) {
+      return /** @type {any} */ ({ status: 'survived', nrOfTests: 0 });
+    }
     let result = await this.#run(options, 1);
     if (result.status === 'killed' && OUT_OF_TIME.test(result.failureMessage)) {
       result = await this.#run(options, LONGER);
@@ -67,10 +75,14 @@ class PatientRunner {
     const activeMutant = { ...options.activeMutant, id: NO_MUTANT };
     const control = { ...others, activeMutant, testFilter };
     const result = await this.#run(control, 1);
-    const file = relative(process.cwd(), options.sandboxFileName);
-    const line = JSON.stringify({ file, tests: testFilter, result });
+    const line = JSON.stringify({ file: fileOf(options), tests: testFilter, result });
     appendFileSync(/** @type {string} */ (process.env.MUTANTS_CONTROLS), `${line}\n`);
   }
+}
+
+/** @param {Options} options */
+function fileOf({ sandboxFileName }) {
+  return relative(process.cwd(), sandboxFileName);
 }
 
 makeRunner.inject = ['$injector'];

@@ -10,7 +10,7 @@ import { ThreadsPoolWorker } from 'vitest/node';
  * Vitest starts and stops the thread around each run: from the second run on, both are answered here.
  */
 const ANSWER = { __vitest_worker_response__: true };
-/** A test of a mutant may take so much longer than the slowest with the original code. */
+/** A test of a mutant may take so much longer than the slowest of its file with the original code. */
 const TIMES_SLOWER_MAX = 3;
 const SPARE_MS = 2_000;
 const COSTS = 'mutants-costs.json';
@@ -70,7 +70,8 @@ class WarmThread {
     }
     if (message.type === 'stop') return this.#answer('stopped');
     if (message.type === 'run') {
-      message.context.config = this.#boundedConfig(message.context.files);
+      message.context.config = this.#config;
+      if (this.#isMutant()) message.context.providedContext = this.#withLimits();
     }
     warm?.send(message);
   }
@@ -103,15 +104,13 @@ class WarmThread {
     return this.#options.project.getProvidedContext();
   }
 
-  /** Mutants often make a test wait for ever. @param {{ filepath: string }[]} files */
-  #boundedConfig(files) {
-    if (!this.#isMutant()) return this.#config;
-    const slowestMs = Math.max(
-      0,
-      ...files.map(({ filepath }) => costs.get(filepath)?.slowestMs ?? 0),
-    );
-    const testTimeout = this.#provided().longer * (SPARE_MS + TIMES_SLOWER_MAX * slowestMs);
-    return { ...this.#config, testTimeout, hookTimeout: testTimeout };
+  /** By path of a test file, how long a test of it may take: mutants often make one wait for ever. `forget.js` sets it. */
+  #withLimits() {
+    const provided = this.#provided();
+    const limits = [...costs].map(([path, { slowestMs }]) => {
+      return [path, provided.longer * (SPARE_MS + TIMES_SLOWER_MAX * slowestMs)];
+    });
+    return { ...provided, limits: Object.fromEntries(limits) };
   }
 
   /**

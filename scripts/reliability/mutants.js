@@ -1,45 +1,83 @@
 import { keyOf } from '../mutants/reasons.js';
+import { wilsonInterval } from './interval.js';
 import { count, table } from './tables.js';
 
 /**
- * The table of mutation testing: by part, what became of the mutants of its files.
+ * The table of mutation testing: by part, what became of the mutants of the files that were mutated whole, and of those that
+ * were drawn from all files.
  *
  * @typedef {import('../mutants/outcomes.js').Outcome} Outcome
- * @typedef {{ outcomes: Outcome[], reasons: Map<string, string> }} Mutants
+ * @typedef {import('../mutants/sample-lines.js').Sample} Sample
+ * @typedef {{ outcomes: Outcome[], samples: Sample[], reasons: Map<string, string> }} Mutants
  */
 const HEAD = [
   'part',
-  'files',
   'mutants',
   'found',
   'survived',
   'share',
+  '95 % interval',
+  'survive now',
   'of these without a reason',
 ];
 
 /** @param {Mutants} mutants */
-export function mutantTable({ outcomes, reasons }) {
-  const parts = [...new Set(outcomes.map(partOf))].sort();
-  const rows = parts.map((part) => {
-    const own = outcomes.filter((outcome) => partOf(outcome) === part);
-    const found = sumOf(own, ({ killed, timeout }) => killed + timeout);
-    const survivors = own.flatMap(({ file, survivors }) =>
-      survivors.map((survivor) => keyOf(file, survivor)),
-    );
-    const unknown = survivors.filter((key) => !reasons.has(key));
-    const all = found + survivors.length;
-    const share = all === 0 ? 0 : (100 * survivors.length) / all;
-    return [
-      `\`src/${part}\``,
-      count(own.length),
-      count(all),
-      count(found),
-      count(survivors.length),
-      `${share.toFixed(1)} %`,
-      count(unknown.length),
-    ];
-  });
+export function mutantTable({ outcomes, samples, reasons }) {
+  const rows = [...new Set([...outcomes.map(partOf), ...samples.map(({ part }) => part)])]
+    .sort()
+    .flatMap((part) => {
+      const own = outcomes.filter((outcome) => partOf(outcome) === part);
+      const drawn = samples.filter((sample) => sample.part === part);
+      const whole = own.length > 0 ? [wholeRow(part, own, reasons)] : [];
+      return [...whole, ...drawn.map((sample) => sampleRow(sample, reasons))];
+    });
   return table(HEAD, rows);
+}
+
+/** @param {string} part @param {Outcome[]} outcomes @param {Mutants['reasons']} reasons */
+function wholeRow(part, outcomes, reasons) {
+  const found = sumOf(outcomes, ({ killed, timeout }) => killed + timeout);
+  const survivors = outcomes.flatMap(({ file, survivors }) =>
+    survivors.map((survivor) => keyOf(file, survivor)),
+  );
+  const all = found + survivors.length;
+  return [
+    `\`src/${part}\`, ${count(outcomes.length)} files whole`,
+    count(all),
+    count(found),
+    count(survivors.length),
+    shareOf(all === 0 ? 0 : survivors.length / all),
+    '—',
+    count(survivors.length),
+    count(unknownOf(survivors, reasons)),
+  ];
+}
+
+/** @param {Sample} sample @param {Mutants['reasons']} reasons */
+function sampleRow({ part, seed, of, drawn, atFirst, survivors }, reasons) {
+  const survived = atFirst.survived + atFirst.noCoverage;
+  const { low, high } = wilsonInterval(survived, drawn);
+  const keys = survivors.map((survivor) => keyOf(survivor.file, survivor));
+  return [
+    `\`src/${part}\`, drawn from ${count(of)} with seed ${seed}`,
+    count(drawn),
+    count(drawn - survived),
+    count(survived),
+    shareOf(survived / drawn),
+    `${shareOf(low)} to ${shareOf(high)}`,
+    count(survivors.length),
+    count(unknownOf(keys, reasons)),
+  ];
+}
+
+/** @param {string[]} keys @param {Mutants['reasons']} reasons */
+function unknownOf(keys, reasons) {
+  return keys.filter((key) => !reasons.has(key)).length;
+}
+
+/** @param {number} share */
+function shareOf(share) {
+  return `${(100 * share).toFixed(1)} %`;
 }
 
 /** @param {Outcome} outcome */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { readResults } from '../../fuzz/record-result.js';
 import { readOutcomes } from '../mutants/outcomes.js';
 import { parseReasons } from '../mutants/reasons.js';
+import { readSamples } from '../mutants/sample-lines.js';
 import { foundByKind, foundCounts, foundRecord, parseFound } from './found.js';
 import { mutantTable } from './mutants.js';
 import { castTable, checkTable, faultTable, runTable } from './tables.js';
@@ -31,6 +32,7 @@ export function readData(root) {
     found: parseFound(readFileSync(join(root, 'fuzz/found.md'), 'utf8')),
     mutants: {
       outcomes: [...readOutcomes().values()],
+      samples: [...readSamples().values()],
       reasons: parseReasons(readFileSync(join(root, 'fuzz/mutants.md'), 'utf8')),
     },
   };

@@ -111,15 +111,41 @@ describe('the page on reliability', () => {
     const outcome = { ...data.mutants.outcomes[0]!, killed: 16, failed: 0, timeout: 1, survivors };
     const outcomes = ['src/ring/a.ts', 'src/ring/b/c.ts'].map((file) => ({ ...outcome, file }));
     const reasons = parseReasons('- `src/ring/a.ts:3` BlockStatement: equal.\n');
-    const page = withTables(readPage(PAGE), { ...data, mutants: { outcomes, reasons } });
-    expect(rowsOf(page, '`src/ring`')).toEqual(['| `src/ring` | 2 | 40 | 34 | 6 | 15.0 % | 5 |']);
+    const samples: typeof data.mutants.samples = [];
+    const page = withTables(readPage(PAGE), { ...data, mutants: { outcomes, samples, reasons } });
+    expect(rowsOf(page, '`src/ring`, 2 files whole')).toEqual([
+      '| `src/ring`, 2 files whole | 40 | 34 | 6 | 15.0 % | — | 6 | 5 |',
+    ]);
+  });
+
+  it('says how sure a sample of a part is, and what survives since', () => {
+    const survivor = { at: '3:1', to: '3:9', what: 'X', status: 'Survived', isStatic: false };
+    const sample = {
+      part: 'store',
+      seed: 4,
+      of: 9_470,
+      drawn: 148,
+      atFirst: { survived: 12, noCoverage: 3 },
+      survivors: [{ ...survivor, file: 'src/store/a.ts' }],
+    } as (typeof data.mutants.samples)[number];
+    const reasons = parseReasons('');
+    const mutants = { outcomes: [], samples: [sample], reasons };
+    const page = withTables(readPage(PAGE), { ...data, mutants });
+    const cell = '`src/store`, drawn from 9,470 with seed 4';
+    expect(rowsOf(page, cell)).toEqual([
+      `| ${cell} | 148 | 133 | 15 | 10.1 % | 6.2 % to 16.0 % | 1 | 1 |`,
+    ]);
   });
 
   it('has reasons for mutants that do survive', () => {
-    const { outcomes, reasons } = data.mutants;
-    const surviving = outcomes.flatMap(({ file, survivors }) =>
+    const { outcomes, samples, reasons } = data.mutants;
+    const whole = outcomes.flatMap(({ file, survivors }) =>
       survivors.map((survivor) => keyOf(file, survivor)),
     );
+    const drawn = samples.flatMap(({ survivors }) =>
+      survivors.map((survivor) => keyOf(survivor.file, survivor)),
+    );
+    const surviving = [...whole, ...drawn];
     expect([...reasons.keys()].filter((key) => !surviving.includes(key))).toEqual([]);
   });
 

@@ -1,0 +1,126 @@
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from './outcomes.js';
+
+/**
+ * What became of the mutants that were drawn from all files of a part: `fuzz/mutant-samples.jsonl` has a line for each run
+ * of such a sample, and the last line of a part and seed counts.
+ *
+ * @typedef {import('./outcomes.js').Survivor & { file: string }} SampleSurvivor
+ *
+ * @typedef {object} Sample
+ * @property {string} part
+ * @property {number} seed
+ * @property {number} of So many mutants the part has.
+ * @property {number} drawn So many of them were run.
+ * @property {string} digest Of all files of the part, as they were drawn from.
+ * @property {string} commit
+ * @property {string} date
+ * @property {number} seconds
+ * @property {number} killed By a failing test, or by an error outside of one.
+ * @property {number} timeout
+ * @property {number} controls
+ * @property {number} failedControls
+ * @property {{ survived: number, noCoverage: number }} atFirst When the sample was drawn. Tests that were added for its
+ *   survivors say nothing of other mutants, so this alone tells of the part.
+ * @property {SampleSurvivor[]} survivors
+ */
+const SAMPLES = join(ROOT, 'fuzz/mutant-samples.jsonl');
+
+/** @returns {Map<string, Sample>} by part and seed */
+export function readSamples() {
+  if (!existsSync(SAMPLES)) return new Map();
+  const lines = readFileSync(SAMPLES, 'utf8').split('\n').filter(Boolean);
+  const samples = lines.map((line) => /** @type {Sample} */ (JSON.parse(line)));
+  return new Map(samples.map((sample) => [nameOf(sample), sample]));
+}
+
+/** @param {{ part: string, seed: number }} sample */
+export function nameOf({ part, seed }) {
+  return `${part} ${seed}`;
+}
+
+/**
+ * What one run adds to a sample.
+ *
+ * @typedef {object} SampleRun
+ * @property {Record<'killed' | 'timeout', number>} counts
+ * @property {Record<'controls' | 'failedControls', number>} controls
+ * @property {SampleSurvivor[]} survivors
+ * @property {number} seconds
+ */
+
+/** @typedef {Pick<Sample, 'part' | 'seed' | 'of' | 'drawn' | 'digest' | 'commit'>} Whole */
+
+/**
+ * A sample with the next portion of what was drawn.
+ *
+ * @param {Whole} whole
+ * @param {SampleRun} run
+ * @param {Sample} [before]
+ * @returns {Sample}
+ */
+export function withPortion(whole, run, before) {
+  const unseen = countUnseen(run.survivors);
+  return {
+    ...withRun(whole, run, before),
+    killed: run.counts.killed + (before?.killed ?? 0),
+    timeout: run.counts.timeout + (before?.timeout ?? 0),
+    atFirst: {
+      survived: unseen.survived + (before?.atFirst.survived ?? 0),
+      noCoverage: unseen.noCoverage + (before?.atFirst.noCoverage ?? 0),
+    },
+    survivors: [...(before?.survivors ?? []), ...run.survivors],
+  };
+}
+
+/**
+ * A sample whose survivors have run once more.
+ *
+ * @param {Sample} known
+ * @param {string} commit
+ * @param {SampleRun} run
+ * @returns {Sample}
+ */
+export function withRerun(known, commit, run) {
+  return {
+    ...withRun({ ...known, commit }, run, known),
+    killed: known.killed + run.counts.killed,
+    timeout: known.timeout + run.counts.timeout,
+    atFirst: known.atFirst,
+    survivors: run.survivors,
+  };
+}
+
+/** @param {Sample} sample */
+export function addSample(sample) {
+  const counts = countUnseen(sample.survivors);
+  appendFileSync(SAMPLES, `${JSON.stringify(sample)}\n`);
+  const { part, seed, of, drawn, killed, timeout } = sample;
+  console.log(
+    `${part}, seed ${seed}: ${drawn} of ${of} mutants: ${killed + timeout} found, ` +
+      `${counts.survived} survived, ${counts.noCoverage} reached by no test`,
+  );
+}
+
+/** @param {Whole} whole @param {SampleRun} run @param {Sample} [before] */
+function withRun({ part, seed, of, drawn, digest, commit }, { controls, seconds }, before) {
+  return {
+    part,
+    seed,
+    of,
+    drawn,
+    digest,
+    commit,
+    date: new Date().toISOString(),
+    seconds: seconds + (before?.seconds ?? 0),
+    controls: controls.controls + (before?.controls ?? 0),
+    failedControls: controls.failedControls + (before?.failedControls ?? 0),
+  };
+}
+
+/** @param {readonly { status: string }[]} survivors */
+function countUnseen(survivors) {
+  const noCoverage = survivors.filter(({ status }) => status === 'NoCoverage').length;
+  return { survived: survivors.length - noCoverage, noCoverage };
+}
