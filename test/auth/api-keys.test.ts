@@ -227,8 +227,14 @@ describe('a keys file', () => {
   };
 
   it.each<[what: string, text: string, fault: RegExp]>([
-    ['empty', '', /is empty/],
+    ['empty', '', /^auth: keysFile: is empty$/],
+    ['empty but for white space', ' \n', /^auth: keysFile: is empty$/],
     ['half-written', '{"version":1,"keys":[{"id', /is not JSON/],
+    [
+      'no JSON in its second line',
+      '{\n  "version": 01}',
+      /^auth: keysFile: is not JSON, from line 2, column \d+ on$/,
+    ],
     ['no object', '[]', /keysFile: has to be an object/],
     ['of another version', '{"version":2,"keys":[]}', /version/],
     ['without keys', '{"version":1}', /keys/],
@@ -251,6 +257,7 @@ describe('a keys file', () => {
       { ...stored, id: 'short' },
       { ...stored, name: '' },
       { ...stored, hash: misplaced },
+      { ...stored, hash: [stored.hash] },
       { ...stored, publish: ['a..b', 'ok'] },
       { ...stored, subscribe: ['a*', { pattern: 'x', redact: ['card'] }, { pattern: 'x' }] },
       { ...stored, admin: '*' },
@@ -270,21 +277,30 @@ describe('a keys file', () => {
       'keysFile: keys[0].id',
       'keysFile: keys[1].name',
       'keysFile: keys[2].hash',
-      'keysFile: keys[3].publish[0]',
-      'keysFile: keys[4].subscribe[0]',
-      'keysFile: keys[4].subscribe[1].redact[0]',
-      'keysFile: keys[4].subscribe[2].redact',
-      'keysFile: keys[5].admin',
-      'keysFile: keys[6].source',
-      'keysFile: keys[7].rates.publishPerSecond',
-      'keysFile: keys[8].rates',
-      'keysFile: keys[9].redact[0]',
-      'keysFile: keys[10].expiresAt',
-      'keysFile: keys[11].grants',
-      `keysFile: keys[12].[a token]`,
-      'keysFile: keys[13].expiresAt',
+      'keysFile: keys[3].hash',
+      'keysFile: keys[4].publish[0]',
+      'keysFile: keys[5].subscribe[0]',
+      'keysFile: keys[5].subscribe[1].redact[0]',
+      'keysFile: keys[5].subscribe[2].redact',
+      'keysFile: keys[6].admin',
+      'keysFile: keys[7].source',
+      'keysFile: keys[8].rates.publishPerSecond',
+      'keysFile: keys[9].rates',
+      'keysFile: keys[10].redact[0]',
+      'keysFile: keys[11].expiresAt',
+      'keysFile: keys[12].grants',
+      `keysFile: keys[13].[a token]`,
+      'keysFile: keys[14].expiresAt',
     ]);
     for (const path of told) expect(error.message).toContain(path);
+    for (const message of [
+      'keys[0].id: is not 16 characters of 0-9 a-z; ',
+      'keys[1].name: name is empty; ',
+      'keys[2].hash: is not "sha256:" and 64 hexadecimal digits; ',
+      'keys[11].expiresAt: "tomorrow" is no time such as 2026-01-31T12:00:00Z; ',
+    ]) {
+      expect(error.message).toContain(message);
+    }
     expect(JSON.stringify(error)).not.toContain(misplaced);
     const twice = [
       { ...stored, id },

@@ -119,13 +119,16 @@ describe('a JWT', () => {
     ['without an end', without('exp'), /has no "exp"/],
     ['with an end that is no number', { ...CLAIMS, exp: 'never' as never }, /"exp"|malformed/],
     ['with an end beyond all dates', { ...CLAIMS, exp: 1e14 }, /wrong "exp"/],
+    ['with an end right after all dates', { ...CLAIMS, exp: 8.64e12 + 1 }, /wrong "exp"/],
     ['not yet valid', { ...CLAIMS, nbf: SECONDS + 6 }, /not valid yet/],
+    ['with a beginning that is no number', { ...CLAIMS, nbf: 'x' as never }, /wrong "nbf"/],
+    ['issued at what is no number', { ...CLAIMS, iat: 'x' as never }, /wrong "iat"/],
     ['of another issuer', { ...CLAIMS, iss: 'https://other.example' }, /wrong "iss"/],
     ['of no issuer', without('iss'), /has no "iss"/],
     ['for another audience', { ...CLAIMS, aud: ['other', 'another'] }, /wrong "aud"/],
     ['for nobody', without('aud'), /has no "aud"/],
     ['about nobody', without('sub'), /has no "sub"/],
-    ['with an empty subject', { ...CLAIMS, sub: '' }, /faulty claims: sub/],
+    ['with an empty subject', { ...CLAIMS, sub: '' }, /faulty claims: sub: sub is empty$/],
     ['with a subject that is no text', { ...CLAIMS, sub: 7 as never }, /faulty claims: sub/],
     ['with a very long subject', { ...CLAIMS, sub: 'x'.repeat(300) }, /faulty claims: sub/],
     ['with grants that are a list', { ...CLAIMS, millrace: [] }, /faulty claims: millrace/],
@@ -158,6 +161,17 @@ describe('a JWT', () => {
     expect(
       await refusalOf(await sign({ claims: { ...CLAIMS, nbf: SECONDS + 1 } }), strict),
     ).toMatch(/not valid yet/);
+  });
+
+  it('may end at the last of all dates', async () => {
+    const token = await sign({ claims: { ...CLAIMS, exp: 8.64e12 } });
+    const principal = await opened().authenticator.authenticate(token);
+    expect(principal.expiresAt).toBe(8.64e15);
+  });
+
+  it('may have an id, also where no token was revoked', async () => {
+    const token = await sign({ claims: { ...CLAIMS, jti: '7' } });
+    expect((await opened().authenticator.authenticate(token)).name).toBe('ada');
   });
 
   it('with an exp beyond any date is refused', async () => {
@@ -231,6 +245,18 @@ describe('a JWT', () => {
     const [, payload, signature] = (await sign()).split('.');
     const crit = encode({ alg: 'HS256', crit: ['b64'], b64: false });
     expect(await refusalOf(`${crit}.${payload}.${signature}`)).toMatch(/JWT/);
+    const unknown = encode({ alg: 'HS256', crit: ['x'], x: 1 });
+    expect(await refusalOf(`${unknown}.${payload}.${signature}`)).toBe(
+      'the JWT needs a feature that is not supported here',
+    );
+  });
+
+  it('whose parts are not what they have to be is malformed', async () => {
+    const key = new TextEncoder().encode(SECRET);
+    const text = new CompactSign(Buffer.from('"text"')).setProtectedHeader({ alg: 'HS256' });
+    expect(await refusalOf(await text.sign(key))).toBe('the JWT is malformed');
+    const [, payload, signature] = (await sign()).split('.');
+    expect(await refusalOf(`${encode({})}.${payload}.${signature}`)).toBe('the JWT is malformed');
   });
 
   it('that is garbage or very large is refused', async () => {
@@ -248,6 +274,48 @@ describe('a JWT', () => {
       writeFileSync(path, SECRET + end, { mode: 0o600 });
       const { authenticator } = opened({ secretFile: path });
       expect((await authenticator.authenticate(await sign())).name).toBe('ada');
+    }
+  });
+
+  it('is checked with a secret of 32 bytes from a file, and not with fewer', async () => {
+    const path = join(temporaryDirectory(), 'secret');
+    writeFileSync(path, 's'.repeat(32), { mode: 0o600 });
+    const token = await sign({ key: Buffer.from('s'.repeat(32)) });
+    const { authenticator, logs } = opened({ secretFile: path });
+    expect((await authenticator.authenticate(token)).name).toBe('ada');
+    expect(logs).toEqual([]);
+    writeFileSync(path, 's'.repeat(31));
+    expect(await failureOf(() => opened({ secretFile: path }))).toMatchObject({
+      message: `auth: jwt: ${path} holds a secret of 31 bytes; it has to be 32 or more`,
+    });
+  });
+
+  it.runIf(process.platform !== 'win32')(
+    'is checked with a secret that others can read only with a warning',
+    async () => {
+      const path = join(temporaryDirectory(), 'secret');
+      writeFileSync(path, SECRET, { mode: 0o640 });
+      const { authenticator, logs } = opened({ secretFile: path });
+      expect((await authenticator.authenticate(await sign())).name).toBe('ada');
+      const warning = `${path} can be read by others (mode 0640)`;
+      const message = 'the file of the JWT secret is not private';
+      expect(logs).toEqual([{ level: 'warn', message, fields: { warning } }]);
+    },
+  );
+
+  it('is not checked with a key of another kind than its algorithm', async () => {
+    const pss = generateKeyPairSync('rsa-pss', { modulusLength: 2048 });
+    for (const [key, algorithm, described] of [
+      [pss.publicKey, 'RS256', 'rsa-pss 2048'],
+      [pss.publicKey, 'PS256', 'rsa-pss 2048'],
+      [ed.publicKey, 'RS256', 'ed25519'],
+      [ed.publicKey, 'ES256', 'ed25519'],
+      [ec.publicKey, 'EdDSA', 'ec prime256v1'],
+    ] as const) {
+      const config = { publicKey: pemOf(key), algorithms: [algorithm] };
+      expect(await failureOf(() => opened(config))).toMatchObject({
+        message: `auth: jwt: the public key (${described}) cannot check ${algorithm}`,
+      });
     }
   });
 });
@@ -297,6 +365,27 @@ describe('a key set at an address', () => {
     expect(await failureOf(() => authenticator.authenticate(other))).toMatchObject({
       message: expect.stringContaining('algorithm not allowed'),
     });
+  });
+
+  it('does not choose a key for a token that names none, or whose key is malformed', async () => {
+    const other = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const body = await setOf([
+      ['r', rsa.publicKey],
+      ['s', other.publicKey],
+    ]);
+    const broken = { kid: 'b', kty: 'RSA', n: '!', e: 'AQAB' };
+    const jwksUrl = await issuer({ body: { keys: [...body.keys, broken] } });
+    const { authenticator } = opened({ jwksUrl, algorithms: ['RS256'] });
+    for (const [kid, reason] of [
+      [undefined, 'does not say which key signed it'],
+      ['b', 'cannot be checked, as there is no key to check it with'],
+    ] as const) {
+      const token = await sign({ alg: 'RS256', key: rsa.privateKey, ...(kid && { kid }) });
+      expect(await failureOf(() => authenticator.authenticate(token))).toMatchObject({
+        code: 'UNAUTHENTICATED',
+        message: `the JWT ${reason}`,
+      });
+    }
   });
 
   it('is not fetched again and again for keys that it does not have', async () => {

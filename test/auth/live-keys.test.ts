@@ -15,7 +15,8 @@ import {
 } from './support/auth.js';
 
 const wasReadAgain = ({ message }: Logged) => message.includes('read again');
-const isComplaint = ({ message }: Logged) => message.includes('stays in force');
+const isComplaint = ({ message }: Logged) =>
+  message === 'the keys file cannot be used; the content read before stays in force';
 
 /** Two keys in a file, each shown once. */
 async function opened(kept: TestKey = newKey(), other: TestKey = newKey({ publish: ['a'] })) {
@@ -174,6 +175,29 @@ describe('editing the keys file', () => {
     store.close();
   });
 
+  it('is logged with how many keys there are, and how many are no longer what they were', async () => {
+    const { path, kept, other, logged } = await opened();
+    replace(path, kept, { ...other, stored: { ...other.stored, publish: ['b'] } }, newKey());
+    expect(await logged(wasReadAgain)).toEqual({
+      level: 'info',
+      message: 'the keys file was read again',
+      fields: { path, keys: 3, revokedOrChanged: 1 },
+    });
+  });
+
+  it('to revoke a key that nobody has used calls no listener', async () => {
+    const path = join(temporaryDirectory(), 'keys.json');
+    writeKeys(path, newKey());
+    const { logged, revoked } = open({ keysFile: path });
+    const kept = newKey();
+    writeKeys(path, kept);
+    await logged(wasReadAgain);
+    // The log line comes before the listeners are called; a second reading comes after them.
+    replace(path, kept, newKey());
+    await logged(({ fields }) => fields.keys === 2);
+    expect(revoked).toEqual([]);
+  });
+
   it('without changing its meaning revokes no principal', async () => {
     const { authenticator, path, kept, other, keptPrincipal, logged, revoked } = await opened();
     writeFileSync(path, JSON.stringify(JSON.parse(keysFileText([other.stored, kept.stored]))));
@@ -194,7 +218,11 @@ describe('editing the keys file', () => {
     const told = new Promise<Principal>((resolve) => authenticator.onRevoked(resolve));
     writeKeys(path);
     expect(await told).toBe(principal);
-    await logged(({ level }) => level === 'error');
+    expect(await logged(({ level }) => level === 'error')).toEqual({
+      level: 'error',
+      message: 'a listener for revoked keys failed',
+      fields: { fault: 'a fault of mine' },
+    });
   });
 
   it('has no effect once the authenticator is closed', async () => {

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { Masker, REDACTED } from '../../src/auth/masker.js';
 import { ANY, parseRedactionPath, type RedactionStep } from '../../src/auth/redaction-path.js';
 import { REDACTION_WORK_MAX } from '../../src/protocol/limits/auth.js';
+import { JSON_DEPTH_MAX } from '../../src/protocol/limits/events.js';
 
 /** The meaning of paths, plainly: each of them is followed by itself. */
 function maskPlainly(value: unknown, steps: readonly RedactionStep[]): unknown {
@@ -63,4 +64,28 @@ test('a payload made to cost ever more work is masked entirely beyond a bound, a
   const harmless = { k1: { x: { open: 1 } }, secret: 2 };
   expect(masker.mask(harmless)).toBe(harmless);
   expect(REDACTION_WORK_MAX).toBeLessThan(1_000_000);
+});
+
+test.each(['$[*].a.b', '$..secret'])(
+  '%s leaves a large payload open where it selects nothing',
+  (text) => {
+    const masker = new Masker([parseRedactionPath(text)]);
+    const large = Array.from({ length: REDACTION_WORK_MAX + 10 }, () => ({ a: { c: 1 } }));
+    expect(masker.mask(large)).toBe(large);
+  },
+);
+
+test('a masker without paths says that it masks nothing, and no other does', () => {
+  const masksNothing = (...paths: string[]) =>
+    new Masker(paths.map(parseRedactionPath)).masksNothing;
+  expect([masksNothing(), masksNothing('$'), masksNothing('$.a')]).toEqual([true, false, false]);
+});
+
+test('a payload that is deeper than may be is masked below that depth', () => {
+  const chain = (depth: number, end: unknown): unknown =>
+    depth === 0 ? end : { a: chain(depth - 1, end) };
+  const masker = new Masker([parseRedactionPath('$..secret')]);
+  const deepest = chain(JSON_DEPTH_MAX - 1, { open: 1 });
+  expect(masker.mask(deepest)).toBe(deepest);
+  expect(masker.mask(chain(JSON_DEPTH_MAX, { open: 1 }))).toEqual(chain(JSON_DEPTH_MAX, REDACTED));
 });

@@ -213,11 +213,17 @@ describe('an authenticator', () => {
     const keysFile = join(temporaryDirectory(), 'keys.json');
     const only = newKey({ publish: ['*'] });
     writeKeys(keysFile, only);
+    expect(open({ keysFile, anonymous: false }).authenticator.isRequired).toBe(true);
     const anonymous = { subscribe: ['public.*'], rates: { subscribePerSecond: 1 } };
     const { authenticator } = open({ keysFile, anonymous });
     expect(authenticator.isRequired).toBe(false);
     const nobody = await authenticator.authenticate(undefined);
-    expect(nobody).toMatchObject({ id: 'anonymous', isAnonymous: true, rates: anonymous.rates });
+    expect(nobody).toMatchObject({
+      id: 'anonymous',
+      name: 'anonymous',
+      isAnonymous: true,
+      rates: anonymous.rates,
+    });
     expect(nobody.maySubscribe('public.x')).toBe(true);
     expect(nobody.maySubscribe('private.x')).toBe(false);
     expect(nobody.mayPublish('public.x')).toBe(false);
@@ -243,6 +249,28 @@ describe('an authenticator', () => {
     expect(await failureOf(() => jwtOnly.authenticate(only.key))).toMatchObject({
       message: expect.stringContaining('API keys are not accepted'),
     });
+  });
+
+  it('refuses a token of more than 8192 characters for its length alone', async () => {
+    const { authenticator } = open({ jwt: { secret: SECRET, ...NAMES } });
+    for (const [length, message] of [
+      [8192, 'the JWT is malformed'],
+      [8193, 'a token of 8193 characters; 8192 is the limit'],
+    ] as const) {
+      const token = `${'x'.repeat(length - 4)}.a.b`;
+      expect(await failureOf(() => authenticator.authenticate(token))).toMatchObject({ message });
+    }
+  });
+
+  it('names the option of each file that cannot be used', async () => {
+    const [keysFile, revokedFile, secretFile] = ['k', 'r', 's'].map((name) =>
+      join(temporaryDirectory(), name),
+    );
+    const options = { keysFile, revokedFile, jwt: { secretFile, ...NAMES } } as AuthOptions;
+    const error = (await failureOf(() => open(options))) as BusError;
+    const faults = error.details?.faults as readonly { path: string }[];
+    expect(faults.map(({ path }) => path)).toEqual(['jwt', 'revokedFile', 'keysFile']);
+    expect(error.message).toMatch(/^auth: jwt: .*; revokedFile: .*; keysFile: /);
   });
 
   it('refuses any text that is not one of its tokens, without quoting it', async () => {
