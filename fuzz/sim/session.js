@@ -6,6 +6,7 @@ import { planOf } from './game/plan.js';
 import { Game } from './game/play.js';
 import { install } from './world/install.js';
 import { real } from './world/real.js';
+import { world } from './world/world.js';
 
 /**
  * Plays seeds one after another in this process. There is one session in a process, as it puts the virtual world in the
@@ -36,8 +37,12 @@ export class Session {
   constructor(product, root) {
     this.#product = product;
     this.#root = root;
-    process.on('unhandledRejection', (error) => this.#strays.push(error));
-    process.on('uncaughtException', (error) => this.#strays.push(error));
+    const note = (error) => {
+      // Promises of a thread that has died amid its step would not run. What they throw is nobody's fault.
+      if (world()?.current.isDead !== true) this.#strays.push(error);
+    };
+    process.on('unhandledRejection', note);
+    process.on('uncaughtException', note);
   }
 
   /** Makes the directories that games begin with, and lets modules make what they make once. */

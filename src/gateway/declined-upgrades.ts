@@ -16,17 +16,12 @@ import type { Duplex } from 'node:stream';
  */
 export class DeclinedUpgrades {
   readonly #onRequest: RequestListener;
-  readonly #server: Server;
+  readonly #keepAliveMs: number;
+  #server: Server | undefined;
 
   constructor(onRequest: RequestListener, keepAliveMs: number) {
     this.#onRequest = onRequest;
-    this.#server = createServer(onRequest);
-    // The reader of a body has time limits of its own, as on the gateway's own server.
-    this.#server.requestTimeout = 0;
-    this.#server.keepAliveTimeout = keepAliveMs;
-    // Node starts to track connections, and to end those that are idle or stop within a head, on `listening`; but this
-    // server never listens.
-    this.#server.emit('listening');
+    this.#keepAliveMs = keepAliveMs;
   }
 
   /** Answers the request as if it had asked for no upgrade. */
@@ -36,7 +31,7 @@ export class DeclinedUpgrades {
       return;
     }
     stream.unshift(Buffer.concat([headOf(request), head]));
-    this.#server.emit('connection', stream);
+    this.#connect(stream);
   }
 
   /**
@@ -55,21 +50,38 @@ export class DeclinedUpgrades {
         return;
       }
       stream.unshift(head);
-      this.#server.emit('connection', stream);
+      this.#connect(stream);
     });
     this.#onRequest(request, response);
   }
 
+  /** Made for the first such request: its timer goes on until it is closed. */
+  #connect(stream: Duplex): void {
+    this.#server ??= serverOf(this.#onRequest, this.#keepAliveMs);
+    this.#server.emit('connection', stream);
+  }
+
   /** Ends idle connections; requests that are being answered go on. */
   close(): void {
-    this.#server.closeIdleConnections();
+    this.#server?.closeIdleConnections();
   }
 
   /** Ends all connections at once. */
   cut(): void {
-    this.#server.closeAllConnections();
-    this.#server.close();
+    this.#server?.closeAllConnections();
+    this.#server?.close();
   }
+}
+
+function serverOf(onRequest: RequestListener, keepAliveMs: number): Server {
+  const server = createServer(onRequest);
+  // The reader of a body has time limits of its own, as on the gateway's own server.
+  server.requestTimeout = 0;
+  server.keepAliveTimeout = keepAliveMs;
+  // Node starts to track connections, and to end those that are idle or stop within a head, on `listening`; but this
+  // server never listens.
+  server.emit('listening');
+  return server;
 }
 
 export function isWebSocketUpgrade({ headers }: IncomingMessage): boolean {

@@ -239,7 +239,13 @@ export const CALLS = {
   subscribe: by('shard', fields<SubscribeRequest>(FILTERED), AT_POSITION),
   update: by('shard', fields<UpdateRequest>(FILTERED), AT_POSITION),
   unsubscribe: by('shard', fields<{ readonly subscription: number }>(SUBSCRIPTION), isNull),
-  resume: by('shard', fields<ResumeRequest>({ ...SUBSCRIPTION, position: isPosition }), isNull),
+  resume: by(
+    'shard',
+    fields<ResumeRequest>({ ...SUBSCRIPTION, position: isPosition }),
+    isNull,
+    // The next thread has the subscription from that position on already, or has sent it back to history.
+    true,
+  ),
   /** The endpoint leaves: its subscriptions end, and the shard still takes the events that it has published. */
   leave: by('shard', NOTHING, isNull),
   /** The answer comes behind all events that were delivered before. */

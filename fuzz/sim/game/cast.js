@@ -100,7 +100,8 @@ export class Cast {
 
   /** Lets go of all that the product keeps for the end of its process. */
   dismiss() {
-    for (const endpoint of this.#endpoints) this.#product.forgetAtExit(endpoint);
+    for (const endpoint of [...this.#endpoints, ...this.#world.gatewayEndpoints])
+      this.#product.forgetAtExit(endpoint);
   }
 
   #newActor(name) {

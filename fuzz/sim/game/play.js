@@ -125,18 +125,19 @@ export class Game {
     const { clients = [] } = this.#plan;
     this.#bus = bus;
     this.#cast.enter(bus, programs);
-    if (clients.length === 0) return;
-    bus.serve({ port: GATEWAY_PORT }).then(
-      () => this.#cast.enterClients(clients),
-      (error) => this.#notServed(error),
-    );
+    if (clients.length > 0) this.#serve(bus, clients);
   }
 
-  /** A bus that closes, or whose parts die, may not come to serve. */
-  #notServed(error) {
-    if (!['BUS_CLOSED', 'GATEWAY_FAILED'].includes(error?.code)) {
-      this.history.problem(`the bus does not serve: ${error?.code} ${error?.stack}`);
-    }
+  #serve(bus, clients) {
+    bus.serve({ port: GATEWAY_PORT }).then(
+      () => this.#cast.enterClients(clients),
+      (error) => {
+        // Its thread died before it ever listened, which the caller is told. The clients are left, and go on trying.
+        if (error?.code === 'GATEWAY_FAILED') this.#serve(bus, clients);
+        else if (error?.code !== 'BUS_CLOSED')
+          this.history.problem(`the bus does not serve: ${error?.code} ${error?.stack}`);
+      },
+    );
   }
 
   /** Runs the programs, and ends the process if it is not the last one; false if the game is over. */

@@ -34,6 +34,16 @@ export const restartPlants = {
       },
     ],
   },
+  'a hand-over of history is sent again to the next thread': {
+    adr: '0004',
+    edits: [
+      {
+        file: 'endpoint/subscribe/history.js',
+        from: "if (!(error instanceof BusError && error.code === 'SHARD_RESTARTED')) throw error;",
+        to: "if (!(error instanceof BusError && error.code === 'SHARD_RESTARTED')) throw error; return handOver(end, { number }, progress, notifyGap);",
+      },
+    ],
+  },
   'calls are not sent again when a thread is replaced': {
     adr: '0003',
     edits: [

@@ -24,6 +24,7 @@ export class VirtualGateway {
   constructor(bodies, { attachment, options, gateway: place, samples }, host) {
     this.#host = host;
     this.#endpoint = bodies.attachBus(attachment, { onError: () => {} });
+    world().gatewayEndpoints.push(this.#endpoint);
     const open = (context) => {
       this.#context = context;
       this.#door = bodies.openWebSocketDoor(context);

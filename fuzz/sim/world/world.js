@@ -32,6 +32,8 @@ export class World {
   points = 0;
   /** @type {any} set by the game, as is `closeDescriptor` */
   network;
+  /** The endpoints of all gateways that there were. @type {any[]} */
+  gatewayEndpoints = [];
   /** Who waits until nobody can run but clocks: what to call, in which actor. */
   /** @type {{ actor: any, call: () => void }[]} */
   #settlers = [];
@@ -177,6 +179,8 @@ export class World {
       actor.onStep();
     } catch (error) {
       if (!actor.isDead && !(error instanceof SimulatedDeath)) this.uncaught.push(error);
+      // It has promises too, which must not run as another thread's.
+      else this.#drain(actor);
     } finally {
       this.#stack.pop();
     }

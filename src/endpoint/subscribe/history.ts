@@ -6,6 +6,7 @@
 import type { ResumeRequest } from '../../link/calls.js';
 import type { SubscribeFrom } from '../../protocol/bus-api.js';
 import { decodeCursor } from '../../protocol/cursor.js';
+import { BusError } from '../../protocol/errors.js';
 import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits/endpoint.js';
 import { SHARD_CATCH_UP_EVENTS_MAX } from '../../protocol/limits/shards.js';
 import { decodePage } from '../../store/page.js';
@@ -79,12 +80,7 @@ export class HistoryReader {
       if (isNear && progress.received >= Math.min(head, archiveLeftThrough)) {
         // Set before the call: the shard's events may arrive before its answer.
         progress.mode = 'shard';
-        const { number } = subscription;
-        await end.call('resume', () => ({
-          subscription: number,
-          position: progress.received,
-          notifyGap,
-        }));
+        await handOver(end, subscription, progress, notifyGap);
         onBegun();
         return;
       }
@@ -123,6 +119,24 @@ export class HistoryReader {
       onBegun();
       subscription.flush();
     }
+  }
+}
+
+/** The shard goes on from here, or the thread that replaces it: `Placement` puts the subscription back with its position. */
+async function handOver(
+  end: HistoryShard,
+  { number }: BusSubscription,
+  progress: ShardProgress,
+  notifyGap: boolean,
+): Promise<void> {
+  try {
+    await end.call('resume', () => ({
+      subscription: number,
+      position: progress.received,
+      notifyGap,
+    }));
+  } catch (error) {
+    if (!(error instanceof BusError && error.code === 'SHARD_RESTARTED')) throw error;
   }
 }
 

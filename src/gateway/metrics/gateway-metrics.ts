@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { Registry } from 'prom-client';
 import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
 import type { BusStats, ShardStats } from '../../protocol/bus-api.js';
 import type { ConsumerInfo } from '../../protocol/consumers.js';
@@ -10,6 +10,7 @@ import { addArchiveMetrics } from './archive-metrics.js';
 import { addBusMetrics } from './bus-metrics.js';
 import { addConsumerMetrics } from './consumer-metrics.js';
 import { addDoorMetrics } from './door-metrics.js';
+import { processMetrics } from './process-metrics.js';
 import { addShardMetrics } from './shard-metrics.js';
 import { addSinkMetrics } from './sink-metrics.js';
 
@@ -27,7 +28,7 @@ export interface MetricsText {
 
 export class GatewayMetrics {
   readonly #endpoint: Pick<BusEndpoint, 'stats' | 'consumers'>;
-  readonly #registry = new Registry();
+  readonly #registry: Registry;
   #stats: BusStats | undefined;
   #consumers: readonly ConsumerInfo[] = [];
 
@@ -38,7 +39,7 @@ export class GatewayMetrics {
     atDoors: (count: DoorCount) => number = () => 0,
   ) {
     this.#endpoint = endpoint;
-    const registry = this.#registry;
+    const registry = new Registry();
     const shards = (): readonly ShardStats[] => this.#stats?.shards ?? [];
     addDoorMetrics(registry, atDoors);
     addMetric(
@@ -54,7 +55,7 @@ export class GatewayMetrics {
     addConsumerMetrics(registry, () => this.#consumers);
     addArchiveMetrics(registry, shards);
     addSinkMetrics(registry, () => this.#stats?.sinks.list ?? []);
-    collectDefaultMetrics({ register: registry });
+    this.#registry = Registry.merge([registry, processMetrics()]);
   }
 
   /** @throws BusError `BUS_CLOSED` */

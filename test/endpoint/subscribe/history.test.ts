@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { HistorySource } from '../../../src/endpoint/read/history-source.js';
 import { HistoryReader } from '../../../src/endpoint/subscribe/history.js';
+import { BusError } from '../../../src/protocol/errors.js';
 import { parseFilter } from '../../../src/protocol/filter.js';
 import { READ_PAGE_BYTES } from '../../../src/protocol/limits/endpoint.js';
 import { CREDIT_BYTES } from '../../../src/protocol/limits/links.js';
@@ -107,5 +108,20 @@ describe('history', () => {
     ]);
     expect(progress.received).toBe(0);
     expect(subscription.pending).toBe(0);
+  });
+
+  test('is not read on where the shard dies that it is handed over to, as the next thread has it from there', async () => {
+    const shard = {
+      shard: 0,
+      control: { head: 10, archiveLeftThrough: 0 },
+      call: () => Promise.reject(new BusError('SHARD_RESTARTED', 'the shard was restarted')),
+    };
+    const reader = new HistoryReader({} as HistorySource, [shard]);
+    const subscription = new FakeHost().subscribe();
+    const progress = subscription.progress[0]!;
+    progress.mode = 'history';
+    let begun = 0;
+    await reader.read(subscription, progress, false, () => begun++);
+    expect([begun, progress.mode, subscription.ended]).toEqual([1, 'shard', false]);
   });
 });
