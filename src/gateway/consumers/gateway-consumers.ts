@@ -1,4 +1,3 @@
-import type { ConnectionRates } from '../../auth/rate-limiter.js';
 import type { Asker } from '../../endpoint/asker.js';
 import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
 import {
@@ -7,62 +6,34 @@ import {
   type ClientTaker,
   internalsOf,
   type KnownConsumer,
-  type Pulled,
-  type Settled,
-  type Settling,
 } from '../../endpoint/internals.js';
 import type { SubscribeFrom } from '../../protocol/bus-api.js';
 import { assertConsumerName, parseConsumerOptions } from '../../protocol/consumer-definition.js';
-import type { WireConsumer, WireSettlement } from '../../protocol/consumer-frames.js';
-import { parsePullOptions, parseRunOptions } from '../../protocol/consumer-options.js';
+import type { WireConsumer } from '../../protocol/consumer-frames.js';
+import { parseRunOptions } from '../../protocol/consumer-options.js';
 import type {
-  AckAndPublishOptions,
   ConsumerInfo,
   DeadPage,
   HeldKeyPage,
   OpenPage,
   PageOptions,
-  PullOptions,
   RedriveOptions,
   RedriveResult,
   SeekPreview,
 } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
-import type { EventInput, PublishAck } from '../../protocol/event.js';
-import { CONSUMER_CHANGE_TRIES_MAX } from '../../protocol/limits/consumers.js';
-import { quote } from '../../protocol/quote.js';
-import type { Administrator, Audit } from '../audit.js';
-import type { Budget } from '../budget/budget.js';
-import { assertStillHolds, permittedEvents, withoutUnreadable } from '../permissions.js';
-import type { PublishLane } from '../publish-lane.js';
+import type { Audit } from '../audit.js';
+import { type ConsumerAsker, clientOf } from './consumer-asker.js';
+import { type Alteration, altered, unlessChanged } from './consumer-changes.js';
+import { GatewayLeases } from './gateway-leases.js';
 import { LeaseNames } from './lease-names.js';
-import {
-  assertMayConsume,
-  assertMayManage,
-  assertMayNameLetters,
-  mayConsumeAny,
-} from './permitted.js';
-
-/** The client on whose behalf a call is made. */
-export interface ConsumerAsker extends Administrator {
-  readonly rates: ConnectionRates;
-  readonly budget: Budget;
-  /** The connection's id; undefined for a plain request. */
-  readonly connection?: string | undefined;
-}
+import { assertMayConsume, assertMayManage, assertMayNameLetters } from './permitted.js';
 
 export interface JoinRequest {
   readonly consumer: string;
   readonly concurrency: number;
   readonly prefetch?: boolean | undefined;
   readonly name?: string | undefined;
-}
-
-/** Besides the options of an atomic `publishMany`. */
-export interface AckAndPublishRequest extends AckAndPublishOptions {
-  readonly lease: string;
-  readonly events: readonly EventInput[];
-  readonly name?: string;
 }
 
 /** The turns in which shards are asked for the client. */
@@ -72,12 +43,6 @@ type ShardTurns = Pick<Asker, 'askInTurn'>;
 export type PageKind = 'open' | 'heldKeys' | 'dead';
 export type AnyPage = OpenPage | HeldKeyPage | DeadPage;
 
-/** A change of a consumer. The bus checks what it holds. */
-export type Alteration =
-  | { readonly kind: 'pause' | 'resume' | 'delete' }
-  | { readonly kind: 'seek'; readonly from: unknown }
-  | { readonly kind: 'skip'; readonly shard: unknown; readonly sequence: unknown };
-
 /**
  * Durable consumers for the clients of a gateway, the same for every door: each call checks the grants of its asker. A
  * gateway has one; one thread uses it.
@@ -85,11 +50,18 @@ export type Alteration =
 export class GatewayConsumers {
   readonly #endpoint: BusEndpoint;
   readonly #audit: Audit;
+  /** Taking and settling events. */
+  readonly leases: GatewayLeases;
   readonly #names = new LeaseNames(() => this.#bus.list(null));
 
   constructor(endpoint: BusEndpoint, audit: Audit) {
     this.#endpoint = endpoint;
     this.#audit = audit;
+    this.leases = new GatewayLeases(
+      () => this.#bus,
+      this.#names,
+      (asker, name) => this.find(asker, name),
+    );
   }
 
   /** The consumer, for an asker who may take from it. @throws BusError `FORBIDDEN`, `CONSUMER_UNKNOWN`, `OPTION_INVALID` */
@@ -138,119 +110,6 @@ export class GatewayConsumers {
         return { consumer: opened(consumer), isNew: existing?.id !== consumer.id };
       });
     });
-  }
-
-  /**
-   * Takes events for the client. Their leases outlive its connection.
-   *
-   * @param use is given the deliveries; if it rejects, or the client has gone, they are given back
-   * @param signal aborts when the client has gone
-   * @throws BusError `FORBIDDEN`, `CONSUMER_UNKNOWN`, `RATE_LIMITED`, `LIMIT_EXCEEDED`, and as `Consumer.pull`
-   */
-  async pull(
-    asker: ConsumerAsker,
-    name: string,
-    options: PullOptions,
-    signal: AbortSignal,
-    use: (deliveries: Pulled['deliveries']) => Promise<void>,
-  ): Promise<void> {
-    const { max, waitMs } = parsePullOptions(options);
-    asker.rates.query();
-    const consumer = await this.find(asker, name);
-    const client = clientOf(asker);
-    await asker.budget.pull(async () => {
-      const pulled = await this.#bus.pull(consumer, { max, waitMs, client, signal });
-      asker.budget.bytes.hold(pulled.bytes);
-      asker.budget.turns.found(pulled.deliveries.length, pulled.bytes);
-      try {
-        // The token may have been revoked while the pull waited.
-        assertStillHolds(asker.principal);
-        if (signal.aborted) throw new BusError('BUS_CLOSED', 'the server is stopping');
-        await use(pulled.deliveries);
-      } catch (error) {
-        pulled.giveBack();
-        throw error;
-      } finally {
-        asker.budget.bytes.hold(-pulled.bytes);
-      }
-      pulled.leave();
-    });
-  }
-
-  /**
-   * Settles leases by their texts, side by side.
-   *
-   * @param name the consumer that all of them have to be of; undefined: each of its own
-   * @returns for each, in the order given, what it came to or why it was refused
-   * @throws BusError `FORBIDDEN`, `CONSUMER_UNKNOWN` for `name`
-   */
-  async settle(
-    asker: Pick<ConsumerAsker, 'principal'>,
-    settlements: readonly WireSettlement[],
-    name?: string,
-  ): Promise<(Settled | BusError)[]> {
-    const consumer = name === undefined ? undefined : await this.find(asker, name);
-    const settled = settlements.map((one) => this.settleOne(asker, one, consumer));
-    return Promise.all(settled.map((one) => one.catch((error: BusError) => error)));
-  }
-
-  /** @throws BusError `MESSAGE_INVALID` if the text is of no lease, `LEASE_LOST`, and as `Delivery.nak` */
-  async settleOne(
-    asker: Pick<ConsumerAsker, 'principal'>,
-    { lease, ...what }: WireSettlement,
-    consumer?: KnownConsumer,
-  ): Promise<Settled> {
-    const found = await this.#lease(asker, lease, consumer);
-    return this.#bus.settle(found.consumer, found.lease, what as Settling);
-  }
-
-  /**
-   * Acknowledges a lease by its text, and publishes events in the same commit.
-   *
-   * @param name the consumer that the lease has to be of; undefined: any
-   * @param held acknowledges a lease that is out with the client's own member; undefined where it is not
-   * @throws BusError as `settleOne`, `FORBIDDEN` for a topic, `RATE_LIMITED`, and as `Delivery.ackAndPublish`
-   */
-  async ackAndPublish(
-    asker: Pick<ConsumerAsker, 'principal' | 'rates'>,
-    { lease: text, events: inputs, name, ...options }: AckAndPublishRequest,
-    lane: PublishLane,
-    held?: (events: readonly EventInput[]) => Promise<PublishAck[]> | undefined,
-  ): Promise<PublishAck[]> {
-    const { principal, rates } = asker;
-    const events = permittedEvents(principal, inputs);
-    rates.publish(events.length);
-    const consumer = name === undefined ? undefined : await this.find(asker, name);
-    try {
-      return await lane.publishWith(events, async () => {
-        const own = held?.(events);
-        if (own !== undefined) return own;
-        const found = await this.#lease(asker, text, consumer);
-        return this.#bus.ackAndPublish(found.consumer, found.lease, events, options);
-      });
-    } catch (error) {
-      throw withoutUnreadable(principal, error);
-    }
-  }
-
-  /** The lease that a text names, and its consumer, which the asker may take from. */
-  async #lease(
-    asker: Pick<ConsumerAsker, 'principal'>,
-    text: string,
-    consumer: KnownConsumer | undefined,
-  ) {
-    const lease = this.#bus.leaseOf(text);
-    if (lease === undefined) {
-      const message = `${quote(text)} is the text of no lease`;
-      throw new BusError('MESSAGE_INVALID', message, { details: { path: 'lease' } });
-    }
-    const named = consumer ?? (await this.#consumerOf(asker, lease.consumer));
-    if (named?.id !== lease.consumer) {
-      // Of a consumer that was deleted, of another one than the caller says, or of one that is not the caller's.
-      const message = `lease ${quote(text)} is of no lease of ${quote(named?.name ?? 'any consumer')}`;
-      throw new BusError('LEASE_LOST', message, { details: { lease: quote(text) } });
-    }
-    return { consumer: named, lease };
   }
 
   /** @throws BusError `FORBIDDEN`, `CONSUMER_UNKNOWN`, `RATE_LIMITED`, `LIMIT_EXCEEDED`, `OPTION_INVALID` */
@@ -364,56 +223,6 @@ export class GatewayConsumers {
     if (consumers !== undefined) return consumers;
     throw new BusError('OPTION_INVALID', 'this server has no durable consumers');
   }
-
-  /** Undefined: there is none of this id, or the asker may not take from it; which, the text of a lease must not tell. */
-  async #consumerOf(
-    { principal }: Pick<ConsumerAsker, 'principal'>,
-    id: string,
-  ): Promise<KnownConsumer | undefined> {
-    if (!mayConsumeAny(principal)) return undefined;
-    const name = await this.#names.nameOf(id);
-    if (name === undefined || !principal.mayConsume(name)) return undefined;
-    const [consumer] = await this.#bus.list([name]);
-    return consumer;
-  }
-}
-
-/**
- * Checks grants by what there is, and acts on just that: where another client was faster, the bus refuses the act with
- * `CONFLICT`, and all is checked anew.
- *
- * @throws BusError `CONSUMER_BUSY` where others are faster every time
- */
-async function unlessChanged<T>(name: string, act: () => Promise<T>): Promise<T> {
-  for (let tries = 0; tries < CONSUMER_CHANGE_TRIES_MAX; tries++) {
-    try {
-      return await act();
-    } catch (error) {
-      if (!(error instanceof BusError && error.code === 'CONFLICT')) throw error;
-    }
-  }
-  throw new BusError('CONSUMER_BUSY', `others change consumer ${quote(name)} all the time`, {
-    details: { consumer: name },
-  });
-}
-
-function altered(
-  control: ReturnType<ClientConsumers['control']>,
-  change: Alteration,
-): Promise<void> {
-  switch (change.kind) {
-    case 'seek':
-      return control.seek(change.from as SubscribeFrom);
-    case 'skip':
-      return control.skip(change as { readonly shard: number; readonly sequence: number });
-    default:
-      return control[change.kind]();
-  }
-}
-
-function clientOf({ principal, connection }: ConsumerAsker) {
-  const client = { principal: principal.name };
-  return connection === undefined ? client : { ...client, connection };
 }
 
 function opened({ name, definition, isPaused, createdAt }: KnownConsumer): WireConsumer {

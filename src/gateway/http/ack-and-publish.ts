@@ -47,7 +47,7 @@ export async function ackAndPublish(
   const name = segments.name!;
   // The bus checks the options.
   const request = { ...(options as PublishManyOptions), lease, events, name };
-  const acks = await consumers.ackAndPublish(exchange, request, lane);
+  const acks = await consumers.leases.ackAndPublish(exchange, request, lane);
   const cursor = cursorBefore(principal, acks);
   sendJson(response, 200, { acks }, cursor === undefined ? {} : { [CURSOR_HEADER]: cursor });
 }

@@ -4,7 +4,8 @@ import type { PullOptions, RedriveOptions } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import { SETTLEMENTS_PER_REQUEST_MAX } from '../../protocol/limits/consumers.js';
 import { quote } from '../../protocol/quote.js';
-import type { Alteration, GatewayConsumers, PageKind } from '../consumers/gateway-consumers.js';
+import type { Alteration } from '../consumers/consumer-changes.js';
+import type { GatewayConsumers, PageKind } from '../consumers/gateway-consumers.js';
 import type { DoorContext, OpenDoor } from '../door.js';
 import { errorData } from '../error-data.js';
 import { ackAndPublish } from './ack-and-publish.js';
@@ -198,7 +199,8 @@ async function pull(exchange: Exchange, context: DoorContext): Promise<void> {
   // A server that stops does not wait for events that may never come.
   const signal = AbortSignal.any([gone.signal, context.closing]);
   const texts = context.texts.of(principal);
-  await context.consumers.pull(exchange, segments.name!, options, signal, async (deliveries) => {
+  const { leases } = context.consumers;
+  await leases.pull(exchange, segments.name!, options, signal, async (deliveries) => {
     const elements = deliveries.map(
       ({ lease, attempt, leaseMs, event }) =>
         `{"lease":${JSON.stringify(lease)},"attempt":${attempt},"leaseMs":${leaseMs},"event":${texts.of(event).text}}`,
@@ -221,7 +223,7 @@ async function settle(exchange: Exchange, kind: Kind, context: DoorContext): Pro
   });
   if (parsed === undefined) return;
   const { settlements, isOne } = parsed;
-  const results = await consumers.settle(exchange, settlements, segments.name!);
+  const results = await consumers.leases.settle(exchange, settlements, segments.name!);
   const [first] = results;
   if (isOne && first instanceof Error) throw first;
   sendJson(response, 200, { results: results.map(resultOf) });

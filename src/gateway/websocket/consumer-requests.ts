@@ -6,12 +6,9 @@ import { CONSUMER_CONCURRENCY_MAX } from '../../protocol/limits/consumers.js';
 import { optionInvalid } from '../../protocol/options.js';
 import type { ClientFrame, Result } from '../../protocol/wire.js';
 import { CONSUMER_REQUEST_SCHEMAS } from '../../protocol/wire-consumers.js';
-import type {
-  Alteration,
-  ConsumerAsker,
-  GatewayConsumers,
-  PageKind,
-} from '../consumers/gateway-consumers.js';
+import type { ConsumerAsker } from '../consumers/consumer-asker.js';
+import type { Alteration } from '../consumers/consumer-changes.js';
+import type { GatewayConsumers, PageKind } from '../consumers/gateway-consumers.js';
 import { assertMayConsume } from '../consumers/permitted.js';
 import { errorData } from '../error-data.js';
 import type { EventTexts } from '../event-texts.js';
@@ -154,7 +151,7 @@ export class ConsumerRequests {
   async #pull({ payload, requestId }: FrameOf<'pull'>): Promise<void> {
     const { consumer, ...options } = payload;
     const { signal } = this.#gone;
-    await this.#consumers.pull(this.#asker(), consumer, options, signal, async (items) => {
+    await this.#consumers.leases.pull(this.#asker(), consumer, options, signal, async (items) => {
       assertMayConsume(this.#asker().principal, consumer);
       const textOf = (one: (typeof items)[number]): string => deliveryText(one, this.#texts);
       await sendList(this.#outbound, { field: 'deliveries', items, textOf }, requestId);
@@ -172,13 +169,13 @@ export class ConsumerRequests {
 
   /** A lease that is out with this connection counts on its member; others are settled by their texts. */
   #settleOne(asker: ConsumerAsker, settlement: WireSettlement): Promise<Settled> {
-    return this.#members.settle(settlement) ?? this.#consumers.settleOne(asker, settlement);
+    return this.#members.settle(settlement) ?? this.#consumers.leases.settleOne(asker, settlement);
   }
 
   async #ackAndPublish({ payload, requestId }: FrameOf<'ackAndPublish'>): Promise<void> {
     const asker = this.#asker();
     const { lease, events: _, ...options } = payload;
-    const acks = await this.#consumers.ackAndPublish(asker, payload, this.#lane, (events) =>
+    const acks = await this.#consumers.leases.ackAndPublish(asker, payload, this.#lane, (events) =>
       this.#members.ackAndPublish(lease, events, options),
     );
     const cursor = cursorBefore(this.#asker().principal, acks);
