@@ -2,7 +2,7 @@
  * The party for which an endpoint reads history. A program that reads for itself is not limited. A gateway reads for
  * many clients, which must not take each other's turns and whose history must not pile up in memory.
  */
-import type { SubscribingClient } from '../link/calls.js';
+import type { SubscribingClient } from '../link/subscription-calls.js';
 import { BusError } from '../protocol/errors.js';
 import { CREDIT_BYTES } from '../protocol/limits/links.js';
 

@@ -3,16 +3,12 @@
  * them before publishes, between batches, so that a subscription starts, changes and ends at an exact sequence.
  */
 import {
-  type AtPosition,
   nameOf,
   type PromptHandlers,
   type RequestOf,
-  type ResumeRequest,
-  type SubscribeRequest,
   serve,
   type TallyAnswer,
   type TallyRequest,
-  type UpdateRequest,
 } from '../link/calls.js';
 import { CONTROL_REASON, CONTROL_SETTLE } from '../link/consumer-records.js';
 import { ReasonView, SettleView, TokensView } from '../link/consumer-views.js';
@@ -27,6 +23,12 @@ import {
   CREDIT_EVENTS_COUNT,
   CREDIT_SUBSCRIPTION,
 } from '../link/link-records.js';
+import type {
+  AtPosition,
+  ResumeRequest,
+  SubscribeRequest,
+  UpdateRequest,
+} from '../link/subscription-calls.js';
 import { BusError, type ErrorCode } from '../protocol/errors.js';
 import { compilePredicate } from '../protocol/filter.js';
 import { EventRecordView } from '../record/event-record.js';

@@ -2,20 +2,22 @@
  * Answers endpoints' calls about a shard's topics and subscribers, page by page. All calls of a turn share one budget;
  * a call that finds it spent gets an empty page and is repeated, so that events do not wait for a long list.
  */
+import type {
+  LastsPage,
+  LastsRequest,
+  PatternsAfter,
+  TopicEntry,
+  TopicsPage,
+} from '../link/calls.js';
 import {
   FIRST_SUBSCRIBER,
   type LagsPage,
   type LagsRequest,
-  type LastsPage,
-  type LastsRequest,
-  type PatternsAfter,
   type SubscriberEntry,
   type SubscriberKey,
   type SubscribersPage,
   type SubscriptionLag,
-  type TopicEntry,
-  type TopicsPage,
-} from '../link/calls.js';
+} from '../link/subscription-calls.js';
 import {
   ANSWERED_PER_TURN,
   LAGS_PER_REPLY,

@@ -13,8 +13,8 @@
  * In REPLAYING the endpoint reads history by itself, through the reader threads.
  */
 import { Queue } from '../collections/queue.js';
-import type { SubscribeRequest, SubscribingClient } from '../link/calls.js';
 import { STATE_DROPPED, STATE_ENDED, STATE_LAGGING, STATE_LIVE } from '../link/link-records.js';
+import type { SubscribeRequest, SubscribingClient } from '../link/subscription-calls.js';
 import { compilePredicate, type EventPredicate, type ParsedFilter } from '../protocol/filter.js';
 import { SUBSCRIBER_BUFFER_BYTES_MAX } from '../protocol/limits/shards.js';
 import type { PatternTrie } from './matching/pattern-trie.js';

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import type { TopicsPage } from '../../src/link/calls.js';
 import {
   FIRST_SUBSCRIBER,
   type LagsPage,
   type SubscriberKey,
-  type TopicsPage,
-} from '../../src/link/calls.js';
+} from '../../src/link/subscription-calls.js';
 import {
   ANSWERED_PER_TURN,
   LAGS_PER_REPLY,

@@ -1,11 +1,6 @@
 import { MessageChannel } from 'node:worker_threads';
 import { onTestFinished } from 'vitest';
-import {
-  type NameOf,
-  numberOf,
-  type RequestOf,
-  type SubscribeRequest,
-} from '../../src/link/calls.js';
+import { type NameOf, numberOf, type RequestOf } from '../../src/link/calls.js';
 import {
   CONTROL_CHANNEL,
   createLinkMemory,
@@ -49,6 +44,7 @@ import {
   writeTerms,
 } from '../../src/link/publish-records.js';
 import { ShardControl } from '../../src/link/shard-control.js';
+import type { SubscribeRequest } from '../../src/link/subscription-calls.js';
 import type { BusError } from '../../src/protocol/errors.js';
 import { BufferInbox } from '../../src/ring/buffer-inbox.js';
 import { RecordReceiver, RecordSender } from '../../src/ring/record-channel.js';

@@ -1,12 +1,12 @@
 /** Puts together the lists that shards answer page by page. */
+import type { TopicsPage } from '../../link/calls.js';
 import {
   FIRST_SUBSCRIBER,
   type LagsPage,
   type SubscriberEntry,
   type SubscriberKey,
   type SubscribersPage,
-  type TopicsPage,
-} from '../../link/calls.js';
+} from '../../link/subscription-calls.js';
 import type { SubscriberInfo, TopicInfo } from '../../protocol/bus-api.js';
 import { SUBSCRIBERS_LISTED_MAX } from '../../protocol/limits/endpoint.js';
 import { type Asker, assertIsThere, ITSELF } from '../asker.js';

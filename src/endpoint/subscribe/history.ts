@@ -3,7 +3,7 @@
  * take over. Reader threads read the pages, and a page is asked for only when the subscription has room: history takes
  * no time of the shards, and a slow subscriber no memory.
  */
-import type { ResumeRequest } from '../../link/calls.js';
+import type { ResumeRequest } from '../../link/subscription-calls.js';
 import type { SubscribeFrom } from '../../protocol/bus-api.js';
 import { decodeCursor } from '../../protocol/cursor.js';
 import { BusError } from '../../protocol/errors.js';

@@ -3,7 +3,7 @@
  * replaced. A topic lies in one shard, so a filter of literal topics needs only those topics' shards; the others do not
  * know the subscription. Used by the endpoint's thread alone.
  */
-import type { AtPosition, SubscribeRequest, UpdateRequest } from '../../link/calls.js';
+import type { AtPosition, SubscribeRequest, UpdateRequest } from '../../link/subscription-calls.js';
 import { BusError } from '../../protocol/errors.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
 import { shardsOf } from '../../protocol/filter-shards.js';

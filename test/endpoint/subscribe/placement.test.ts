@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import type { EndpointEnd } from '../../../src/endpoint/links/endpoint-end.js';
 import type { HistoryReader } from '../../../src/endpoint/subscribe/history.js';
 import { Placement } from '../../../src/endpoint/subscribe/placement.js';
-import type { AtPosition, SubscribeRequest } from '../../../src/link/calls.js';
 import { STATE_LAGGING, type StateBody } from '../../../src/link/link-records.js';
+import type { AtPosition, SubscribeRequest } from '../../../src/link/subscription-calls.js';
 import { eventOf, FakeHost } from './subscription-host.js';
 
 /** A link whose answer to `subscribe` is read when the test says so. */
