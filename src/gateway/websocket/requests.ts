@@ -1,15 +1,13 @@
 import type { Principal } from '../../auth/principal.js';
 import type { ConnectionRates, RateLimiter } from '../../auth/rate-limiter.js';
 import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
-import type { Query, SubscribeOptions } from '../../protocol/bus-api.js';
-import { BusError } from '../../protocol/errors.js';
+import type { Query } from '../../protocol/bus-api.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
-import { type FilterData, patternList } from '../../protocol/filter.js';
+import { patternList } from '../../protocol/filter.js';
 import { QUERY_LIMIT } from '../../protocol/limits/bus-api.js';
-import { quote } from '../../protocol/quote.js';
-import type { ClientFrame, RequestId, RequestPayload, Result } from '../../protocol/wire.js';
+import type { ClientFrame, RequestPayload, Result } from '../../protocol/wire.js';
 import { findFor, readFor } from '../asking.js';
-import type { Budget, PlacedSubscription } from '../budget/budget.js';
+import type { Budget } from '../budget/budget.js';
 import type { Budgets } from '../budget/budgets.js';
 import type { GatewayConsumers } from '../consumers/gateway-consumers.js';
 import type { CursorTexts } from '../cursor-texts.js';
@@ -20,15 +18,12 @@ import {
   assertMayRead,
   assertStillHolds,
   cursorBefore,
-  patternCount,
   permittedEvents,
   withoutUnreadable,
 } from '../permissions.js';
 import { PublishLane } from '../publish-lane.js';
-import { type FeedRequest, SubscriptionFeed } from '../subscription-feed.js';
 import { topicList } from '../topic-list.js';
 import { ConsumerRequests, isConsumerFrame } from './consumer-requests.js';
-import { FeedFrames } from './feed-frames.js';
 import { frameText, resultText } from './frames.js';
 import { isLaterFrame, LaterRequests } from './later-requests.js';
 import { sendList } from './list-frames.js';
@@ -36,6 +31,7 @@ import { type Asking, type OperationAsker, OperationRequests } from './operation
 import type { Outbound } from './outbound.js';
 import { isQuestionFrame, QuestionRequests } from './question-requests.js';
 import type { SharedFrames } from './shared-frames.js';
+import { isSubscriptionFrame, SubscriptionRequests } from './subscription-requests.js';
 
 /**
  * Answers the requests of one connection with the frames that docs/PROTOCOL.md describes. An expected refusal rejects
@@ -58,15 +54,6 @@ type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
 /** All frames that clients send except `authenticate`. */
 export type RequestFrame = Exclude<ClientFrame, { type: 'authenticate' }>;
 
-/** A subscription, and its part of the connection's budget. */
-interface PlacedFeed {
-  readonly feed: SubscriptionFeed;
-  readonly encoder: FeedFrames;
-  readonly place: PlacedSubscription;
-  /** Checked against the new grants when the connection renews its token. */
-  filter: FilterData;
-}
-
 interface AskingConnection extends Asking {
   /** Its id. */
   readonly connection: string;
@@ -75,8 +62,8 @@ interface AskingConnection extends Asking {
 export class RequestAnswerer {
   readonly #endpoint: BusEndpoint;
   readonly #context: RequestContext;
-  readonly #frames: SharedFrames;
   readonly #outbound: Outbound;
+  readonly #subscriptions: SubscriptionRequests;
   readonly #operations: OperationRequests;
   readonly #consumers: ConsumerRequests;
   readonly #questions: QuestionRequests;
@@ -88,7 +75,6 @@ export class RequestAnswerer {
   #rates: ConnectionRates;
   readonly #budget: Budget;
   readonly #lane: PublishLane;
-  readonly #feeds = new Map<string, PlacedFeed>();
 
   constructor(
     context: RequestContext,
@@ -96,17 +82,27 @@ export class RequestAnswerer {
     budget: Budget,
     outbound: Outbound,
   ) {
-    const { endpoint, texts, frames, rates } = context;
+    const { endpoint, texts, rates } = context;
     this.#context = context;
     this.#endpoint = endpoint;
     this.#address = address;
     this.#connection = connection;
     this.#texts = texts.of(principal);
-    this.#frames = frames;
     this.#principal = principal;
     this.#rates = rates.connection(principal, address);
     this.#budget = budget;
     this.#outbound = outbound;
+    this.#subscriptions = new SubscriptionRequests(
+      context,
+      () => ({
+        principal: this.#principal,
+        rates: this.#rates,
+        texts: this.#texts,
+        budget: this.#budget,
+        connection: this.#connection,
+      }),
+      outbound,
+    );
     this.#operations = new OperationRequests(context.operations, outbound);
     this.#later = new LaterRequests(context.later, outbound);
     this.#lane = new PublishLane(endpoint, (events) => {
@@ -145,18 +141,11 @@ export class RequestAnswerer {
     this.#rates = rates.connection(principal, this.#address, this.#rates);
     this.#consumers.renew(principal, this.#texts);
     this.#questions.renew(principal);
-    for (const { feed, encoder, filter } of [...this.#feeds.values()]) {
-      try {
-        assertMayRead(principal, filter);
-        encoder.show(this.#texts);
-      } catch (error) {
-        feed.expel(error).catch(() => {});
-      }
-    }
+    this.#subscriptions.renew(principal, this.#texts);
   }
 
   get subscriptions(): number {
-    return this.#feeds.size;
+    return this.#subscriptions.size;
   }
 
   /** Answers one request. Requests begin in the order of their frames; each is answered when it is done. */
@@ -164,16 +153,6 @@ export class RequestAnswerer {
     switch (frame.type) {
       case 'publish':
         return this.#publish(frame);
-      case 'subscribe':
-        return this.#subscribe(frame);
-      case 'update':
-        return this.#update(frame);
-      case 'unsubscribe':
-        return this.#unsubscribe(frame);
-      case 'consumed':
-        // The frame has no answer, not even where the subscription has ended meanwhile.
-        this.#feeds.get(frame.payload.subscription)?.feed.consumed(frame.payload.events);
-        return;
       case 'query':
         return this.#query(frame);
       case 'get':
@@ -186,6 +165,7 @@ export class RequestAnswerer {
         return;
       }
       default:
+        if (isSubscriptionFrame(frame)) return this.#subscriptions.answer(frame);
         if (isConsumerFrame(frame)) return this.#consumers.answer(frame);
         if (isQuestionFrame(frame)) return this.#questions.answer(frame);
         if (isLaterFrame(frame)) return this.#later.answer(frame, this.#asker);
@@ -204,11 +184,8 @@ export class RequestAnswerer {
    * @param end `died`: the client has gone, and what its members had out may have been its end
    */
   async close(end: 'left' | 'died' = 'left'): Promise<void> {
-    const feeds = [...this.#feeds.values()];
-    this.#feeds.clear();
     this.#questions.close();
-    const members = this.#consumers.close(end);
-    await Promise.allSettled([members, ...feeds.map(({ feed }) => feed.close())]);
+    await Promise.allSettled([this.#consumers.close(end), this.#subscriptions.close()]);
     this.#budget.close();
   }
 
@@ -251,109 +228,6 @@ export class RequestAnswerer {
     }
   }
 
-  async #subscribe({ payload, requestId }: FrameOf<'subscribe'>): Promise<void> {
-    const { subscription: name, filter } = payload;
-    this.#checkName(name);
-    assertMayRead(this.#principal, filter);
-    const place = this.#budget.subscribe(patternCount(filter));
-    try {
-      this.#rates.subscribe();
-    } catch (error) {
-      place.leave();
-      throw error;
-    }
-    const placed = this.#feedOf(name, filter, place);
-    const { feed } = placed;
-    this.#feeds.set(name, placed);
-    try {
-      const client = { principal: this.#principal.name, connection: this.#connection };
-      const asker = place.asker(this.#endpoint.shards, client);
-      await feed.open(this.#endpoint, feedRequestOf(payload), asker);
-      // The token may have been renewed meanwhile.
-      assertMayRead(this.#principal, filter);
-    } catch (error) {
-      this.#forget(name, feed);
-      await feed.close().catch(() => {});
-      throw error;
-    }
-    this.#sendSubscribed(name, feed, requestId);
-    feed.announce();
-  }
-
-  #feedOf(name: string, filter: FilterData, place: PlacedSubscription): PlacedFeed {
-    const sources = { texts: this.#texts, frames: this.#frames };
-    let encoder!: FeedFrames;
-    const feed = new SubscriptionFeed(
-      this.#outbound,
-      this.#context.cursors,
-      (feedPlace) => {
-        encoder = new FeedFrames(name, this.#outbound, sources, feedPlace);
-        return encoder;
-      },
-      () => this.#forget(name, feed),
-    );
-    return { feed, encoder, place, filter };
-  }
-
-  #checkName(name: string): void {
-    if (!this.#feeds.has(name)) return;
-    const message = `this connection has a subscription ${quote(name)} already`;
-    const details = { subscription: quote(name) };
-    throw new BusError('SUBSCRIPTION_EXISTS', message, { details });
-  }
-
-  async #update({ payload, requestId }: FrameOf<'update'>): Promise<void> {
-    const placed = this.#placed(payload.subscription);
-    const { feed, place } = placed;
-    const { filter } = payload;
-    assertMayRead(this.#principal, filter);
-    this.#rates.subscribe();
-    place.update(patternCount(filter));
-    await feed.update(filter);
-    placed.filter = filter;
-    try {
-      // The token may have been renewed meanwhile.
-      assertMayRead(this.#principal, filter);
-    } catch (error) {
-      await feed.expel(error);
-      throw error;
-    }
-    // The answer's cursor lies behind all events that were taken, so they have to be sent before it.
-    feed.flush();
-    this.#sendSubscribed(payload.subscription, feed, requestId);
-  }
-
-  async #unsubscribe({ payload, requestId }: FrameOf<'unsubscribe'>): Promise<void> {
-    const { subscription } = payload;
-    const { feed } = this.#placed(subscription);
-    this.#forget(subscription, feed);
-    await feed.close();
-    this.#outbound.send(frameText('unsubscribed', { subscription }, requestId));
-  }
-
-  #placed(name: string): PlacedFeed {
-    const placed = this.#feeds.get(name);
-    if (placed !== undefined) return placed;
-    const message = `this connection has no subscription ${quote(name)}`;
-    throw new BusError('SUBSCRIPTION_UNKNOWN', message, { details: { subscription: quote(name) } });
-  }
-
-  #forget(name: string, feed: SubscriptionFeed): void {
-    const placed = this.#feeds.get(name);
-    if (placed?.feed !== feed) return;
-    this.#feeds.delete(name);
-    placed.place.leave();
-  }
-
-  #sendSubscribed(
-    subscription: string,
-    { cursor }: SubscriptionFeed,
-    requestId: RequestId | undefined,
-  ): void {
-    const payload = { subscription, cursor, epoch: this.#endpoint.epoch };
-    this.#outbound.send(frameText('subscribed', payload, requestId));
-  }
-
   async #query({ payload, requestId }: FrameOf<'query'>): Promise<void> {
     assertMayRead(this.#principal, payload.topic);
     this.#rates.query();
@@ -391,15 +265,6 @@ export class RequestAnswerer {
       await sendList(this.#outbound, list, requestId);
     });
   }
-}
-
-function feedRequestOf(payload: RequestPayload<'subscribe'>): FeedRequest {
-  const { subscription: name, filter, from, overflow, maxBuffer, window } = payload;
-  const options: SubscribeOptions = { name };
-  if (from !== undefined) options.from = from;
-  if (overflow !== undefined) options.overflow = overflow;
-  if (maxBuffer !== undefined) options.maxBuffer = maxBuffer;
-  return { filter, options, window };
 }
 
 function publishOptions(
