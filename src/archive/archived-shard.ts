@@ -39,16 +39,26 @@ export class ArchivedShard {
     this.#version = -1;
   }
 
-  /** The list of segments; read anew if it does not have a sequence and may have changed. */
+  /**
+   * The list of segments; read anew if it does not have a sequence and may have changed. A reading that is under way may
+   * have begun before the segment was stored that is looked for, and the log may have removed its events since.
+   */
   async catalog(sequence: number): Promise<Catalog> {
-    const isNew = this.#version === this.#words.version && this.#version > 0;
-    if (this.#version < 0 || (this.#catalog.at(sequence) === undefined && !isNew)) {
+    const { version } = this.#words;
+    if (this.#mayLack(sequence, version)) await this.#refreshing;
+    if (this.#mayLack(sequence, version)) {
       this.#refreshing ??= this.#refresh().finally(() => {
         this.#refreshing = undefined;
       });
       await this.#refreshing;
     }
     return this.#catalog;
+  }
+
+  #mayLack(sequence: number, version: number): boolean {
+    if (this.#version < 0) return true;
+    const isNew = version > 0 && this.#version >= version;
+    return this.#catalog.at(sequence) === undefined && !isNew;
   }
 
   /**
