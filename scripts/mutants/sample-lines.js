@@ -15,6 +15,7 @@ import { ROOT } from './outcomes.js';
  * @property {number} drawn So many of them were run.
  * @property {string} digest Of all files of the part, as they were drawn from.
  * @property {string} commit
+ * @property {boolean} isQuick The slow test files did not run when it was drawn, so `atFirst` is too high.
  * @property {string} date
  * @property {number} seconds
  * @property {number} killed By a failing test, or by an error outside of one.
@@ -50,7 +51,7 @@ export function nameOf({ part, seed }) {
  * @property {number} seconds
  */
 
-/** @typedef {Pick<Sample, 'part' | 'seed' | 'of' | 'drawn' | 'digest' | 'commit'>} Whole */
+/** @typedef {Pick<Sample, 'part' | 'seed' | 'of' | 'drawn' | 'digest' | 'commit' | 'isQuick'>} Whole */
 
 /**
  * A sample with the next portion of what was drawn.
@@ -104,7 +105,8 @@ export function addSample(sample) {
 }
 
 /** @param {Whole} whole @param {SampleRun} run @param {Sample} [before] */
-function withRun({ part, seed, of, drawn, digest, commit }, { controls, seconds }, before) {
+function withRun(whole, { controls, seconds }, before) {
+  const { part, seed, of, drawn, digest, commit, isQuick } = whole;
   return {
     part,
     seed,
@@ -112,6 +114,7 @@ function withRun({ part, seed, of, drawn, digest, commit }, { controls, seconds 
     drawn,
     digest,
     commit,
+    isQuick,
     date: new Date().toISOString(),
     seconds: seconds + (before?.seconds ?? 0),
     controls: controls.controls + (before?.controls ?? 0),

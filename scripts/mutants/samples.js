@@ -26,9 +26,10 @@ const SILENT = /** @type {any} */ ({
  * portion, as the order is random; a sample with the same seed is gone on with.
  *
  * @param {keyof typeof import('./parts.js').PARTS} part
- * @param {{ size: number, seed: number, isOver: () => boolean }} draw After `isOver` no other portion is begun.
+ * @param {{ size: number, seed: number, isQuick: boolean, isOver: () => boolean }} draw Without the slow tests if
+ *   `isQuick`; after `isOver` no other portion is begun.
  */
-export async function runSample(part, { size, seed, isOver }) {
+export async function runSample(part, { size, seed, isQuick, isOver }) {
   const digest = digestOfPart(part);
   const commit = commitOfTree();
   const mutants = await mutantsOf(filesOfPart(part));
@@ -39,9 +40,9 @@ export async function runSample(part, { size, seed, isOver }) {
     const begun = sample?.drawn ?? 0;
     const portion = wanted.slice(begun, begun + AT_A_TIME);
     if (portion.length === 0) break;
-    const run = await runMutants(part, portion);
+    const run = await runMutants(part, portion, !isQuick);
     const whole = { part, seed, of: mutants.length, drawn: begun + portion.length };
-    sample = withPortion({ ...whole, digest, commit }, run, sample);
+    sample = withPortion({ ...whole, digest, commit, isQuick }, run, sample);
     addSample(sample);
   }
 }
@@ -55,7 +56,7 @@ export async function runSample(part, { size, seed, isOver }) {
 export async function runSurvivors(part, seed) {
   const known = readSamples().get(nameOf({ part, seed }));
   if (known === undefined) throw new Error(`there is no sample of ${part} with seed ${seed}`);
-  const run = await runMutants(part, known.survivors);
+  const run = await runMutants(part, known.survivors, true);
   addSample(withRerun(known, commitOfTree(), run));
 }
 
@@ -76,12 +77,16 @@ async function mutantsOf(files) {
   return counted.map((mutant) => ({ file: mutant.fileName, ...placeOf(mutant, 1) }));
 }
 
-/** @param {keyof typeof import('./parts.js').PARTS} part @param {readonly Mutant[]} mutants */
-async function runMutants(part, mutants) {
+/**
+ * @param {keyof typeof import('./parts.js').PARTS} part
+ * @param {readonly Mutant[]} mutants
+ * @param {boolean} isSlowToo
+ */
+async function runMutants(part, mutants, isSlowToo) {
   const only = new Set(mutants.map((mutant) => identityOf(mutant.file, mutant)));
   const patterns = new Set(mutants.flatMap((mutant) => placesOf(mutant.file, [mutant])));
   const { mutants: results, ...run } = await runStryker(part, [...patterns], {
-    isSlowToo: true,
+    isSlowToo,
     only,
   });
   const count = (/** @type {string[]} */ ...statuses) =>

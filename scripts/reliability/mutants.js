@@ -54,12 +54,12 @@ function wholeRow(part, outcomes, reasons) {
 }
 
 /** @param {Sample} sample @param {Mutants['reasons']} reasons */
-function sampleRow({ part, seed, of, drawn, atFirst, survivors }, reasons) {
+function sampleRow({ part, seed, of, drawn, isQuick, atFirst, survivors }, reasons) {
   const survived = atFirst.survived + atFirst.noCoverage;
   const { low, high } = wilsonInterval(survived, drawn);
   const keys = survivors.map((survivor) => keyOf(survivor.file, survivor));
   return [
-    `\`src/${part}\`, drawn from ${count(of)} with seed ${seed}`,
+    `\`src/${part}\`, drawn from ${count(of)} with seed ${seed}${isQuick ? ', quick tests alone' : ''}`,
     count(drawn),
     count(drawn - survived),
     count(survived),

@@ -60,7 +60,15 @@ describe('the interval of a share', () => {
 });
 
 describe('a sample', () => {
-  const whole = { part: 'store', seed: 1, of: 900, drawn: 3, digest: 'd', commit: 'c' };
+  const whole = {
+    part: 'store',
+    seed: 1,
+    of: 900,
+    drawn: 3,
+    digest: 'd',
+    commit: 'c',
+    isQuick: false,
+  };
   const survivor = { file: 'src/store/a.ts', at: '1:1', to: '1:2', what: 'X', isStatic: false };
   const survived = { ...survivor, status: 'Survived' };
   const unreached = { ...survivor, at: '2:1', status: 'NoCoverage' };

@@ -72,7 +72,9 @@ class Game {
   }
 
   #open(): SqliteShardLog {
-    return new SqliteShardLog({ file: shardFile(this.dir, 0), shard: 0, now: () => this.now });
+    // A removal ends when its time is up. Here none passes, so that it removes all that it should.
+    const clocks = { now: () => this.now, elapsed: () => 0 };
+    return new SqliteShardLog({ file: shardFile(this.dir, 0), shard: 0, ...clocks });
   }
 
   play(step: Step): void {
