@@ -53,7 +53,12 @@ class PatientRunner {
     if (only && !only.has(identityOf(fileOf(options), placeOf(options.activeMutant, 1)))) {
       return /** @type {any} */ ({ status: 'survived', nrOfTests: 0 });
     }
+    const isFirst = this.#runs === 0;
     let result = await this.#run(options, 1);
+    // A process that replaces one which hung begins cold, and what the last mutant left may fail outside of a test.
+    if (result.status === 'error' || (isFirst && result.status === 'killed')) {
+      result = await this.#run(options, 1);
+    }
     if (result.status === 'killed' && OUT_OF_TIME.test(result.failureMessage)) {
       result = await this.#run(options, LONGER);
     }
