@@ -335,7 +335,11 @@ describe('a keys file', () => {
     const path = keysFile();
     writeFileSync(path, text, { mode: 0o644 });
     expect(open({ keysFile: path }).logs).toMatchObject([
-      { level: 'warn', fields: { warning: expect.stringContaining('mode 0644') } },
+      {
+        level: 'warn',
+        message: 'the keys file is not private',
+        fields: { warning: expect.stringContaining('mode 0644') },
+      },
     ]);
     chmodSync(path, 0o600);
     expect(open({ keysFile: path }).logs).toEqual([]);

@@ -401,29 +401,61 @@ describe('a key set at an address', () => {
     expect(state.requests).toBe(1);
   });
 
-  it.each<[what: string, state: { body: unknown; status?: number }]>([
-    ['answers with an error', { body: '{}', status: 500 }],
-    ['sends elsewhere', { body: '', status: 302 }],
-    ['answers with something else', { body: '<html>' }],
-    ['answers with no key set', { body: { keys: 'none' } }],
-    ['answers without end', { body: { keys: [], more: 'x'.repeat(300_000) } }],
+  it('that nobody serves is logged with the reason of the system', async () => {
+    const jwksUrl = await issuer({ body: '' });
+    await new Promise((resolve) => servers.pop()!.close(resolve));
+    const { authenticator, logs } = opened({ jwksUrl, algorithms: ['RS256'] });
+    const token = await sign({ alg: 'RS256', key: rsa.privateKey, kid: 'r' });
+    expect(await failureOf(() => authenticator.authenticate(token))).toMatchObject({
+      code: 'AUTH_UNAVAILABLE',
+    });
+    expect(logs[0]?.fields.fault).toMatch(/^fetch failed: connect ECONNREFUSED /);
+  });
+
+  it('that has as many bytes as it may is taken', async () => {
+    const { keys } = await setOf([['r', rsa.publicKey]]);
+    const body = JSON.stringify({ keys, more: '' });
+    const full = `${body.slice(0, -2)}${'x'.repeat(262_144 - body.length)}"}`;
+    const jwksUrl = await issuer({ body: full });
+    const { authenticator } = opened({ jwksUrl, algorithms: ['RS256'] });
+    const token = await sign({ alg: 'RS256', key: rsa.privateKey, kid: 'r' });
+    expect((await authenticator.authenticate(token)).name).toBe('ada');
+  });
+
+  it.each<[what: string, state: { body: unknown; status?: number }, fault: string]>([
+    [
+      'answers with an error',
+      { body: { keys: [] }, status: 500 },
+      'it was answered with status 500',
+    ],
+    ['sends elsewhere', { body: '', status: 302 }, 'it was answered with status 302'],
+    ['answers with something else', { body: '<html>' }, 'it is no key set'],
+    ['answers with no key set', { body: { keys: 'none' } }, 'it is no key set'],
+    [
+      'answers without end',
+      { body: { keys: [], more: 'x'.repeat(300_000) } },
+      'it has more than 262144 bytes',
+    ],
   ])(
     'that %s lets no client in, is logged once, and is not fetched again for a while',
-    async (_, answer) => {
+    async (_, answer, fault) => {
       const state = { ...answer, requests: 0 };
       const jwksUrl = await issuer(state);
       const { authenticator, logs } = opened({ jwksUrl, algorithms: ['RS256'] });
       for (let i = 0; i < 5; i++) {
         const token = await sign({ alg: 'RS256', key: rsa.privateKey, kid: 'r' });
-        expect(await failureOf(() => authenticator.authenticate(token))).toMatchObject({
+        const error = (await failureOf(() => authenticator.authenticate(token))) as BusError;
+        expect(error).toMatchObject({
           code: 'AUTH_UNAVAILABLE',
           message: expect.stringContaining('cannot be fetched'),
-          details: { retryAfterMs: expect.any(Number) },
         });
+        expect(error.details?.retryAfterMs).toBeGreaterThan(0);
+        expect(error.details?.retryAfterMs).toBeLessThanOrEqual(30_000);
       }
       expect(state.requests).toBe(1);
-      expect(logs).toHaveLength(1);
-      expect(logs[0]).toMatchObject({ level: 'error', fields: { url: jwksUrl } });
+      const message =
+        'the key set of the JWT issuer cannot be fetched; its tokens cannot be checked';
+      expect(logs).toEqual([{ level: 'error', message, fields: { url: jwksUrl, fault } }]);
     },
   );
 });

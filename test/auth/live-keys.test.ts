@@ -1,4 +1,4 @@
-import { appendFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { KeyStore } from '../../src/auth/key-store.js';
@@ -110,7 +110,8 @@ describe('editing the keys file', () => {
     const { authenticator, path, kept, other, logged } = await opened();
     writeKeys(path, { ...kept, stored: { ...kept.stored, name: '', publish: ['a..b'] } });
     const { fields } = await logged(isComplaint);
-    expect(fields.fault).toMatch(/keys\[0]\.name.*keys\[0]\.publish\[0]/);
+    expect(fields.path).toBe(path);
+    expect(fields.fault).toMatch(/ has faults: keys\[0]\.name: .*keys\[0]\.publish\[0]/);
     await authenticator.authenticate(other.key);
   });
 
@@ -125,6 +126,15 @@ describe('editing the keys file', () => {
     await told;
     expect(await authenticator.authenticate(kept.key)).toBe(keptPrincipal);
     expect(logs.filter(isComplaint)).toHaveLength(1);
+  });
+
+  it('so that others can write to it changes nothing, and is logged', async () => {
+    const { path, other, authenticator, logged } = await opened();
+    chmodSync(path, 0o622);
+    expect(await logged(isComplaint)).toMatchObject({
+      fields: { path, fault: `${path} can be written by others (mode 0622): chmod 600` },
+    });
+    await authenticator.authenticate(other.key);
   });
 
   it('so that it cannot be read is logged once, however often it is checked', () => {

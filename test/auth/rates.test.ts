@@ -3,6 +3,7 @@ import { GrantedPrincipal } from '../../src/auth/granted-principal.js';
 import type { PrincipalRates } from '../../src/auth/principal.js';
 import { RateLimiter } from '../../src/auth/rate-limiter.js';
 import { TokenBucket } from '../../src/auth/token-bucket.js';
+import type { BusError } from '../../src/protocol/errors.js';
 import { ADMINISTRATIONS_PER_SECOND } from '../../src/protocol/limits/gateway.js';
 
 function principal(id: string, rates: PrincipalRates = {}) {
@@ -68,6 +69,30 @@ describe('a token bucket', () => {
 });
 
 describe('rates', () => {
+  it('are kept by the clock of the process where no other is given', () => {
+    const rates = new RateLimiter().connection(principal('p', { publishPerSecond: 0.001 }));
+    rates.publish(1);
+    const refusal = refusalOf(() => rates.publish(1)) as BusError;
+    expect(refusal).toMatchObject({ code: 'RATE_LIMITED' });
+    expect(refusal.details?.retryAfterMs).toBeGreaterThan(0);
+    expect(refusal.details?.retryAfterMs).toBeLessThanOrEqual(1_000_000);
+  });
+
+  it('make nobody remembered who has none', () => {
+    const limiter = new RateLimiter();
+    limiter.connection(principal('p')).publish(1);
+    expect(limiter.size).toBe(0);
+  });
+
+  it('of an anonymous client whose address is not known are those of its requests without one', () => {
+    const { now } = clock();
+    const limiter = new RateLimiter({ now });
+    const identity = { id: 'anonymous', name: 'anonymous', isAnonymous: true };
+    const anonymous = new GrantedPrincipal(identity, { rates: { publishPerSecond: 1 } });
+    limiter.connection(anonymous).publish(1);
+    expect(refusalOf(() => limiter.requests(anonymous, '').publish(1))).toBeDefined();
+  });
+
   it('are unlimited unless configured', () => {
     const rates = new RateLimiter().connection(principal('p'));
     for (let i = 0; i < 1000; i++) {

@@ -1,10 +1,12 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Masker, REDACTED } from '../../src/auth/masker.js';
 import { Redaction } from '../../src/auth/redaction.js';
 import { parseRedactionPath, redactionPathFault } from '../../src/auth/redaction-path.js';
 import type { Event } from '../../src/protocol/event.js';
 import { REDACTION_TOPICS_CACHED_MAX } from '../../src/protocol/limits/auth.js';
+import { PatternSet } from '../../src/protocol/pattern-set.js';
+import { keepPayloadText } from '../../src/protocol/payload-text.js';
 
 const R = REDACTED;
 
@@ -29,6 +31,7 @@ describe('a redaction path', () => {
     ['$.a[0]', { a: [1, 2] }, { a: [R, 2] }],
     ['$.a[1].b', { a: [{ b: 1 }, { b: 2 }] }, { a: [{ b: 1 }, { b: R }] }],
     ['$[0]', [1, 2], [R, 2]],
+    ['$[10]', [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, R]],
     ['$[*]', [1, 2], [R, R]],
     ['$.*', { a: 1, b: [2] }, { a: R, b: R }],
     ['$..secret', { secret: 1 }, { secret: R }],
@@ -48,6 +51,8 @@ describe('a redaction path', () => {
     ["$['it\\'s']", { "it's": 1 }, { "it's": R }],
     ['$.größe.$ref', { größe: { $ref: 1 } }, { größe: { $ref: R } }],
     ['$.credit-card_2', { 'credit-card_2': 1 }, { 'credit-card_2': R }],
+    [`$.${'a'.repeat(254)}`, { ['a'.repeat(254)]: 1 }, { ['a'.repeat(254)]: R }],
+    ["$['']", { '': 1, a: 2 }, { '': R, a: 2 }],
     // Values that are missing or of another kind do not match.
     ['$.a', { b: 1 }, { b: 1 }],
     ['$.a.b', { a: 'text' }, { a: 'text' }],
@@ -90,10 +95,10 @@ describe('a redaction path', () => {
     ' $.a',
     '$.a*',
     `$${'.a'.repeat(17)}`,
-    `$.${'a'.repeat(300)}`,
+    `$.${'a'.repeat(255)}`,
   ])('%j is not a redaction path', (path) => {
     expect(redactionPathFault(path)).toContain('redaction path');
-    expect(() => parseRedactionPath(path)).toThrow(TypeError);
+    expect(() => parseRedactionPath(path)).toThrow(new TypeError(redactionPathFault(path)));
   });
 
   it('is parsed in time bounded by its length, whatever the text', () => {
@@ -204,6 +209,35 @@ describe('redaction of events', () => {
     const redaction = new Redaction([{ pattern: 'a', redact: ['$.x'] }]);
     expect(redaction.apply(eventOn('b', payload)).payload).toBe(R);
     expect(redaction.apply(eventOn('$sys.x', payload)).payload).toBe(R);
+  });
+
+  it('returns the same event where it masks nothing, also if its text says more than its payload', () => {
+    const redaction = new Redaction([{ pattern: 'a.*', redact: ['$.x'] }, { pattern: 'b' }]);
+    const withText = (topic: string) => {
+      const event = eventOn(topic, { y: 2 });
+      keepPayloadText(event, '{"y":1,"y":2}');
+      return event;
+    };
+    const [masked, open] = [withText('a.b'), withText('b')];
+    expect(redaction.apply(masked)).not.toBe(masked);
+    expect(redaction.apply(open)).toBe(open);
+  });
+
+  it('remembers the topics that were used last', () => {
+    const made = vi.spyOn(PatternSet.prototype, 'covers');
+    const redaction = new Redaction([{ pattern: '*', redact: ['$.card'] }]);
+    const isNew = (n: number) => {
+      made.mockClear();
+      redaction.apply(eventOn(`a.${n}`, payload));
+      return made.mock.calls.length > 0;
+    };
+    for (let n = 1; n <= REDACTION_TOPICS_CACHED_MAX; n++) expect(isNew(n)).toBe(true);
+    for (let n = 1; n <= REDACTION_TOPICS_CACHED_MAX; n++) expect(isNew(n)).toBe(false);
+    expect(isNew(1)).toBe(false);
+    expect(isNew(0)).toBe(true);
+    expect([1, 3, 0].map(isNew)).toEqual([false, false, false]);
+    expect(isNew(2)).toBe(true);
+    made.mockRestore();
   });
 
   it('masks rightly on more topics than it remembers', () => {

@@ -7,7 +7,8 @@ import { failureOf, type Logged, open, temporaryDirectory } from './support/auth
 
 const SECRET = 's'.repeat(32);
 const wasReadAgain = ({ message }: Logged) => message.includes('read again');
-const isComplaint = ({ message }: Logged) => message.includes('stays in force');
+const isComplaint = ({ message }: Logged) =>
+  message === 'the file of revoked tokens cannot be used; the content read before stays in force';
 
 function newFile(text = '# none\n'): string {
   const path = join(temporaryDirectory(), 'revoked');
@@ -82,6 +83,32 @@ describe('a JWT whose id is in the file of revoked tokens', () => {
     writeFileSync(path, 'other\n');
     await logged(wasReadAgain);
     await authenticator.authenticate(await tokenOf({ jti: 'stolen' }));
+  });
+
+  it('revokes nobody where nobody came in with it, and the log says how many tokens there are', async () => {
+    const path = newFile();
+    const { authenticator, logged, revoked } = opened(path);
+    const ada = await authenticator.authenticate(await tokenOf({ jti: 'other' }));
+    appendFileSync(path, 'stolen\nleaked\n');
+    expect(await logged(wasReadAgain)).toEqual({
+      level: 'info',
+      message: 'the file of revoked tokens was read again',
+      fields: { path, tokens: 2 },
+    });
+    expect([ada.isRevoked, revoked]).toEqual([false, []]);
+  });
+
+  it('goes on where it was once the authenticator is closed', async () => {
+    const path = newFile();
+    const { authenticator, logs } = opened(path);
+    const ada = await authenticator.authenticate(await tokenOf({ jti: 'stolen' }));
+    authenticator.close();
+    appendFileSync(path, 'stolen\n');
+    // Another authenticator of the same folder sees the change: so there was time for this one.
+    const second = opened(path);
+    appendFileSync(path, 'leaked\n');
+    await second.logged(wasReadAgain);
+    expect([ada.isRevoked, logs]).toEqual([false, []]);
   });
 
   it('is refused if its id is not text, which no line of the file could name', async () => {
