@@ -31,7 +31,7 @@ export class Owed {
 
   /** Anything at all that is owed, as a clause; undefined if nothing is. */
   what() {
-    return this.#answer() ?? this.#event(false) ?? this.#hand() ?? this.#job();
+    return this.#answer() ?? this.#event(false) ?? this.#hand() ?? this.#job() ?? this.#client();
   }
 
   /** The same, of what no clock should have to bring. Some waits are meant: until a thread is started again. */
@@ -119,6 +119,11 @@ export class Owed {
     }
     const waitsSince = Math.max(this.#restsSince, this.#world.faults.fullAt + FULL_RETRY_MS);
     return job !== undefined && next - waitsSince > JOB_WAIT_MS ? job : undefined;
+  }
+
+  /** Retention may have removed what a client has not got, so it is not owed; it gets it if it is still there. */
+  #client() {
+    return this.#cast.isConnected ? undefined : 'a client has no connection';
   }
 
   #hand() {
