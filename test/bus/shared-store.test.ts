@@ -67,6 +67,17 @@ describe('alerts on a shared store', () => {
 });
 
 describe('two buses on one store', () => {
+  test('take no publish with terms, which no node can judge for all of them', async () => {
+    const { bus } = await nodeOn(newBroker());
+    const refusal = {
+      code: 'OPTION_INVALID',
+      message: 'the store of this bus, which other nodes write to, takes neither expect nor atomic',
+    };
+    await expect(bus.publish(input(0), { expect: 'none' })).rejects.toMatchObject(refusal);
+    await expect(bus.publishMany(inputs(2, 'x'), { atomic: true })).rejects.toMatchObject(refusal);
+    expect(await bus.publish(input(0))).toMatchObject({ sequence: 1 });
+  });
+
   test('deliver the events of both in one order, and each acknowledges its own', async () => {
     const broker = newBroker({ shards: 2 });
     const one = await nodeOn(broker);
