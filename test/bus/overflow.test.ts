@@ -120,6 +120,19 @@ describe('drop-oldest', () => {
 });
 
 describe('drop-newest', () => {
+  test('reports the first dropped event, also if no other is dropped', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const { gate, collector } = await stuck(bus, 'drop-newest');
+    let published = 0;
+    const dropped = async () => (await bus.subscribers('t.0'))[0]!.dropped;
+    while ((await dropped()) === 0) await publish(bus, 1, 1, published++);
+    expect(await dropped()).toBe(1);
+    await until('the drop told', () => collector.droppedTold === 1);
+    gate.open();
+    await settled(collector, published);
+    expect(collector.payloads).toEqual(numbersUpTo(published - 1));
+  });
+
   test('keeps the oldest events, and counts and reports the dropped ones', async () => {
     const bus = await openTestBus({ shards: 1 });
     const { gate, collector } = await stuck(bus, 'drop-newest');
