@@ -126,11 +126,12 @@ export class Line {
   }
 
   /** Whether it must get this publish, of what came after it began at the end of the log. */
-  expects({ at, publisher, process }) {
+  expects({ at, publisher, process, isOfAnother }) {
     if (at > this.readyAt) return true;
     // Who subscribes and then publishes gets the event, also before the subscription is ready.
     return (
       !this.isRemote &&
+      isOfAnother !== true &&
       process === this.process &&
       publisher === this.publisher &&
       at > this.beganAt

@@ -144,6 +144,8 @@ export class Player {
     const publish = known[pick % known.length];
     const { status, ack } = publish;
     publish.isRepeated = true;
+    // If it was refused before, this is the publish by which it may be stored.
+    publish.isOfAnother ||= status !== 'ok' && publish.publisher !== this.#publisher;
     try {
       const durability = isSynced ? 'synced' : publish.durability;
       const again = await this.#endpoint.publish(publish.input, { durability });
