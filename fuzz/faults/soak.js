@@ -5,7 +5,7 @@ import { faults, gatewayFault } from '../checker/faults.js';
 import { play } from '../checker/play.js';
 import { DIR, list, positive, program } from '../program.js';
 import { recordResult } from '../record-result.js';
-import { clockFault, ShiftedClock, suspend } from './clocks/faults.js';
+import { clockFault, SHORT_STEPS_MS, ShiftedClock, suspend } from './clocks/faults.js';
 import { NetworkFault } from './network/faults.js';
 import { PartDeaths } from './parts/fault.js';
 import { pointInto } from './parts/points.js';
@@ -61,7 +61,8 @@ const sampling = {
 };
 const all = {
   parts,
-  clock: clockFault(new ShiftedClock()),
+  // Longer steps, and the death of a shard soon after, let an id be forgotten that is stored again then (GUARANTEES, 3).
+  clock: clockFault(new ShiftedClock(), SHORT_STEPS_MS),
   network: new NetworkFault({ clients: CLIENTS }),
   suspend,
   client: faults.client,

@@ -114,6 +114,7 @@ const OWN_COMMANDS = {
       `node fuzz/faults/run.js ${name}`,
     ]),
   ),
+  'cases all': 'node fuzz/cases/run.js',
   'faults sinks': 'node fuzz/faults/sinks.js',
   'faults storms': 'node fuzz/faults/storms.js',
   'faults stuck': 'node fuzz/faults/stuck.js',

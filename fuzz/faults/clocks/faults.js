@@ -12,7 +12,9 @@ import { setTimeout as pass } from 'node:timers/promises';
 const SHIFT = new URL('./shift.js', import.meta.url).href;
 const HOUR_MS = 3_600_000;
 const TEN_YEARS_MS = 10 * 365.25 * 24 * HOUR_MS;
-const STEPS_MS = [HOUR_MS, -HOUR_MS, TEN_YEARS_MS, -TEN_YEARS_MS, 5000, -5000, 400, -400];
+/** Steps by which no id is forgotten before its time. */
+export const SHORT_STEPS_MS = [5000, -5000, 400, -400];
+const STEPS_MS = [HOUR_MS, -HOUR_MS, TEN_YEARS_MS, -TEN_YEARS_MS, ...SHORT_STEPS_MS];
 /** How fast a slewed clock drifts, as a share of the time that passes. */
 const RATES = [0.1, -0.1, 0.0005, 1];
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
@@ -73,8 +75,10 @@ export class FakedClock {
   }
 }
 
-/** The fault: steps and drifts of a clock, which stay until the next, or are taken back. */
-export function clockFault(clock) {
+/**
+ * The fault: steps and drifts of a clock, which stay until the next, or are taken back.
+ */
+export function clockFault(clock, steps = STEPS_MS) {
   let isTakenBack = false;
   return {
     name: 'clock',
@@ -87,7 +91,7 @@ export function clockFault(clock) {
         clock.set(clock.offsetMs, rate);
         return `slewed by ${rate}`;
       }
-      const step = random.pick(STEPS_MS);
+      const step = random.pick(steps);
       // It stays within twenty years of the truth, where every date can be written.
       const offset = clock.offsetMs + step;
       const isFar = Math.abs(offset) > 2 * TEN_YEARS_MS;
