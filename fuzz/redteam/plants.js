@@ -37,7 +37,7 @@ export const plants = {
   },
   "a lease is anybody's": {
     finds: 'the text of a lease of others',
-    file: 'gateway/consumers/gateway-consumers.js',
+    file: 'gateway/consumers/gateway-leases.js',
     from: 'if (name === undefined || !principal.mayConsume(name))',
     to: 'if (name === undefined)',
   },
