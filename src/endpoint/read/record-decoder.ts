@@ -10,16 +10,21 @@ import type { Asker } from '../asker.js';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
+/** All decoders of a thread share one cache: it takes more than a MiB, and each read of history has a decoder. */
+let sharedNames: NameCache | undefined;
+
 export class RecordDecoder {
   readonly #sendsOn: boolean;
   readonly #view = new EventRecordView();
-  readonly #names = new NameCache(recordNames);
+  readonly #names: NameCache;
   #timestampMs = Number.NaN;
   #timestampText = '';
 
   /** `sendsOn`: makes `UnparsedEvent`s, for an asker that only sends events on. */
   constructor({ sendsOn }: Pick<Asker, 'sendsOn'>) {
     this.#sendsOn = sendsOn;
+    sharedNames ??= new NameCache(recordNames);
+    this.#names = sharedNames;
   }
 
   /** `sequence` 0 makes an ephemeral event. */

@@ -92,3 +92,13 @@ it('differs from an event for a handler, a plain object with its members in orde
       '"timestamp":"2026-01-01T00:00:00.000Z","shard":3,"sequence":7,"correlationId":"c"}',
   );
 });
+
+it('takes no memory of its own for the names that it has seen', () => {
+  // The first may make what all share.
+  const first = new RecordDecoder({ sendsOn: true });
+  const before = process.memoryUsage().arrayBuffers;
+  const others = Array.from({ length: 64 }, () => new RecordDecoder({ sendsOn: false }));
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 64 * 1024);
+  expect(others.length).toBe(64);
+  expect(first.decode(recordOf({ payload: '1' }), 0, 0, 1).topic).toBe('a.b');
+});
