@@ -2,7 +2,6 @@ import type { BusCounters } from '../link/bus-counters.js';
 import type { EventHandler, SubscribeOptions } from '../protocol/bus-api.js';
 import type { BusError } from '../protocol/errors.js';
 import type { FilterInput } from '../protocol/filter.js';
-import { READ_PAGE_EVENTS } from '../protocol/limits/endpoint.js';
 import { type Asker, ITSELF } from './asker.js';
 import type { ClientConsumers } from './consume/client-consumers.js';
 import type { EndpointGateways } from './gateways.js';
@@ -61,11 +60,11 @@ export function endpointInternals(parts: InternalParts): EndpointInternals {
       parts.subscribe(filter, handler, options, asker),
     read: (asker, query) => {
       parts.assertOpen();
-      return queries.read(parseQuery(query), READ_PAGE_EVENTS, asker);
+      return queries.read(parseQuery(query), asker);
     },
     find: (asker, topics, id, options) => {
       parts.assertOpen();
-      return queries.read(parseLookup(topics, id, options), 1, asker);
+      return queries.read(parseLookup(topics, id, options), asker, 1);
     },
     consumers: parts.clientConsumers,
     later: parts.later,

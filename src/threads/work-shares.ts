@@ -2,17 +2,19 @@ import {
   WORK_BUSY_MS,
   WORK_FRAME_MS,
   WORK_OTHERS_MS,
+  WORK_OVERRUN_PAUSE,
   WORK_REQUEST_BYTES_MAX,
   WORK_REQUESTS_MAX,
   WORK_SLICE_MS,
 } from '../protocol/limits/budgets.js';
 
 /**
- * Splits the time of a thread among principals: a gateway's, or one that reads history. What a client may send is not bounded by what it costs: a frame
- * may take ten milliseconds to be found malformed, and thousands of small publishes go into one commit, behind which
- * those of others wait. So while others are there too, the thread reads nothing more of a principal for which it has
- * worked a slice of time, until it has looked at the others, and as long again where they are busy; and a principal has
- * so many publishes and settlements under way. A principal that is alone is never held up. A thread has one.
+ * Splits the time of a thread among principals: a gateway's, or one that reads history. What a client may send is not
+ * bounded by what it costs: a frame may take ten milliseconds to be found malformed, and thousands of small publishes go
+ * into one commit, behind which those of others wait. So while others are there too, the thread reads nothing more of a
+ * principal for which it has worked a slice of time, until it has looked at the others. Where they are busy the principal
+ * waits as long again, or longer if its work went beyond the slice. It also has only so many publishes and settlements
+ * under way. A principal that is alone is never held up. A thread has one.
  */
 export class WorkShares {
   /** The part that has worked last, and the time at which another one has. */
@@ -42,7 +44,10 @@ export class WorkShare {
   /** Called when the part is held up, and when it goes on. */
   readonly #listeners = new Set<() => void>();
   #sliceEnd = 0;
+  /** What the thread has done for the principal since it last looked at the others. */
   #spentMs = 0;
+  /** How long the principal has to wait for that while others are busy. */
+  #pauseMs = 0;
   #requests = 0;
   #requestBytes = 0;
   #isWaiting = false;
@@ -83,19 +88,22 @@ export class WorkShare {
   /** Counts the time since `began`, in which the thread has read so many frames of the principal. */
   spend(began: number, frames: number): void {
     const now = performance.now();
-    this.#count(began, now, now - began + frames * WORK_FRAME_MS);
+    // Nobody can interrupt such a piece of work, so whoever asks meanwhile waits for the whole of it.
+    const overrunMs = Math.max(0, now - began - WORK_SLICE_MS);
+    this.#count(began, now, now - began + frames * WORK_FRAME_MS, overrunMs);
   }
 
   /** Counts work that the thread does at some time for the principal, and that nobody measures. */
   charge(ms: number): void {
     const now = performance.now();
-    this.#count(now, now, ms);
+    this.#count(now, now, ms, 0);
   }
 
-  #count(began: number, now: number, ms: number): void {
+  #count(began: number, now: number, ms: number, overrunMs: number): void {
     this.#shares.note(this, now);
-    if (began > this.#sliceEnd) this.#spentMs = 0;
+    if (began > this.#sliceEnd && !this.#isWaiting) this.#forget();
     this.#spentMs += ms;
+    this.#pauseMs += ms + overrunMs * WORK_OVERRUN_PAUSE;
     this.#sliceEnd = now + WORK_SLICE_MS;
     if (this.#isWaiting || this.#spentMs < WORK_SLICE_MS || !this.hasOthers) return;
     this.#isWaiting = true;
@@ -124,14 +132,28 @@ export class WorkShare {
 
   #lookAtOthers(): void {
     const isBusy = this.#shares.sinceOthers(this, performance.now()) <= WORK_BUSY_MS;
-    if (isBusy) setTimeout(() => this.#goOn(), this.#spentMs).unref();
-    else this.#goOn();
+    if (!isBusy) {
+      this.#goOn();
+      return;
+    }
+    const pauseMs = this.#pauseMs;
+    setTimeout(() => {
+      // What had begun before may have gone on meanwhile.
+      this.#pauseMs -= pauseMs;
+      if (this.#pauseMs >= WORK_SLICE_MS) this.#lookAtOthers();
+      else this.#goOn();
+    }, pauseMs).unref();
   }
 
   #goOn(): void {
-    this.#spentMs = 0;
+    this.#forget();
     this.#isWaiting = false;
     this.#tell();
+  }
+
+  #forget(): void {
+    this.#spentMs = 0;
+    this.#pauseMs = 0;
   }
 
   #isOver(share: number): boolean {

@@ -3,6 +3,7 @@ import {
   WORK_BUSY_MS,
   WORK_FRAME_MS,
   WORK_OTHERS_MS,
+  WORK_OVERRUN_PAUSE,
   WORK_REQUEST_BYTES_MAX,
   WORK_REQUESTS_MAX,
   WORK_SLICE_MS,
@@ -50,12 +51,37 @@ describe('the time of a gateway’s thread', () => {
     const shares = new WorkShares();
     const [one, other] = [shares.part(), shares.part()];
     work(other, 1);
-    work(one, 10);
-    vi.advanceTimersByTime(9);
+    work(one, WORK_SLICE_MS);
+    vi.advanceTimersByTime(WORK_SLICE_MS - 1);
     expect(one.isHeldUp).toBe(true);
     vi.advanceTimersByTime(2);
     expect(one.isHeldUp).toBe(false);
     expect(other.isHeldUp).toBe(false);
+  });
+
+  it('is waited for longer by who went beyond a slice in one piece', () => {
+    const shares = new WorkShares();
+    const [one, other] = [shares.part(), shares.part()];
+    const pauseMs = 10 + (10 - WORK_SLICE_MS) * WORK_OVERRUN_PAUSE;
+    work(other, 1);
+    work(one, 10);
+    vi.advanceTimersByTime(pauseMs - 1);
+    expect(one.isHeldUp).toBe(true);
+    vi.advanceTimersByTime(2);
+    expect(one.isHeldUp).toBe(false);
+  });
+
+  it('is waited for also by what is done for a principal while it waits', () => {
+    const shares = new WorkShares();
+    const [one, other] = [shares.part(), shares.part()];
+    work(other, 1);
+    work(one, WORK_SLICE_MS);
+    vi.advanceTimersByTime(0);
+    one.charge(10);
+    vi.advanceTimersByTime(WORK_SLICE_MS + 9);
+    expect(one.isHeldUp).toBe(true);
+    vi.advanceTimersByTime(2);
+    expect(one.isHeldUp).toBe(false);
   });
 
   it('counts what frames cost besides', () => {

@@ -50,22 +50,21 @@ export class QueryRunner {
   async query(query: ParsedQuery): Promise<Event[]> {
     const limit = limitOf(query);
     const events: Event[] = [];
-    for await (const event of this.read({ ...query, limit }, Math.min(limit, READ_PAGE_EVENTS))) {
-      events.push(event);
-    }
+    for await (const event of this.read({ ...query, limit })) events.push(event);
     return events;
   }
 
   /** The first event that `read` yields. */
   async first(query: ParsedQuery): Promise<Event | undefined> {
-    for await (const event of this.read(query, 1)) return event;
+    for await (const event of this.read(query, ITSELF, 1)) return event;
     return undefined;
   }
 
+  /** `pageEvents`: how many events a page may have. */
   async *read(
     query: ParsedQuery,
-    pageEvents = READ_PAGE_EVENTS,
     asker: Asker = ITSELF,
+    pageEvents = Math.min(query.limit ?? READ_PAGE_EVENTS, READ_PAGE_EVENTS),
   ): AsyncGenerator<Event> {
     const heads = this.#ends.map(({ control }) => control.head);
     const { after: cursor } = query;

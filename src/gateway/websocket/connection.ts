@@ -206,6 +206,11 @@ export class Connection implements OutboundOwner, IncomingOwner, Client {
     this.#expel(this.#context.signIns.failed(error, this.address, 'shown'));
   }
 
+  onTooMuchHeld(heldBytes: number): void {
+    this.#log('warn', 'connection cut: its compressed messages are too large', { heldBytes });
+    this.#socket.terminate();
+  }
+
   onStalled(): void {
     const bufferedBytes = this.#socket.bufferedAmount;
     this.#log('warn', 'connection cut: slow consumer', { code: 'SLOW_CONSUMER', bufferedBytes });

@@ -1,10 +1,14 @@
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import { Queue } from '../../collections/queue.js';
+import { WORK_INFLATED_MIB_MS } from '../../protocol/limits/budgets.js';
+import { MIB } from '../../protocol/limits/units.js';
 import {
   AUTHENTICATE_FRAME_BYTES_MAX,
   MESSAGE_MS_MAX,
   MESSAGE_PART_BYTES_FREE,
+  MESSAGES_HELD_BYTES_MAX,
+  MESSAGES_HELD_PRESSED_BYTES_MAX,
 } from '../../protocol/limits/websocket.js';
 import type { Budget } from '../budget/budget.js';
 import type { PartOwner } from '../budget/message-parts.js';
@@ -19,12 +23,21 @@ export interface IncomingOwner {
   onHeldUpChange(): void;
   /** A client that nobody knows yet has sent more than a first frame can have. */
   onOverlongStart(bytes: number): void;
+  /** Messages that wait for their turn have grown to so many bytes, which only compressed ones do. */
+  onTooMuchHeld(bytes: number): void;
 }
 
 /** The head of a client's frame, at most. */
 const HEAD_BYTES_MAX = 14;
 /** The bytes that a control frame of a client has besides its data. */
 const CONTROL_HEAD_BYTES = 6;
+
+interface HeldMessage {
+  readonly data: Buffer;
+  readonly isBinary: boolean;
+  /** Whose bytes they are while they wait. */
+  readonly budget: Budget | undefined;
+}
 
 export class Incoming implements PartOwner {
   readonly #owner: IncomingOwner;
@@ -39,10 +52,11 @@ export class Incoming implements PartOwner {
   /** When the first of them has come. */
   #partSince = 0;
   #hasTurn = false;
-  /** The stream has broken, so nobody can have an answer. */
+  /** The stream has broken or is cut, so nobody can have an answer. */
   #isGone = false;
   /** Messages that came in one piece of the stream with one that has cost much, and wait until the principal is free. */
-  readonly #held = new Queue<{ readonly data: Buffer; readonly isBinary: boolean }>();
+  readonly #held = new Queue<HeldMessage>();
+  #heldBytes = 0;
   #isWaiting = false;
 
   constructor(socket: WebSocket, stream: Duplex, owner: IncomingOwner) {
@@ -110,20 +124,37 @@ export class Incoming implements PartOwner {
     if (this.#isGone) return;
     if (this.#held.length > 0 || this.#budget?.work.isHeldUp === true) {
       // The default `binaryType` makes every message one Buffer.
-      this.#held.push({ data: data as Buffer, isBinary });
+      this.#hold(data as Buffer, isBinary);
       return;
     }
     // A compressed message is inflated elsewhere, and comes by itself.
     const began = this.#readingSince ?? performance.now();
     this.#owner.onMessage(data as Buffer, isBinary);
     this.#framesRead++;
-    if (this.#readingSince === undefined) this.#spend(began);
+    if (this.#readingSince !== undefined) return;
+    this.#spend(began);
+    this.#budget?.work.charge(((data as Buffer).length / MIB) * WORK_INFLATED_MIB_MS);
+  }
+
+  #hold(data: Buffer, isBinary: boolean): void {
+    const budget = this.#budget;
+    this.#held.push({ data, isBinary, budget });
+    this.#heldBytes += data.length;
+    budget?.bytes.hold(data.length);
+    // `ws` cannot be stopped from inflating the messages of a piece of the stream that it has.
+    const max =
+      budget?.isPressed === true ? MESSAGES_HELD_PRESSED_BYTES_MAX : MESSAGES_HELD_BYTES_MAX;
+    if (this.#heldBytes <= max) return;
+    this.#isGone = true;
+    this.#owner.onTooMuchHeld(this.#heldBytes);
   }
 
   /** Serves what is held as far as the principal may go on, or all of it. */
   #serveHeld(isAll: boolean): void {
     while (this.#held.length > 0 && (isAll || this.#budget?.work.isHeldUp !== true)) {
-      const { data, isBinary } = this.#held.shift()!;
+      const { data, isBinary, budget } = this.#held.shift()!;
+      this.#heldBytes -= data.length;
+      budget?.bytes.hold(-data.length);
       if (this.#isGone) continue;
       const began = performance.now();
       this.#owner.onMessage(data, isBinary);

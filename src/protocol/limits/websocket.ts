@@ -10,6 +10,12 @@ export const WEBSOCKET_FRAME_BYTES_MAX = 1 * MIB + 64 * KIB;
  */
 export const MESSAGE_PARTS_PER_PRINCIPAL_BYTES_MAX = 32 * MIB;
 export const MESSAGE_PART_BYTES_FREE = 64 * KIB;
+/**
+ * How many bytes of messages a connection may have that were inflated and wait for their turn: alone, and while its
+ * principal holds all the bytes that it may. Beyond it is cut.
+ */
+export const MESSAGES_HELD_BYTES_MAX = 16 * MIB;
+export const MESSAGES_HELD_PRESSED_BYTES_MAX = 2 * MIB;
 /** A message must arrive within this time. */
 export const MESSAGE_MS_MAX = 300_000;
 /** Levels of a frame around an event's payload: frame, payload, events, event. */

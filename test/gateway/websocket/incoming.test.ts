@@ -4,7 +4,15 @@ import { expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
 import { Budgets } from '../../../src/gateway/budget/budgets.js';
 import { Incoming } from '../../../src/gateway/websocket/incoming.js';
-import { WORK_SLICE_MS } from '../../../src/protocol/limits/budgets.js';
+import {
+  HELD_BYTES_PER_PRINCIPAL_MAX,
+  WORK_SLICE_MS,
+} from '../../../src/protocol/limits/budgets.js';
+import { MIB } from '../../../src/protocol/limits/units.js';
+import {
+  MESSAGES_HELD_BYTES_MAX,
+  MESSAGES_HELD_PRESSED_BYTES_MAX,
+} from '../../../src/protocol/limits/websocket.js';
 import { principal } from '../http/support/open-http.js';
 
 /** What is read from a WebSocket; `cost` is charged for each message. */
@@ -12,6 +20,7 @@ function incoming(cost = 0) {
   const socket = new EventEmitter();
   const stream = new PassThrough();
   const served: string[] = [];
+  const cut: number[] = [];
   const budgets = new Budgets();
   const budget = budgets.open(principal({ id: 'mallory' }), '127.0.0.1');
   const owner = {
@@ -21,13 +30,14 @@ function incoming(cost = 0) {
     },
     onHeldUpChange: () => {},
     onOverlongStart: () => {},
+    onTooMuchHeld: (bytes: number) => cut.push(bytes),
   };
   const one = new Incoming(socket as EventEmitter as WebSocket, stream, owner);
   one.charge(budget);
   const come = (text: string): void => {
     socket.emit('message', Buffer.from(text), false);
   };
-  return { one, stream, served, budgets, come };
+  return { one, stream, served, cut, budgets, come };
 }
 
 test('frames behind the end of a stream that has broken are not served: nobody can have the answers', () => {
@@ -57,4 +67,32 @@ test('frames that wait are served where the client has ended the stream, and not
     stream.emit('close', hadError);
     expect(served).toEqual(hadError ? ['a'] : ['a', 'b']);
   }
+});
+
+test('messages that wait are held by their principal, and too many end the connection, unserved', async () => {
+  const { one, served, cut, budgets, come } = incoming(WORK_SLICE_MS);
+  budgets.open(principal({ id: 'alice' }), '127.0.0.1').work.charge(0);
+  const text = 'x'.repeat(MIB);
+  come('first');
+  for (let n = 0; n < MESSAGES_HELD_BYTES_MAX / MIB; n++) come(text);
+  expect(budgets.heldBytes).toBe(MESSAGES_HELD_BYTES_MAX);
+  expect(cut).toEqual([]);
+  come('one');
+  come('more');
+  expect(cut).toEqual([MESSAGES_HELD_BYTES_MAX + 3]);
+  while (one.isHeldUp) await new Promise((resolve) => setImmediate(resolve));
+  expect(served).toEqual(['first']);
+  expect(budgets.heldBytes).toBe(0);
+});
+
+test('fewer may wait while the principal holds all that it may', () => {
+  const { cut, budgets, come } = incoming(WORK_SLICE_MS);
+  budgets.open(principal({ id: 'alice' }), '127.0.0.1').work.charge(0);
+  const other = budgets.open(principal({ id: 'mallory' }), '127.0.0.1');
+  other.bytes.hold(HELD_BYTES_PER_PRINCIPAL_MAX);
+  come('first');
+  come('x'.repeat(MESSAGES_HELD_PRESSED_BYTES_MAX));
+  expect(cut).toEqual([]);
+  come('y');
+  expect(cut).toEqual([MESSAGES_HELD_PRESSED_BYTES_MAX + 1]);
 });

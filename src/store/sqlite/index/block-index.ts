@@ -89,12 +89,17 @@ export class BlockIndex {
     this.#pruned.refresh();
   }
 
+  /** Whether the index of the block is written, sound or not. */
+  isWritten(block: number): boolean {
+    return block < this.#writtenBlocks;
+  }
+
   /**
    * The topics' sequences in `(after, until]`, a range within the block, ascending.
    * @throws BusError `STORE_CORRUPT`
    */
   sequences(block: number, after: number, until: number, topics: ReadonlySet<number>): number[] {
-    const found = block < this.#writtenBlocks ? this.#indexed(block, topics) : undefined;
+    const found = this.isWritten(block) ? this.#indexed(block, topics) : undefined;
     if (found === undefined) return this.#ofEvents(after, until, topics);
     const inside = found.filter((sequence) => sequence > after && sequence <= until);
     return topics.size === 1 ? inside : inside.sort((a, b) => a - b);

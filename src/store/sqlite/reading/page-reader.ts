@@ -25,8 +25,14 @@ const PAGE_TIME_MS = 25;
 const CLOCK_INTERVAL_ROWS = 64;
 const BUFFER_BYTES = 64 * 1024;
 const PAGE_BYTES_MAX = 16 * 1024 * 1024;
-/** If more than one in this many rows of a range is wanted, the whole range is read in one sweep. */
+/** If more than one in this many rows of a range is wanted, and not only a few, the whole range is read in one sweep. */
 const SWEEP_SHARE = 4;
+/**
+ * Where no index is written yet, a range begins with so many events, and each next one has so many times more: many
+ * requests are served by the newest events, or by the first.
+ */
+const SPAN_EVENTS = 256;
+const SPAN_GROWTH = 4;
 /** So few events are read sooner than the index by topic. */
 const FEW_EVENTS = 64;
 
@@ -193,16 +199,22 @@ export class PageReader {
     return { lost, gone };
   }
 
-  /** Goes through the range block by block. */
+  /** Goes through the range block by block, or in shorter pieces where there is no index. */
   #scan(scan: Scan): void {
     const { after, until } = scan;
     const reverse = scan.request.reverse ?? false;
     let low = after;
     let high = until;
+    let span = SPAN_EVENTS;
     while (low < high && scan.stoppedAt === undefined) {
       const block = blockOf(reverse ? high : low + 1);
-      const start = Math.max(low, block * INDEX_BLOCK_EVENTS - 1);
-      const end = Math.min(high, (block + 1) * INDEX_BLOCK_EVENTS - 1);
+      let start = Math.max(low, block * INDEX_BLOCK_EVENTS - 1);
+      let end = Math.min(high, (block + 1) * INDEX_BLOCK_EVENTS - 1);
+      if (!this.#index.isWritten(block)) {
+        if (reverse) start = Math.max(start, end - span);
+        else end = Math.min(end, start + span);
+        span *= SPAN_GROWTH;
+      }
       this.#scanBlock(scan, block, start, end);
       if (reverse) high = start;
       else low = end;
@@ -232,7 +244,8 @@ export class PageReader {
     const { ids } = selection;
     const sequences = this.#index.sequences(block, after, until, ids);
     if (reverse) sequences.reverse();
-    if (sequences.length * SWEEP_SHARE > until - after) {
+    const isMany = Math.min(sequences.length, scan.request.limit - scan.count) > FEW_EVENTS;
+    if (isMany && sequences.length * SWEEP_SHARE > until - after) {
       this.#sweep(scan, sequences, after, until);
       return;
     }

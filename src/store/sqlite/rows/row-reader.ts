@@ -5,10 +5,14 @@ import { HEAD_IS_WRONG_SQL } from './checksums.js';
 import { type EventRow, rowColumns } from './event-row.js';
 import { PrunedSequences } from './pruned-sequences.js';
 
-/** Rows fetched at once; bounds the memory that large payloads take. */
+/**
+ * Rows that are fetched at once. The first is of one row, for the many reads that want one event; each next one grows as
+ * long as payloads like those of the last would not have more than so many characters.
+ */
+const ROWS_FIRST_FETCH = 1;
 const ROWS_PER_FETCH = 64;
-/** The first fetch is small, for the many reads that want one event. */
-const ROWS_FIRST_FETCH = 8;
+const FETCH_GROWTH = 8;
+const FETCH_CHARACTERS = 1024 * 1024;
 
 /**
  * Reads rows of `events` over a range of sequences, a bounded number at a time. Sequences are assigned without holes,
@@ -75,8 +79,11 @@ export class RowReader {
     this.pruned.refresh();
     while (low < high) {
       const rows = select.all(low, high, fetch);
+      let characters = 0;
       for (const row of rows) {
         const [sequence] = row;
+        // NULL where the row is damaged.
+        characters += (row[7] as string | null)?.length ?? 0;
         this.#assertNext(sequence, low, high);
         if (reverse) {
           if (sequence !== high) this.#onHole(sequence + 1, high);
@@ -88,7 +95,8 @@ export class RowReader {
         if (!visit(row)) return;
       }
       if (rows.length < fetch) break;
-      fetch = ROWS_PER_FETCH;
+      const fitting = Math.ceil((FETCH_CHARACTERS * fetch) / Math.max(1, characters));
+      fetch = Math.min(fetch * FETCH_GROWTH, fitting, ROWS_PER_FETCH);
     }
     if (low < high) this.#onHole(low + 1, high);
   }
