@@ -29,6 +29,8 @@ const DOORS = (name) => {
     ['PUT', `/v1/alerts/${name}`, (value) => value],
   ];
 };
+/** What a request gets that nobody answers: a busy server may need all its time to see that nobody is there. */
+const UNANSWERED = new Set(['NO_RESPONDERS', 'REQUEST_TIMEOUT']);
 const EVENT_TYPES = ['application/json', 'application/cloudevents+json', 'application/x-ndjson'];
 
 async function ask(stage, method, path, body, type = 'application/json') {
@@ -39,7 +41,7 @@ async function ask(stage, method, path, body, type = 'application/json') {
     headers: { 'content-type': type },
   });
   const what = `${method} ${path} ${type}: ${answer.status} ${answer.text.slice(0, 200)}`;
-  assert.ok(answer.status < 500 || answer.body?.code === 'NO_RESPONDERS', what);
+  assert.ok(answer.status < 500 || UNANSWERED.has(answer.body?.code), what);
   assert.notEqual(answer.body?.code, 'INTERNAL', what);
   return answer;
 }
