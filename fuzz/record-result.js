@@ -24,6 +24,8 @@ import { Database } from './sinks/sqlite.js';
  * @property {number} problems All violations that the run found, those above included.
  * @property {{ p50: number, p99: number } | null} recoveryMs From the end of a fault until the bus works again.
  * @property {number} seconds How long the run took.
+ * @property {Record<string, number>} [within] Of a run with faults of several kinds: how many of `injections` were of which of
+ *   `FAULTS`.
  *
  * @typedef {Counted & { commit: string, node: string, sqlite: string, kernel: string, date: string }} Result
  */
@@ -58,7 +60,7 @@ const COUNTS = /** @type {const} */ ([
   'problems',
 ]);
 const TEXTS = /** @type {const} */ (['campaign', 'commit', 'node', 'sqlite', 'kernel']);
-const FIELDS = [...TEXTS, ...COUNTS, 'fault', 'seeds', 'recoveryMs', 'seconds', 'date'];
+const FIELDS = [...TEXTS, ...COUNTS, 'fault', 'seeds', 'recoveryMs', 'seconds', 'date', 'within'];
 
 /**
  * Appends the line of one run, and adds to it which build ran where and when.
@@ -115,6 +117,7 @@ export function faultsOfResult(result) {
   need('recoveryMs', isRecovery(result.recoveryMs), '{ p50, p99 } in ms, or null');
   need('seconds', isSpan(result.seconds), 'a number from 0');
   need('date', isDate(result.date), 'an ISO date');
+  need('within', isWithin(result), 'counts of faults, together no more than the injections');
   if (result.fault === 'planted') {
     const promises = ['acked', 'lost', 'repeated', 'misordered'];
     need(
@@ -128,6 +131,14 @@ export function faultsOfResult(result) {
   const found = result.lost + result.repeated + result.misordered;
   need('problems', !(found > 0 && result.problems === 0), 'above 0 where something was lost');
   return faults;
+}
+
+function isWithin({ within, injections }) {
+  if (within === undefined) return true;
+  if (typeof within !== 'object' || within === null) return false;
+  const counts = Object.entries(within);
+  if (!counts.every(([fault, count]) => FAULTS.includes(fault) && isCount(count))) return false;
+  return counts.reduce((sum, [, count]) => sum + count, 0) <= injections;
 }
 
 function parse(line) {

@@ -130,11 +130,17 @@ function recordRun(file) {
   const count = (...rules) =>
     problems.filter((problem) => rules.some((rule) => problem.startsWith(`${rule}:`))).length;
   const injected = Object.values(result.injections).reduce((sum, more) => sum + more, 0);
+  const of = (...names) => names.reduce((sum, name) => sum + (result.injections[name] ?? 0), 0);
   recordResult(file, {
     campaign: 'faults soak',
     fault: 'soak',
     seeds: [seed, 1],
     injections: injected + parts.deaths.length,
+    within: {
+      'part dies': parts.deaths.length + of('shard', 'gateway', 'worker'),
+      clocks: of('clock', 'suspend'),
+      network: of('network', 'disconnect'),
+    },
     acked: result.figures.acked,
     lost: count('C1', 'C5'),
     repeated: count('C7'),

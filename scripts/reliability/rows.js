@@ -32,7 +32,7 @@ export const FAULT_ROWS = [
   {
     fault: 'part dies',
     title: 'shard, gateway, reader, worker or handler dies',
-    reach: [{ count: 5_000, words: 'deaths' }],
+    reach: [{ count: 5_000, words: 'deaths, those in soaks too' }],
   },
   {
     fault: 'disk fails',

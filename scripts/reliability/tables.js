@@ -14,6 +14,7 @@ export function faultTable(results) {
   const head = [
     'fault',
     'injections',
+    'more in soaks',
     'acked',
     'lost',
     'repeated',
@@ -30,6 +31,7 @@ export function faultTable(results) {
     return [
       row.title,
       sum('injections'),
+      count(withinOf(row, results)),
       sum('acked'),
       sum('lost'),
       sum('repeated'),
@@ -79,7 +81,7 @@ export function runTable(results) {
     return [
       row.title,
       commandsOf(row, runs),
-      row.reach.map((reach) => reachOf(reach, runs)).join('; '),
+      row.reach.map((reach) => reachOf(reach, runs, withinOf(row, results))).join('; '),
       runs.length === 0 ? NOTHING : count(seedsOf(runs)),
       runs.length === 0 ? NOTHING : count(runs.length),
       texts('commit'),
@@ -110,6 +112,11 @@ function runsOf({ fault }, results) {
 /** @param {Result[]} runs */
 function sumOf(runs, name) {
   return runs.reduce((sum, run) => sum + run[name], 0);
+}
+
+/** How many faults of this row runs of other rows had. @param {Row} row @param {Result[]} results */
+function withinOf({ fault }, results) {
+  return results.reduce((sum, { within }) => sum + (within?.[fault] ?? 0), 0);
 }
 
 function notRun({ title }, columns) {
@@ -149,11 +156,11 @@ function seedsOf(runs) {
   return runs.reduce((sum, { seeds }) => sum + seeds[1], 0);
 }
 
-/** @param {import('./rows.js').Reach} reach @param {Result[]} runs */
-function reachOf({ count: least, words, of, by }, runs) {
+/** @param {import('./rows.js').Reach} reach @param {Result[]} runs @param {number} within */
+function reachOf({ count: least, words, of, by }, runs, within) {
   if (least === undefined) return words;
   const counted = of === undefined ? runs : runs.filter((run) => of.includes(run.campaign));
-  let done = sumOf(counted, 'injections');
+  let done = sumOf(counted, 'injections') + (of === undefined ? within : 0);
   if (by === 'seeds') done = seedsOf(counted);
   if (by === 'longest run')
     done = Math.max(0, ...counted.map(({ seconds }) => Math.floor(seconds)));

@@ -78,10 +78,30 @@ describe('the page on reliability', () => {
     };
     const [counts, runs] = rowsOf(pageOf([result, second as typeof result]), 'power lost');
     expect(counts).toContain(
-      '| 600 | 24,000 | 0 | 0 | 0 | 0 | 0 | 20 / 30 ms | 0 in 600: below 0.5 % |',
+      '| 600 | 0 | 24,000 | 0 | 0 | 0 | 0 | 0 | 20 / 30 ms | 0 in 600: below 0.5 % |',
     );
     expect(runs).toContain('600 so far, 9,400 short');
     expect(runs).toContain('| 600 | 2 | 0a1b2c3d | 20.20.2 | 3.51.0 | Linux 6.1 |');
+  });
+
+  it('counts what soaks had of a fault towards its reach, and not in what a zero means', () => {
+    const soak = {
+      ...result,
+      campaign: 'faults soak',
+      fault: 'soak',
+      within: { 'power lost': 50 },
+    };
+    const [counts, runs] = rowsOf(pageOf([result, soak as typeof result]), 'power lost');
+    expect(counts).toContain('| 400 | 50 | 12,000 |');
+    expect(counts).toContain('| 0 in 400: ');
+    expect(runs).toContain('images of a disk: 400 so far');
+    const dies = { ...result, campaign: 'checker', fault: 'part dies' };
+    const more = { ...soak, within: { 'part dies': 50 } };
+    const [, deaths] = rowsOf(
+      pageOf([dies, more] as (typeof result)[]),
+      'shard, gateway, reader, worker or handler dies',
+    );
+    expect(deaths).toContain('450 so far');
   });
 
   it('takes each seed of a simulation for one case, however many faults it has', () => {

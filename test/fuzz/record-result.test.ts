@@ -58,6 +58,9 @@ describe('the results of campaigns', () => {
     ['recoveryMs', undefined],
     ['recoveryMs', { p50: 2, p99: 1 }],
     ['seconds', Number.NaN],
+    ['within', { misfortune: 1 }],
+    ['within', { clocks: 1.5 }],
+    ['within', { clocks: 1e9, network: 1 }],
     ['date', 'today'],
     ['sessions', 3],
   ])('are not recorded with %s: %j', (name, value) => {
