@@ -76,6 +76,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'store/sqlite/dedupe': [
     'protocol',
     'record',
+    'store/recorded-step',
     'store/sqlite/driver',
     'store/sqlite/tables',
     'store/sqlite/rows',

@@ -60,7 +60,7 @@ const sampling = {
 };
 const all = {
   parts,
-  // Longer steps, and the death of a shard soon after, let an id be forgotten that is stored again then (GUARANTEES, 3).
+  // Longer steps, and the death of a shard soon after, let an id be forgotten whose event was pruned (GUARANTEES, 3).
   clock: clockFault(new ShiftedClock(), SHORT_STEPS_MS),
   network: new NetworkFault({ clients: CLIENTS }),
   suspend,

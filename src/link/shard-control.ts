@@ -88,7 +88,8 @@ export const ShardCounter = {
 
 const COMMIT_BUCKETS = 38;
 const COUNTERS = 64;
-const CLOCK_WORDS = 8;
+/** Room for what the clock of a shard keeps for its successor. */
+export const CLOCK_WORDS = 32;
 if (COMMIT_BUCKETS + HISTOGRAM_BUCKETS > COUNTERS) throw new Error('the counters overlap');
 
 /** Wakes the shard if it is parked. Make the work visible first. `port` is one that the shard's thread listens to. */

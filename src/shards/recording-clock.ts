@@ -1,10 +1,12 @@
 import { uptime } from 'node:os';
+import { CLOCK_WORDS } from '../link/shard-control.js';
 import {
   CLOCK_CATCH_UP_DIVISOR,
   CLOCK_CAUTION_MS,
   CLOCK_CONFIRM_MS,
   CLOCK_STEP_MS,
 } from '../protocol/limits/shards.js';
+import type { RecordedStep } from '../store/recorded-step.js';
 import { elapsedMs } from '../threads/elapsed.js';
 
 /**
@@ -60,11 +62,27 @@ const SUSPECT_SEEN_AT = 3;
 const CAUTIOUS_OFFSET = 4;
 const CAUTIOUS_UNTIL = 5;
 const SLEPT = 6;
-const KEPT_FIELDS = 7;
+const RECORDED = 7;
+const READ_AT = 8;
+/** How often recorded time has stepped forward, and the last of these steps: the time before, and by how much. */
+const STEPS = 9;
+const FIRST_STEP = 10;
+const STEPS_KEPT = 8;
+export const KEPT_CLOCK_FIELDS = FIRST_STEP + 2 * STEPS_KEPT;
+if (KEPT_CLOCK_FIELDS > CLOCK_WORDS) throw new Error('a clock keeps more than there is room for');
 
 /** The time that the clock which kept this believes now, ms since 1970; `undefined`: there was none. */
 export function believedNow(kept: Float64Array): number | undefined {
   return kept[IS_KEPT] === 0 ? undefined : Math.floor(elapsedMs() + kept[OFFSET]!);
+}
+
+/** By how much recorded time has stepped forward in the threads that kept this, the last few times. */
+export function keptSteps(kept: Float64Array): RecordedStep[] {
+  const count = Math.min(kept[STEPS]!, STEPS_KEPT);
+  return Array.from({ length: count }, (_, n) => {
+    const at = FIRST_STEP + 2 * n;
+    return { before: kept[at]!, ms: kept[at + 1]! };
+  });
 }
 
 /** The error of the difference of two uptimes on platforms that count whole seconds. */
@@ -87,6 +105,8 @@ export class RecordingClock {
   #wall = 0;
   #whole = 0;
   #readAt: number;
+  /** Whether `#recorded` was the recorded time at `#readAt`. */
+  #hasRead = false;
   readonly #kept: Float64Array;
 
   /**
@@ -97,7 +117,7 @@ export class RecordingClock {
     lastRecordedAt = 0,
     onStep: (step: ClockStep) => void = () => {},
     sources: ClockSources = SYSTEM,
-    kept: Float64Array = new Float64Array(KEPT_FIELDS),
+    kept: Float64Array = new Float64Array(KEPT_CLOCK_FIELDS),
   ) {
     this.#sources = sources;
     this.#onStep = onStep;
@@ -119,11 +139,16 @@ export class RecordingClock {
     const elapsed = this.#sources.elapsed();
     this.#wall = this.#sources.wall();
     this.#judge(this.#wall - elapsed, elapsed);
-    this.#keep();
     const believed = elapsed + this.#offset;
-    const caughtUp = this.#recorded + (elapsed - this.#readAt) / CLOCK_CATCH_UP_DIVISOR;
-    this.#recorded = believed >= this.#recorded ? believed : Math.max(caughtUp, believed);
+    const before = this.#recorded;
+    const passedMs = elapsed - this.#readAt;
+    const caughtUp = before + passedMs / CLOCK_CATCH_UP_DIVISOR;
+    this.#recorded = believed >= before ? believed : Math.max(caughtUp, believed);
     this.#readAt = elapsed;
+    this.#keep();
+    const stepMs = this.#recorded - before - passedMs;
+    if (stepMs > CLOCK_STEP_MS && this.#hasRead) this.#keepStep(before, stepMs);
+    this.#hasRead = true;
     // The sum of two fractions may miss the whole number that the wall clock showed.
     this.#whole = Math.floor(this.#recorded + 1e-3);
     return this.#whole;
@@ -170,6 +195,9 @@ export class RecordingClock {
 
   /** Believes what the predecessor did, which has also reported what it has seen. */
   #goOn(kept: Float64Array): void {
+    this.#recorded = Math.max(this.#recorded, kept[RECORDED]!);
+    this.#readAt = kept[READ_AT]!;
+    this.#hasRead = true;
     this.#offset = kept[OFFSET]!;
     this.#cautiousOffset = kept[CAUTIOUS_OFFSET]!;
     this.#cautiousUntil = kept[CAUTIOUS_UNTIL]!;
@@ -188,7 +216,19 @@ export class RecordingClock {
     kept[CAUTIOUS_UNTIL] = this.#cautiousUntil;
     kept[SLEPT] = this.#slept;
     kept[OFFSET] = this.#offset;
+    kept[RECORDED] = this.#recorded;
+    kept[READ_AT] = this.#readAt;
     kept[IS_KEPT] = 1;
+  }
+
+  /** Comes after `#keep`: a thread that dies in between forgets the step, and its successor does not keep it twice. */
+  #keepStep(before: number, ms: number): void {
+    const kept = this.#kept;
+    const count = kept[STEPS]!;
+    const at = FIRST_STEP + 2 * (count % STEPS_KEPT);
+    kept[at] = before;
+    kept[at + 1] = ms;
+    kept[STEPS] = count + 1;
   }
 
   #judge(offset: number, elapsed: number): void {

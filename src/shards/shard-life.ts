@@ -4,7 +4,7 @@ import type { ShardReport, ShardThreadData } from '../link/shard-mail.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { ShardLog, ShardLogModule } from '../store/shard-log.js';
-import { believedNow } from './recording-clock.js';
+import { believedNow, keptSteps } from './recording-clock.js';
 import { ShardRun } from './shard-run.js';
 
 /**
@@ -62,8 +62,9 @@ async function openLog(data: ShardThreadData): Promise<ShardLog> {
   const { module, options, settings } = log;
   const { head: headLeast, clock } = new ShardControl(data.control);
   const now = believedNow(clock);
+  const steps = keptSteps(clock);
   const { openShardLog } = (await import(module)) as ShardLogModule;
-  return openShardLog({ shard, options, settings, isFirst, predecessor, headLeast, now });
+  return openShardLog({ shard, options, settings, isFirst, predecessor, headLeast, now, steps });
 }
 
 /** Closes the log. A shared one may wait for a broker that is gone: it is abandoned after `CLOSE_WAIT_MS`. */

@@ -10,6 +10,7 @@ import type {
   PruneStep,
   RetentionRule,
 } from './pruning.js';
+import type { RecordedStep } from './recorded-step.js';
 import type { ShardScheduled } from './scheduled.js';
 import type { StoredRecord } from './stored-record.js';
 
@@ -329,6 +330,8 @@ export interface ShardLogOpening {
    * the wall clock may have been set. Default: the wall clock's.
    */
   readonly now?: number | undefined;
+  /** The last steps of recorded time in the threads before this one: no id is older by them. Default: none. */
+  readonly steps?: readonly RecordedStep[];
 }
 
 /** The exports of the module behind `OpenStore.shardLog`. */

@@ -5,7 +5,14 @@ import {
   CLOCK_CONFIRM_MS,
   CLOCK_STEP_MS,
 } from '../../src/protocol/limits/shards.js';
-import { believedNow, type ClockStep, RecordingClock } from '../../src/shards/recording-clock.js';
+import {
+  believedNow,
+  type ClockStep,
+  KEPT_CLOCK_FIELDS,
+  keptSteps,
+  RecordingClock,
+} from '../../src/shards/recording-clock.js';
+import { passedBetween } from '../../src/store/recorded-step.js';
 import { Machine, MINUTE } from './clock-machine.js';
 
 describe('recorded time', () => {
@@ -34,7 +41,7 @@ describe('recorded time', () => {
 
   test('of a thread that follows another goes on with what that one believed', () => {
     const machine = new Machine();
-    const kept = new Float64Array(8);
+    const kept = new Float64Array(KEPT_CLOCK_FIELDS);
     const first = machine.clock(0, kept);
     machine.pass(1000, first);
     machine.wrong = 10 * 365 * 24 * 60 * MINUTE;
@@ -55,7 +62,7 @@ describe('recorded time', () => {
 
   test('of a thread that follows another sees a clock that was put forward between the two', () => {
     const machine = new Machine();
-    const kept = new Float64Array(8);
+    const kept = new Float64Array(KEPT_CLOCK_FIELDS);
     machine.clock(0, kept).now();
     machine.wrong = 60 * MINUTE;
     const second = machine.clock(0, kept);
@@ -235,13 +242,68 @@ describe('recorded time', () => {
   });
 
   test('that a thread believed can be told from what it has kept', () => {
-    const kept = new Float64Array(8);
+    const kept = new Float64Array(KEPT_CLOCK_FIELDS);
     expect(believedNow(kept)).toBeUndefined();
     const clock = new RecordingClock(0, () => {}, undefined, kept);
     const before = clock.now();
     const believed = believedNow(kept)!;
     expect(believed).toBeGreaterThanOrEqual(before - 1);
     expect(believed).toBeLessThanOrEqual(clock.now() + 1);
+  });
+
+  test('of a thread that follows another tells how far it has stepped, and when', () => {
+    const machine = new Machine();
+    const kept = new Float64Array(KEPT_CLOCK_FIELDS);
+    const first = machine.clock(0, kept);
+    machine.pass(1000, first);
+    expect(keptSteps(kept)).toEqual([]);
+    machine.wrong = 60 * MINUTE;
+    machine.pass(CLOCK_CONFIRM_MS + 1000, first);
+    const [step, ...others] = keptSteps(kept);
+    expect(others).toEqual([]);
+    expect(Math.abs(step!.ms - 60 * MINUTE)).toBeLessThan(1);
+    expect(step!.before).toBeLessThanOrEqual(machine.truth);
+    const last = first.now();
+    // The time without a thread is no step.
+    machine.pass(2 * MINUTE);
+    const second = machine.clock(last, kept);
+    machine.pass(1000, second);
+    machine.wrong = 0;
+    machine.pass(1000, second);
+    expect(keptSteps(kept)).toHaveLength(1);
+  });
+
+  test('property: without its steps no more passes between two recorded times than has passed', () => {
+    const move = fc.record({
+      pass: fc.nat({ max: 5 * MINUTE }),
+      wrong: fc.option(fc.integer({ min: -60 * MINUTE, max: 60 * MINUTE })),
+      sleep: fc.option(fc.nat({ max: 60 * MINUTE })),
+      isReplaced: fc.boolean(),
+    });
+    fc.assert(
+      // No more moves than steps are kept.
+      fc.property(fc.array(move, { minLength: 1, maxLength: 4 }), (moves) => {
+        const machine = new Machine();
+        const kept = new Float64Array(KEPT_CLOCK_FIELDS);
+        let clock = machine.clock(0, kept);
+        const seen = [{ recorded: clock.now(), elapsed: machine.sources.elapsed() }];
+        for (const { pass, wrong, sleep, isReplaced } of moves) {
+          machine.sleep(sleep ?? 0);
+          machine.wrong = wrong ?? machine.wrong;
+          if (isReplaced) clock = machine.clock(seen.at(-1)!.recorded, kept);
+          machine.pass(pass, clock);
+          seen.push({ recorded: clock.now(), elapsed: machine.sources.elapsed() });
+        }
+        const steps = keptSteps(kept);
+        const last = seen.at(-1)!;
+        for (const { recorded, elapsed } of seen) {
+          const passedMs = passedBetween(recorded, last.recorded, steps);
+          // Each move may change the clock by what is no step yet.
+          const mostMs = last.elapsed - elapsed + 2 * moves.length * CLOCK_STEP_MS;
+          expect(passedMs).toBeLessThanOrEqual(mostMs);
+        }
+      }),
+    );
   });
 
   test('property: never runs backwards, and is right once the clock is right', () => {

@@ -91,7 +91,7 @@ function partsOn(
   health: LogHealth,
   host: LogHost,
 ): LogParts {
-  const { file, shard, now = Date.now, retention: retained = [] } = options;
+  const { file, shard, now = Date.now, steps = [], retention: retained = [] } = options;
   const { database } = connection;
   const topics = topicTable(connection, options);
   const nameReader = new NameReader(database, 'names');
@@ -113,7 +113,11 @@ function partsOn(
   const ringPositions = new RingPositionTable(database, health, dedupe);
   const index = new IndexKeeper(database, topicIndex, topics, options.recentValues);
   const catchUp = new FieldCatchUp(database, index.fields, decoder, nameReader);
-  const { head, lastRecordedAt } = loadState(database, topics, topicIndex, dedupe, now(), decoder);
+  const { head, lastRecordedAt } = loadState(database, topics, topicIndex, dedupe, {
+    decoder,
+    now: now(),
+    steps,
+  });
   catchUp.start(topicIndex.writtenBlocks, head);
   const into = { topics, index, dedupe, nameReader, payloads, expiries };
   const events = new EventInserter(database, into);

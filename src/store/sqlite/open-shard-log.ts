@@ -17,7 +17,7 @@ export interface SqliteShardOptions {
 
 /** @throws BusError `STORE_FAILED` also if the file is not the one that the previous thread had open */
 export function openShardLog(opening: ShardLogOpening): SqliteShardLog {
-  const { shard, settings, isFirst, now } = opening;
+  const { shard, settings, isFirst, now, steps } = opening;
   const { file, identity, ...shared } = opening.options as SqliteShardOptions;
   const place = opening.predecessor as FilePlace | undefined;
   if (place !== undefined) assertInPlace(file, place);
@@ -30,6 +30,7 @@ export function openShardLog(opening: ShardLogOpening): SqliteShardLog {
     shard,
     identity: { ...identity, isNew },
     ...(now !== undefined && { now: () => now }),
+    ...(steps !== undefined && { steps }),
   });
   if (file !== ':memory:') log.forSuccessor = place ?? placeOf(file);
   return log;

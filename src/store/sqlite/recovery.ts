@@ -1,5 +1,10 @@
 import { BusError } from '../../protocol/errors.js';
-import { DedupeLoader, SUPPLIED_ID_SQL, type SuppliedId } from './dedupe/dedupe-loader.js';
+import {
+  DedupeLoader,
+  type LoadedFrom,
+  SUPPLIED_ID_SQL,
+  type SuppliedId,
+} from './dedupe/dedupe-loader.js';
 import type { DedupeWindow } from './dedupe/dedupe-window.js';
 import type { Database, Statement } from './driver/driver.js';
 import { decodePostings } from './encoding/postings.js';
@@ -10,7 +15,6 @@ import type { TopicTable } from './index/topic-table.js';
 import { HEAD_IS_WRONG_SQL } from './rows/checksums.js';
 import { damagedEvent } from './rows/damaged-event.js';
 import type { PrunedSequences } from './rows/pruned-sequences.js';
-import type { RowDecoder } from './rows/row-decoder.js';
 import { RowReader } from './rows/row-reader.js';
 import { ROW_BYTES_SQL } from './rows/row-size.js';
 import {
@@ -49,8 +53,7 @@ export function loadState(
   topics: TopicTable,
   index: TopicIndexWriter,
   dedupe: DedupeWindow,
-  now: number,
-  decoder: RowDecoder,
+  { decoder, now, steps }: Pick<LoadedFrom, 'decoder' | 'now' | 'steps'>,
 ): LoadedState {
   const numbers = new MetaTable(database).all();
   assertTableIsSound(database, 'topics');
@@ -67,7 +70,9 @@ export function loadState(
   const isLast = last !== undefined && last[0] > prunedThrough;
   const head = isLast ? last[0] : prunedThrough;
   const lastRecordedAt = isLast ? last[1] : (numbers[PRUNED_RECORDED_AT] ?? 0);
-  const ids = new DedupeLoader(database, topics, dedupe, { lastRecordedAt, now, rows, decoder });
+  const ids = new DedupeLoader(database, topics, dedupe, {
+    ...{ lastRecordedAt, now, steps, rows, decoder },
+  });
   ids.loadBlocks(blocks, index.writtenBlocks);
   events.visit(index.writtenBlocks * INDEX_BLOCK_EVENTS, head, (row) => {
     const [sequence, recordedAt, topic, bytes, , id, supplied, source] = row;

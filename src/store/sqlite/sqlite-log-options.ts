@@ -1,5 +1,6 @@
 import type { PayloadFiles } from '../directory/payload-files.js';
 import type { RetentionRule } from '../pruning.js';
+import type { RecordedStep } from '../recorded-step.js';
 import type { LogIdentity } from './connection/log-identity.js';
 
 /** Options of one shard's log in SQLite; limits have their defaults in `src/protocol/limits`. */
@@ -28,5 +29,7 @@ export interface SqliteShardLogOptions {
   readonly recentValues?: SharedArrayBuffer;
   /** The wall clock, ms since 1970, and a monotonic clock, ms; for tests. */
   readonly now?: () => number;
+  /** Steps of recorded time that make no id older. Default: none. */
+  readonly steps?: readonly RecordedStep[];
   readonly elapsed?: () => number;
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EventRecordView } from '../../../src/record/event-record.js';
 import type { KeptFrom, RetentionRule } from '../../../src/store/pruning.js';
+import type { RecordedStep } from '../../../src/store/recorded-step.js';
 import type { TopicSummary } from '../../../src/store/shard-log.js';
 import type { SqliteShardLog as ShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { record, type TestEvent } from '../records.js';
@@ -17,6 +18,7 @@ export interface LogOptions {
   /** The wall clock, ms since 1970, and a monotonic clock, ms. */
   now?: () => number;
   elapsed?: () => number;
+  steps?: readonly RecordedStep[];
 }
 
 export interface LogFactory {
@@ -375,6 +377,23 @@ function describeDedupe(factory: LogFactory): void {
     expect(duplicateOf(log, { id: 'x' })).toBe(1);
     elapsed = MINUTE + 1;
     expect(duplicateOf(log, { id: 'x' })).toBe(0);
+    log.close();
+  });
+
+  it('makes no id older by a step of recorded time', () => {
+    let elapsed = 0;
+    const times = { now: () => 0, elapsed: () => elapsed, dedupeWindowMs: 2 * MINUTE };
+    let log = factory.open({ ...times, now: () => 10 * MINUTE });
+    supplied(log, { id: 'before' }, 10 * MINUTE);
+    supplied(log, { id: 'after' }, 70 * MINUTE + 1000);
+    log.commit(true, []);
+    const steps = [{ before: 10 * MINUTE, ms: 60 * MINUTE }];
+    const now = 71 * MINUTE;
+    log = reopen(log, { ...times, now: () => now, steps });
+    expect(duplicateOf(log, { id: 'before' })).toBe(1);
+    elapsed = MINUTE + 1;
+    expect(duplicateOf(log, { id: 'before' })).toBe(0);
+    expect(duplicateOf(log, { id: 'after' })).toBe(2);
     log.close();
   });
 }

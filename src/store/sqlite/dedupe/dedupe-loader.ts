@@ -1,3 +1,4 @@
+import { passedBetween, type RecordedStep } from '../../recorded-step.js';
 import type { Database, Statement } from '../driver/driver.js';
 import type { BlockIndex } from '../index/block-index.js';
 import type { TopicTable } from '../index/topic-table.js';
@@ -42,6 +43,7 @@ export interface LoadedFrom {
   readonly lastRecordedAt: number;
   /** ms since 1970. */
   readonly now: number;
+  readonly steps: readonly RecordedStep[];
   readonly rows: RowReader;
   readonly decoder: RowDecoder;
 }
@@ -51,11 +53,8 @@ export class DedupeLoader {
   readonly #topics: TopicTable;
   readonly #dedupe: DedupeWindow;
   readonly #now: number;
-  /**
-   * The start of the window, ms since 1970. It is counted back from the last event, not from now: repeats in the last
-   * batch are judged again by the window of that time.
-   */
-  readonly #from: number;
+  readonly #lastRecordedAt: number;
+  readonly #steps: readonly RecordedStep[];
   readonly #rows: RowReader;
   readonly #records: RecordBuffer;
   readonly #selectPruned: Statement<[number], PrunedRow>;
@@ -67,16 +66,17 @@ export class DedupeLoader {
     database: Database,
     topics: TopicTable,
     dedupe: DedupeWindow,
-    { lastRecordedAt, now, rows, decoder }: LoadedFrom,
+    { lastRecordedAt, now, steps, rows, decoder }: LoadedFrom,
   ) {
     this.#database = database;
     this.#topics = topics;
     this.#dedupe = dedupe;
     this.#now = now;
+    this.#lastRecordedAt = lastRecordedAt;
+    this.#steps = steps;
     this.#rows = rows;
     this.#records = new RecordBuffer(decoder, BUFFER_BYTES);
     assertPrunedIds(database);
-    this.#from = lastRecordedAt - dedupe.windowMs;
     this.#selectPruned = database
       .prepare<[number], PrunedRow>(
         `SELECT sequence, recorded_at, topic, id, source FROM pruned_ids
@@ -115,7 +115,7 @@ export class DedupeLoader {
     source: string | null,
   ): void {
     this.#loadPruned(sequence);
-    if (this.#now - recordedAt <= this.#dedupe.windowMs) this.#check(sequence);
+    if (this.#ageOf(recordedAt) <= this.#dedupe.windowMs) this.#check(sequence);
     this.#load(sequence, recordedAt, topic, id, source);
   }
 
@@ -149,11 +149,23 @@ export class DedupeLoader {
     id: string,
     source: string | null,
   ): void {
-    if (recordedAt < this.#from) return;
+    if (!this.#isInWindow(recordedAt)) return;
     // An event from the future was recorded while the clock was wrong.
-    const ageMs = Math.max(0, this.#now - recordedAt);
+    const ageMs = Math.max(0, this.#ageOf(recordedAt));
     const named = { topic, id, source: source ?? undefined };
     this.#dedupe.load(named, sequence, ageMs, BATCH_EVENTS_MAX);
+  }
+
+  /**
+   * Whether an event recorded then was in the window when the last event was recorded, and not now: repeats in the last
+   * batch are judged again by the window of that time.
+   */
+  #isInWindow(recordedAt: number): boolean {
+    return passedBetween(recordedAt, this.#lastRecordedAt, this.#steps) <= this.#dedupe.windowMs;
+  }
+
+  #ageOf(recordedAt: number): number {
+    return passedBetween(recordedAt, this.#now, this.#steps);
   }
 
   /** The complete blocks that the window can reach, ascending. */
@@ -171,7 +183,7 @@ export class DedupeLoader {
       left -= index.suppliedIds(block).length;
       const startedAt = timeOf.get(block * INDEX_BLOCK_EVENTS);
       // A damaged time decides nothing.
-      if (typeof startedAt === 'number' && startedAt < this.#from) break;
+      if (typeof startedAt === 'number' && !this.#isInWindow(startedAt)) break;
     }
     return blocks.reverse();
   }
