@@ -79,8 +79,8 @@ export const clientPlants = {
     edits: [
       {
         file: 'threads/work-shares.js',
-        from: 'this.#spentMs = 0; this.#isWaiting = false; this.#tell();',
-        to: 'this.#spentMs = 0; this.#isWaiting = false;',
+        from: 'this.#forget(); this.#isWaiting = false; this.#tell();',
+        to: 'this.#forget(); this.#isWaiting = false;',
       },
     ],
   },
