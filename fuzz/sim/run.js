@@ -20,6 +20,7 @@ import { real } from './world/real.js';
  *
  *   npm run sim -- --seeds 1000            seeds 1 to 1000
  *   npm run sim -- --seeds 1000 --from 5000
+ *   npm run sim -- --seeds 1000 --until-failed
  *   npm run sim -- --seed 42 --trace       one seed, each step on a line
  *   npm run sim -- --seed 42 --shrink      writes the smallest case that still fails
  *   npm run sim -- --case FILE             plays such a case; may be given several times
@@ -38,6 +39,7 @@ const OPTIONS = /** @type {const} */ ({
   shrink: { type: 'boolean', default: false },
   trace: { type: 'boolean', default: false },
   hashes: { type: 'boolean', default: false },
+  'until-failed': { type: 'boolean', default: false },
   dist: { type: 'string', default: fileURLToPath(new URL('../../dist', import.meta.url)) },
 });
 
@@ -71,7 +73,7 @@ function run() {
     for (const kind of Object.keys(kinds)) kinds[kind] += result.kinds[kind];
     failing.push(seed);
     report(seed, result);
-    if (values.plant !== undefined) break;
+    if (values.plant !== undefined || values['until-failed']) break;
   }
   const seconds = (real.elapsed() - began) / 1000;
   conclude({ ...sums, kinds }, injected, failing, seconds);

@@ -44,6 +44,29 @@ export const BLIND = [
   'test/store/storage-cuts.test.ts',
 ];
 
+/**
+ * The suites of whole buses that come nearest to a file, by the beginning of its path; the first that fits counts. They
+ * judge mutants that are built (`built.js`). Vitest takes each for a part of a path.
+ */
+const NEAREST = /** @type {const} */ ([
+  ['src/shards/consumers/calls/', ['test/bus/consumers/letters', 'test/bus/consumers/list']],
+  ['src/shards/consumers/gates/', ['test/bus/consumers/across', 'test/bus/consumers/full']],
+  ['src/shards/consumers/', ['test/bus/consumers/deliveries', 'test/bus/consumers/deaths']],
+  ['src/shards/later/', ['test/bus/later.test', 'test/bus/damaged-later']],
+  ['src/shards/publish-', ['test/bus/publish', 'test/bus/shared-store', 'test/bus/later.test']],
+  ['src/shards/shard-subscription', ['test/bus/overflow', 'test/bus/blocking']],
+  ['src/shards/introspection', ['test/bus/subscribers', 'test/bus/statistics']],
+  ['src/shards/', ['test/bus/blocking', 'test/bus/subscriptions', 'test/bus/overflow']],
+  ['src/store/sqlite/payloads/', ['test/bus/large-payloads', 'test/bus/backup']],
+  ['src/store/upkeep/', ['test/bus/backup', 'test/bus/prune']],
+  ['src/store/', ['test/bus/prune', 'test/bus/ttl', 'test/bus/keep-per', 'test/bus/later.test']],
+]);
+
+/** @param {string} file @returns {string[]} */
+export function suitesOf(file) {
+  return [...(NEAREST.find(([path]) => file.startsWith(path))?.[1] ?? [])];
+}
+
 /** The files of a part. @param {string} name */
 export function filesOfPart(name) {
   if (!Object.hasOwn(PARTS, name)) {

@@ -3,7 +3,7 @@ import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { addOutcome, digestOf, identityOf, placesOf, ROOT, readOutcomes } from './outcomes.js';
 import { filesOfPart, PARTS, partOf } from './parts.js';
-import { runSample, runSurvivors } from './samples.js';
+import { runBuilt, runSample, runSurvivors } from './samples.js';
 import { commitOfTree, countControls, runStryker } from './stryker.js';
 
 /**
@@ -11,7 +11,7 @@ import { commitOfTree, countControls, runStryker } from './stryker.js';
  * mutant that no test notices has survived.
  *
  *   npm run mutants [-- PART|FILE…] [--minutes 60] [--again | --survivors]
- *   npm run mutants -- PART… --sample 300 [--seed 1] [--minutes 60] [--quick | --survivors]
+ *   npm run mutants -- PART… --sample 300 [--seed 1] [--minutes 60] [--quick | --survivors | --built]
  *
  * The parts are `ring`, `auth`, `shards` and `store`; without a name all four. A few files are mutated at a time, and each
  * one's outcome becomes a line of `fuzz/mutants.jsonl` when they are done, so that a run may end at any time: a file that is
@@ -20,7 +20,8 @@ import { commitOfTree, countControls, runStryker } from './stryker.js';
  *
  * With `--sample` so many mutants are drawn at random from all files of a part. The sample becomes a line of
  * `fuzz/mutant-samples.jsonl`, and with `--survivors` those of it that survived run once more. With `--quick` it goes without
- * the test files that take seconds, so more mutants survive than would. docs/adr/0076 says what counts.
+ * the test files that take seconds, so more mutants survive than would. With `--built` those that survived are built into
+ * a copy of the tree, one at a time, and judged by the simulation and by suites of whole buses. docs/adr/0076 says what counts.
  */
 
 /** So many lines are mutated at a time: each time costs a copy of the tree and a run of all tests. */
@@ -35,6 +36,7 @@ const { values, positionals } = parseArgs({
     sample: { type: 'string' },
     seed: { type: 'string', default: '1' },
     quick: { type: 'boolean', default: false },
+    built: { type: 'boolean', default: false },
   },
 });
 const end = performance.now() + Number(values.minutes) * 60_000;
@@ -50,7 +52,9 @@ if (values.sample === undefined) {
   const seed = Number(values.seed);
   const draw = { size: Number(values.sample), seed, isQuick: values.quick, isOver };
   for (const part of /** @type {(keyof typeof PARTS)[]} */ (names)) {
-    await (values.survivors ? runSurvivors(part, seed) : runSample(part, draw));
+    if (values.built) await runBuilt(part, seed, isOver);
+    else if (values.survivors) await runSurvivors(part, seed);
+    else await runSample(part, draw);
   }
 }
 

@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from './outcomes.js';
+import { identityOf, ROOT } from './outcomes.js';
 
 /**
  * What became of the mutants that were drawn from all files of a part: `fuzz/mutant-samples.jsonl` has a line for each run
@@ -14,7 +14,7 @@ import { ROOT } from './outcomes.js';
  * @property {number} of So many mutants the part has.
  * @property {number} drawn So many of them were run.
  * @property {string} digest Of all files of the part, as they were drawn from.
- * @property {string} commit
+ * @property {string} commit The places of the survivors are those of its code.
  * @property {boolean} isQuick The slow test files did not run when it was drawn, so `atFirst` is too high.
  * @property {string} date
  * @property {number} seconds
@@ -25,15 +25,35 @@ import { ROOT } from './outcomes.js';
  * @property {{ survived: number, noCoverage: number }} atFirst When the sample was drawn. Tests that were added for its
  *   survivors say nothing of other mutants, so this alone tells of the part.
  * @property {SampleSurvivor[]} survivors
+ * @property {Built} [built] Once its survivors have been built and judged as well.
+ *
+ * @typedef {object} Built What the builds of survivors added (`built.js`).
+ * @property {string} commit
+ * @property {string} date
+ * @property {number} seconds
+ * @property {number} seeds That the simulation plays with each.
+ * @property {Record<'simulation' | 'suites', number>} judged
+ * @property {number} doubtful
+ * @property {Record<'simulation' | 'suites', number>} foundAtFirst Of all that survived at first, those that have a test of
+ *   their own since included. Like `atFirst` it tells of the part.
+ * @property {(SampleSurvivor & import('./built.js').Finding)[]} found By later runs as well.
  */
 const SAMPLES = join(ROOT, 'fuzz/mutant-samples.jsonl');
 
 /** @returns {Map<string, Sample>} by part and seed */
 export function readSamples() {
-  if (!existsSync(SAMPLES)) return new Map();
+  return new Map(readLines().map((sample) => [nameOf(sample), sample]));
+}
+
+/** All lines of a sample, in their order. @param {{ part: string, seed: number }} sample */
+export function linesOf(sample) {
+  return readLines().filter((line) => nameOf(line) === nameOf(sample));
+}
+
+function readLines() {
+  if (!existsSync(SAMPLES)) return [];
   const lines = readFileSync(SAMPLES, 'utf8').split('\n').filter(Boolean);
-  const samples = lines.map((line) => /** @type {Sample} */ (JSON.parse(line)));
-  return new Map(samples.map((sample) => [nameOf(sample), sample]));
+  return lines.map((line) => /** @type {Sample} */ (JSON.parse(line)));
 }
 
 /** @param {{ part: string, seed: number }} sample */
@@ -93,13 +113,53 @@ export function withRerun(known, commit, run) {
   };
 }
 
+/**
+ * A sample whose survivors have been built and judged.
+ *
+ * @param {Sample} known
+ * @param {Pick<Built, 'commit' | 'seconds' | 'seeds'>} run
+ * @param {import('./built.js').Judged} outcome
+ * @returns {Sample}
+ */
+export function withBuilt(known, run, { found, judged, doubtful }) {
+  const count = (/** @type {string} */ judge) => found.filter(({ by }) => by === judge).length;
+  const all = [...(known.built?.found ?? []), .../** @type {Built['found']} */ (found)];
+  const names = new Set(all.map((one) => identityOf(one.file, one)));
+  return {
+    ...known,
+    survivors: known.survivors.filter((one) => !names.has(identityOf(one.file, one))),
+    built: {
+      ...run,
+      date: new Date().toISOString(),
+      judged,
+      doubtful,
+      foundAtFirst: known.built?.foundAtFirst ?? {
+        simulation: count('simulation'),
+        suites: count('suites'),
+      },
+      found: all,
+    },
+  };
+}
+
+/**
+ * All that survived of a sample at first: what was found since is gone from its last line, and stands in one before.
+ *
+ * @param {readonly Sample[]} lines
+ */
+export function survivorsAtFirst(lines) {
+  const all = lines.flatMap(({ survivors }) => survivors);
+  return [...new Map(all.map((one) => [identityOf(one.file, one), one])).values()];
+}
+
 /** @param {Sample} sample */
 export function addSample(sample) {
   const counts = countUnseen(sample.survivors);
   appendFileSync(SAMPLES, `${JSON.stringify(sample)}\n`);
-  const { part, seed, of, drawn, killed, timeout } = sample;
+  const { part, seed, of, drawn } = sample;
+  const found = drawn - sample.survivors.length;
   console.log(
-    `${part}, seed ${seed}: ${drawn} of ${of} mutants: ${killed + timeout} found, ` +
+    `${part}, seed ${seed}: ${drawn} of ${of} mutants: ${found} found, ` +
       `${counts.survived} survived, ${counts.noCoverage} reached by no test`,
   );
 }
@@ -119,6 +179,7 @@ function withRun(whole, { controls, seconds }, before) {
     seconds: seconds + (before?.seconds ?? 0),
     controls: controls.controls + (before?.controls ?? 0),
     failedControls: controls.failedControls + (before?.failedControls ?? 0),
+    ...(before?.built && { built: before.built }),
   };
 }
 

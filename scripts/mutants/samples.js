@@ -3,10 +3,21 @@ import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Instrumenter } from '@stryker-mutator/instrumenter';
 import { strykerPlugins } from './assertions.js';
+import { judgeBuilt } from './built.js';
+import { SEEDS } from './built-judges.js';
 import { shuffled } from './draw.js';
 import { digestOf, identityOf, placeOf, placesOf, ROOT, survivorOf, UNSEEN } from './outcomes.js';
 import { filesOfPart } from './parts.js';
-import { addSample, nameOf, readSamples, withPortion, withRerun } from './sample-lines.js';
+import {
+  addSample,
+  linesOf,
+  nameOf,
+  readSamples,
+  survivorsAtFirst,
+  withBuilt,
+  withPortion,
+  withRerun,
+} from './sample-lines.js';
 import { commitOfTree, countControls, runStryker } from './stryker.js';
 
 /** Samples of the mutants of a part, drawn from all of its files: which they are, and how they are run. */
@@ -34,6 +45,7 @@ export async function runSample(part, { size, seed, isQuick, isOver }) {
   const commit = commitOfTree();
   const mutants = await mutantsOf(filesOfPart(part));
   const known = readSamples().get(nameOf({ part, seed }));
+  if (known?.built) throw new Error('its survivors have been built: draw with another seed');
   let sample = known?.digest === digest ? known : undefined;
   const wanted = shuffled(mutants, seed).slice(0, size);
   while (!isOver()) {
@@ -54,10 +66,33 @@ export async function runSample(part, { size, seed, isQuick, isOver }) {
  * @param {number} seed
  */
 export async function runSurvivors(part, seed) {
-  const known = readSamples().get(nameOf({ part, seed }));
-  if (known === undefined) throw new Error(`there is no sample of ${part} with seed ${seed}`);
+  const known = sampleOf(part, seed);
   const run = await runMutants(part, known.survivors, true);
   addSample(withRerun(known, commitOfTree(), run));
+}
+
+/**
+ * Builds the survivors of a sample, and judges the builds. The first time these are all that survived at first, those that
+ * tests were added for included, so that the share of the part can be told; later they are those that still survive.
+ *
+ * @param {keyof typeof import('./parts.js').PARTS} part
+ * @param {number} seed
+ * @param {() => boolean} isOver
+ */
+export async function runBuilt(part, seed, isOver) {
+  const known = sampleOf(part, seed);
+  const began = performance.now();
+  const mutants = known.built ? known.survivors : survivorsAtFirst(linesOf(known));
+  const outcome = await judgeBuilt(mutants, known.commit, isOver);
+  const seconds = Math.round((performance.now() - began) / 1000);
+  addSample(withBuilt(known, { commit: commitOfTree(), seconds, seeds: SEEDS }, outcome));
+}
+
+/** @param {string} part @param {number} seed */
+function sampleOf(part, seed) {
+  const known = readSamples().get(nameOf({ part, seed }));
+  if (known === undefined) throw new Error(`there is no sample of ${part} with seed ${seed}`);
+  return known;
 }
 
 /** @typedef {import('./outcomes.js').Place & { file: string }} Mutant */

@@ -9,7 +9,15 @@ import { BLIND, PARTS, SLOW } from './parts.js';
 /** One run of Stryker: one copy of the tree, one run of the tests without a mutant, and then the mutants. */
 
 /** Not needed by the tests, and not copied. */
-const LEFT_OUT = ['bench', 'data', 'docs', 'profile', 'reference', 'screenshots', 'coverage'];
+export const LEFT_OUT = [
+  'bench',
+  'data',
+  'docs',
+  'profile',
+  'reference',
+  'screenshots',
+  'coverage',
+];
 
 /**
  * @typedef {object} Run

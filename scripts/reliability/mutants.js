@@ -4,7 +4,8 @@ import { count, table } from './tables.js';
 
 /**
  * The table of mutation testing: by part, what became of the mutants of the files that were mutated whole, and of those that
- * were drawn from all files.
+ * were drawn from all files. The survivors of a sample may have been built and judged
+ * as well; those that were not are counted as survivors.
  *
  * @typedef {import('../mutants/outcomes.js').Outcome} Outcome
  * @typedef {import('../mutants/sample-lines.js').Sample} Sample
@@ -13,7 +14,9 @@ import { count, table } from './tables.js';
 const HEAD = [
   'part',
   'mutants',
-  'found',
+  'found by tests in their own thread',
+  'by the simulation',
+  'by suites of whole buses',
   'survived',
   'share',
   '95 % interval',
@@ -45,6 +48,8 @@ function wholeRow(part, outcomes, reasons) {
     `\`src/${part}\`, ${count(outcomes.length)} files whole`,
     count(all),
     count(found),
+    '—',
+    '—',
     count(survivors.length),
     shareOf(all === 0 ? 0 : survivors.length / all),
     '—',
@@ -54,14 +59,17 @@ function wholeRow(part, outcomes, reasons) {
 }
 
 /** @param {Sample} sample @param {Mutants['reasons']} reasons */
-function sampleRow({ part, seed, of, drawn, isQuick, atFirst, survivors }, reasons) {
-  const survived = atFirst.survived + atFirst.noCoverage;
+function sampleRow({ part, seed, of, drawn, isQuick, atFirst, survivors, built }, reasons) {
+  const unseen = atFirst.survived + atFirst.noCoverage;
+  const { simulation, suites } = built?.foundAtFirst ?? { simulation: 0, suites: 0 };
+  const survived = unseen - simulation - suites;
   const { low, high } = wilsonInterval(survived, drawn);
   const keys = survivors.map((survivor) => keyOf(survivor.file, survivor));
   return [
     `\`src/${part}\`, drawn from ${count(of)} with seed ${seed}${isQuick ? ', quick tests alone' : ''}`,
     count(drawn),
-    count(drawn - survived),
+    count(drawn - unseen),
+    ...(built ? [count(simulation), count(suites)] : ['—', '—']),
     count(survived),
     shareOf(survived / drawn),
     `${shareOf(low)} to ${shareOf(high)}`,

@@ -134,7 +134,7 @@ describe('the page on reliability', () => {
     const samples: typeof data.mutants.samples = [];
     const page = withTables(readPage(PAGE), { ...data, mutants: { outcomes, samples, reasons } });
     expect(rowsOf(page, '`src/ring`, 2 files whole')).toEqual([
-      '| `src/ring`, 2 files whole | 40 | 34 | 6 | 15.0 % | — | 6 | 5 |',
+      '| `src/ring`, 2 files whole | 40 | 34 | — | — | 6 | 15.0 % | — | 6 | 5 |',
     ]);
   });
 
@@ -153,7 +153,25 @@ describe('the page on reliability', () => {
     const page = withTables(readPage(PAGE), { ...data, mutants });
     const cell = '`src/store`, drawn from 9,470 with seed 4';
     expect(rowsOf(page, cell)).toEqual([
-      `| ${cell} | 148 | 133 | 15 | 10.1 % | 6.2 % to 16.0 % | 1 | 1 |`,
+      `| ${cell} | 148 | 133 | — | — | 15 | 10.1 % | 6.2 % to 16.0 % | 1 | 1 |`,
+    ]);
+  });
+
+  it('counts the mutants of a sample that were found only when they were built', () => {
+    const sample = {
+      part: 'store',
+      seed: 4,
+      of: 9_470,
+      drawn: 148,
+      atFirst: { survived: 20, noCoverage: 13 },
+      survivors: [],
+      built: { foundAtFirst: { simulation: 11, suites: 7 } },
+    } as unknown as (typeof data.mutants.samples)[number];
+    const mutants = { outcomes: [], samples: [sample], reasons: parseReasons('') };
+    const page = withTables(readPage(PAGE), { ...data, mutants });
+    const cell = '`src/store`, drawn from 9,470 with seed 4';
+    expect(rowsOf(page, cell)).toEqual([
+      `| ${cell} | 148 | 115 | 11 | 7 | 15 | 10.1 % | 6.2 % to 16.0 % | 0 | 0 |`,
     ]);
   });
 
