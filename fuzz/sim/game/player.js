@@ -35,7 +35,11 @@ export class Player {
   async play(program) {
     try {
       for (const line of this.#lines) this.#subscribe(line);
-      for (const move of program) await this.#make(move);
+      for (const move of program) {
+        // Its client has been closed, or its process has ended.
+        if (this.#isOver) return;
+        await this.#make(move);
+      }
     } finally {
       this.isDone = true;
     }
