@@ -113,6 +113,13 @@ describe('a call for subscribers', () => {
     expect(ask()).toEqual({ subscribers: [], next: null });
   });
 
+  test('that are furthest behind finds the budget spent as well', () => {
+    const introspection = introspectionOf(memoryLog([]));
+    expect(introspection.laggards(3)).toEqual({ subscribers: [], next: FIRST_SUBSCRIBER });
+    introspection.beginTurn();
+    expect(introspection.laggards(3)).toEqual({ subscribers: [], next: null });
+  });
+
   test('of a bus lists thousands', async () => {
     const bus = await openTestBus({ dir: ':memory:', shards: 1 });
     const all = Array.from({ length: 1500 }, () => bus.subscribe('a.*', () => {}));

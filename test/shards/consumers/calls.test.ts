@@ -121,6 +121,22 @@ describe('the state of a consumer in a shard', () => {
     });
   });
 
+  test('lists the keys that hold events back, with the event that each waits for', () => {
+    const rig = working({ order: 'topic' });
+    for (let n = 1; n <= 3; n++) publish(rig.link, n);
+    rig.turn();
+    expect(ask(rig, 'consumerHeldKeys', page)).toEqual({
+      events: [
+        {
+          key: 'jobs.a',
+          waiting: 2,
+          first: expect.objectContaining({ sequence: 1, state: 'leased', id: 'job-1' }),
+        },
+      ],
+      next: null,
+    });
+  });
+
   test('is that of no consumer where there is none', () => {
     const rig = working();
     for (const name of ['consumerState', 'consumerSkip', 'consumerDead'] as const) {
@@ -191,6 +207,32 @@ describe('dead events', () => {
     expect(ask(rig, 'consumerRedrive', some).redriven).toHaveLength(2);
     expect(ask(rig, 'consumerDead', page)).toMatchObject({ events: [{ id: 'job-2' }] });
     expect(rig.log.consumers.deadCount('c1')).toBe(1);
+  });
+
+  test('are opened once by two calls of a turn, and count again for one that names them', () => {
+    const rig = withDead(2);
+    const all = { ...page, sequences: null, isDry: false };
+    rig.link.call('consumerRedrive', all, { id: 8 });
+    rig.link.call('consumerRedrive', all, { id: 9 });
+    rig.link.call('consumerRedrive', { ...all, sequences: [2] }, { id: 10 });
+    rig.turn();
+    const replies = rig.link.replies();
+    const answers = [8, 9, 10].map((number) => replies.find(({ id }) => id === number)?.body);
+    expect(answers).toMatchObject([
+      { redriven: [{ sequence: 1 }, { sequence: 2 }] },
+      { redriven: [] },
+      { redriven: [{ sequence: 2 }] },
+    ]);
+  });
+
+  test('that find the consumer full are to be redriven later, from where the call has come to', () => {
+    const rig = withDead(3);
+    rig.shard.applyConsumers([entryOf({ maxAttempts: 1, maxAhead: 1 })]);
+    expect(ask(rig, 'consumerRedrive', { ...page, sequences: null, isDry: false })).toMatchObject({
+      redriven: [{ sequence: 1 }],
+      next: 1,
+      isBusy: true,
+    });
   });
 
   test('are leased again, and forgotten once they are done', () => {

@@ -95,6 +95,20 @@ describe('the places of a consumer in all shards', () => {
     }
   });
 
+  it('wake nobody when a shard below its share looks in vain', () => {
+    const memory = words();
+    const shards = [0, 1, 2].map((number) => new Shard(memory, number));
+    for (const [index, count] of [4, 1, 1].entries()) {
+      shards[index]!.lease(count, 6, 0);
+      shards[index]!.store();
+    }
+    for (let now = 1; now < 9; now++) {
+      for (const shard of shards.slice(1)) shard.lease(1, 6, now);
+    }
+    expect(shards.map(({ leased }) => leased)).toEqual([4, 1, 1]);
+    expect(shards.map(({ rung }) => rung)).toEqual([[], [], []]);
+  });
+
   it('are told of when they are free, to the shards that wait and to no other', () => {
     const memory = words();
     const [one, two, three] = [0, 1, 2].map((number) => new Shard(memory, number)) as [
