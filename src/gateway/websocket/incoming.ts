@@ -75,7 +75,7 @@ export class Incoming implements PartOwner {
     });
     stream.prependListener('close', (hadError: boolean) => {
       // `ws` then hands on all that it has, in one go, however long the principal is held up. Nobody can have the answers.
-      this.#isGone = hadError;
+      this.#isGone ||= hadError;
       this.#serveHeld(true);
     });
     stream.on('data', () => {
@@ -104,6 +104,12 @@ export class Incoming implements PartOwner {
       this.#serveHeld(false);
       this.#owner.onHeldUpChange();
     });
+    if (this.#held.length === 0) return;
+    // The principal before it may never change again. Behind the frames that waited for the verdict on a token.
+    setImmediate(() => {
+      this.#serveHeld(false);
+      this.#owner.onHeldUpChange();
+    });
   }
 
   onTurn(): void {
@@ -122,18 +128,19 @@ export class Incoming implements PartOwner {
   #message(data: RawData, isBinary: boolean): void {
     this.#partBytes = 0;
     if (this.#isGone) return;
-    if (this.#held.length > 0 || this.#budget?.work.isHeldUp === true) {
-      // The default `binaryType` makes every message one Buffer.
-      this.#hold(data as Buffer, isBinary);
-      return;
-    }
     // A compressed message is inflated elsewhere, and comes by itself.
-    const began = this.#readingSince ?? performance.now();
-    this.#owner.onMessage(data as Buffer, isBinary);
-    this.#framesRead++;
-    if (this.#readingSince !== undefined) return;
-    this.#spend(began);
-    this.#budget?.work.charge(((data as Buffer).length / MIB) * WORK_INFLATED_MIB_MS);
+    const isInflated = this.#readingSince === undefined;
+    // The default `binaryType` makes every message one Buffer.
+    const bytes = data as Buffer;
+    if (this.#held.length > 0 || this.#budget?.work.isHeldUp === true) {
+      this.#hold(bytes, isBinary);
+    } else {
+      const began = performance.now();
+      this.#owner.onMessage(bytes, isBinary);
+      this.#framesRead++;
+      if (isInflated) this.#spend(began);
+    }
+    if (isInflated) this.#budget?.work.charge((bytes.length / MIB) * WORK_INFLATED_MIB_MS);
   }
 
   #hold(data: Buffer, isBinary: boolean): void {

@@ -6,6 +6,7 @@ import { Budgets } from '../../../src/gateway/budget/budgets.js';
 import { Incoming } from '../../../src/gateway/websocket/incoming.js';
 import {
   HELD_BYTES_PER_PRINCIPAL_MAX,
+  WORK_INFLATED_MIB_MS,
   WORK_SLICE_MS,
 } from '../../../src/protocol/limits/budgets.js';
 import { MIB } from '../../../src/protocol/limits/units.js';
@@ -37,7 +38,7 @@ function incoming(cost = 0) {
   const come = (text: string): void => {
     socket.emit('message', Buffer.from(text), false);
   };
-  return { one, stream, served, cut, budgets, come };
+  return { one, stream, served, cut, budget, budgets, come };
 }
 
 test('frames behind the end of a stream that has broken are not served: nobody can have the answers', () => {
@@ -69,8 +70,36 @@ test('frames that wait are served where the client has ended the stream, and not
   }
 });
 
-test('messages that wait are held by their principal, and too many end the connection, unserved', async () => {
-  const { one, served, cut, budgets, come } = incoming(WORK_SLICE_MS);
+test('frames that wait go on when the connection has another principal', async () => {
+  const { one, served, budget, budgets, come } = incoming(WORK_SLICE_MS);
+  budgets.open(principal({ id: 'alice' }), '127.0.0.1').work.charge(0);
+  for (const text of ['a', 'b']) come(text);
+  const named = budgets.open(principal({ id: 'bob' }), '127.0.0.1');
+  budget.close();
+  one.charge(named);
+  // What waited for the verdict, and came before, is served first.
+  expect(served).toEqual(['a']);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(served).toEqual(['a', 'b']);
+  expect(one.isHeldUp).toBe(false);
+});
+
+test('a message that was inflated is charged also where it waits', async () => {
+  const { one, budget, budgets, come } = incoming(WORK_SLICE_MS);
+  budgets.open(principal({ id: 'alice' }), '127.0.0.1').work.charge(0);
+  const charged: number[] = [];
+  const charge = budget.work.charge.bind(budget.work);
+  budget.work.charge = (ms) => {
+    charged.push(ms);
+    charge(ms);
+  };
+  for (const text of ['a', 'x'.repeat(MIB)]) come(text);
+  while (one.isHeldUp) await new Promise((resolve) => setImmediate(resolve));
+  expect(charged.filter((ms) => ms === WORK_INFLATED_MIB_MS)).toHaveLength(1);
+});
+
+test('messages that wait are held by their principal, and too many end the connection, unserved', () => {
+  const { stream, served, cut, budgets, come } = incoming(WORK_SLICE_MS);
   budgets.open(principal({ id: 'alice' }), '127.0.0.1').work.charge(0);
   const text = 'x'.repeat(MIB);
   come('first');
@@ -80,7 +109,8 @@ test('messages that wait are held by their principal, and too many end the conne
   come('one');
   come('more');
   expect(cut).toEqual([MESSAGES_HELD_BYTES_MAX + 3]);
-  while (one.isHeldUp) await new Promise((resolve) => setImmediate(resolve));
+  // A socket that is cut here ends without an error.
+  stream.emit('close', false);
   expect(served).toEqual(['first']);
   expect(budgets.heldBytes).toBe(0);
 });
