@@ -3,7 +3,8 @@ import { type Asker, ITSELF } from '../../src/endpoint/asker.js';
 import type { HistorySource } from '../../src/endpoint/read/history-source.js';
 import { parseQuery } from '../../src/endpoint/read/parse-query.js';
 import { QueryRunner } from '../../src/endpoint/read/query.js';
-import type { Page, PageRequest } from '../../src/store/page.js';
+import { PAGE_PREFIX_BYTES, type Page, type PageRequest } from '../../src/store/page.js';
+import { record } from '../store/records.js';
 
 /** A log without end in which nothing matches. */
 function emptyPages() {
@@ -67,5 +68,51 @@ test.each([1, 100])(
     const events = runner.read(parseQuery({ topic: 'a', limit }), asker);
     await expect(events.next()).rejects.toMatchObject({ code: 'ABORTED' });
     expect(asked.limit).toBe(limit);
+  },
+);
+
+const LAST = 2000;
+
+/** A log in which only the event `LAST` is of the wanted type, and all others have expired. */
+function oneAtLast() {
+  const asked = { pages: 0 };
+  const page = async (_shard: number, request: PageRequest): Promise<Page> => {
+    const { after, until = LAST, limit, sequences } = request;
+    asked.pages++;
+    const range = Array.from({ length: until - after }, (_, n) => after + 1 + n);
+    const looked = (sequences ?? range).slice(0, limit);
+    const next = looked.at(-1) ?? until;
+    // A topic's newest event is judged by the query itself.
+    const kept = sequences === undefined ? looked.filter((one) => one === LAST) : looked;
+    const records = kept.map((one) => {
+      const type = one === LAST ? 'wanted' : 'other';
+      const prefix = Buffer.alloc(PAGE_PREFIX_BYTES);
+      prefix.writeDoubleLE(one, 0);
+      return Buffer.concat([prefix, record({ type })]);
+    });
+    const bytes = new Uint8Array(Buffer.concat(records));
+    return {
+      records: bytes.buffer,
+      count: kept.length,
+      next,
+      done: next >= until,
+      head: LAST,
+      prunedThrough: 0,
+    };
+  };
+  const sequences = Array.from({ length: LAST }, (_, n) => n + 1);
+  const shard = { control: { head: LAST }, call: async () => ({ sequences, next: null }) };
+  return { asked, shard, source: { page } as Partial<HistorySource> as HistorySource };
+}
+
+test.each([false, true])(
+  'a query for one event does not ask for each that it passes over (latest: %s)',
+  async (latest) => {
+    const { asked, shard, source } = oneAtLast();
+    const runner = new QueryRunner(source, [shard], 'epoch');
+    const query = parseQuery({ topic: '*', types: ['wanted'], limit: 1, latest });
+    const found = await runner.query(query);
+    expect(found.map(({ sequence }) => sequence)).toEqual([LAST]);
+    expect(asked.pages).toBeLessThan(20);
   },
 );

@@ -27,7 +27,7 @@ export interface NewestOf {
   readonly shard: number;
   readonly end: LastsShard;
   readonly range: LastsRange;
-  /** The most events of a page. */
+  /** The most events of a page; read anew for each. */
   readonly pageEvents: number;
   /** For how many bytes there has to be room before a page is asked for; 0: its events are not held. */
   readonly roomBytes: number;
@@ -37,13 +37,13 @@ export interface NewestOf {
 
 /** The newest events of the topics whose last event lies in the range. */
 export async function* newestPages(newest: NewestOf): AsyncGenerator<NewestPage> {
-  const { range, end, pageEvents, held } = newest;
-  const size = Math.min(pageEvents, READ_PAGE_EVENTS);
+  const { range, end, held } = newest;
   let isFirst = true;
   for await (const sequences of lastSequences(end, range, held)) {
     const mayLack = range.reverse && !isFirst;
     isFirst = false;
     for (let at = 0; at < sequences.length; ) {
+      const size = Math.min(newest.pageEvents, READ_PAGE_EVENTS);
       const listed = [...sequences.subarray(at, at + size)];
       const page = await pageOfListed(newest, listed);
       // A page of large events ends early.

@@ -17,6 +17,8 @@ import { newestPages } from './newest-events.js';
 import { defined, limitOf, type ParsedQuery } from './parse-query.js';
 import { RecordDecoder } from './record-decoder.js';
 
+const PAGE_GROWTH = 4;
+
 interface Found {
   readonly event: Event;
   readonly recordedAt: number;
@@ -60,7 +62,7 @@ export class QueryRunner {
     return undefined;
   }
 
-  /** `pageEvents`: how many events a page may have. */
+  /** `pageEvents`: how many events a page may have, until one has none that is wanted. */
   async *read(
     query: ParsedQuery,
     asker: Asker = ITSELF,
@@ -103,13 +105,14 @@ export class QueryRunner {
     const { filter, id, sinceMs, untilMs, reverse } = query;
     const decoder = new RecordDecoder(asker);
     let { after, until } = range;
+    let limit = pageEvents;
     while (after < until) {
       const request = {
         filter,
         after,
         until,
         ...defined({ id, sinceMs, untilMs }),
-        limit: pageEvents,
+        limit,
         limitBytes: READ_PAGE_BYTES,
         reverse,
       };
@@ -123,6 +126,8 @@ export class QueryRunner {
       });
       yield* found;
       if (page.done) return;
+      // Thousands of events may have expired that are not removed yet.
+      if (found.length === 0) limit = morePageEvents(limit);
       if (reverse) until = page.next;
       else after = page.next;
     }
@@ -143,6 +148,7 @@ export class QueryRunner {
     const decoder = new RecordDecoder(asker);
     const patterns = filter.topics;
     let { after, until } = range;
+    let limit = pageEvents;
     // Events behind `until` that were found: they come once.
     const early = new Set<number>();
     for (let lacksEvents = true; lacksEvents && after < until; ) {
@@ -153,7 +159,9 @@ export class QueryRunner {
         shard,
         end,
         range: newest,
-        pageEvents,
+        get pageEvents() {
+          return limit;
+        },
         roomBytes: 0,
       });
       for await (const { page, lacksEvents: isShort } of pages) {
@@ -165,11 +173,17 @@ export class QueryRunner {
           found.push({ event: decoder.decode(bytes, offset, shard, sequence), recordedAt });
         });
         yield* found;
+        if (found.length === 0) limit = morePageEvents(limit);
       }
       after = until;
       until = end.control.head;
     }
   }
+}
+
+/** How many events the next page may have, behind one that had so many at most and none that is wanted. */
+function morePageEvents(limit: number): number {
+  return Math.min(limit * PAGE_GROWTH, READ_PAGE_EVENTS);
 }
 
 /** Merges by recorded time; within a shard the order is the log's. */
