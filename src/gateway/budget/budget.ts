@@ -3,6 +3,7 @@ import { BusError } from '../../protocol/errors.js';
 import {
   CLIENT_CREDIT_BYTES,
   QUERIES_WAITING_PER_PRINCIPAL_MAX,
+  WORK_ASK_MS_MAX,
   WORK_FOUND_EVENT_MS,
   WORK_FOUND_KIB_MS,
 } from '../../protocol/limits/budgets.js';
@@ -225,7 +226,8 @@ export class Budget {
       try {
         return await ask();
       } finally {
-        work.spend(began, 0);
+        // The thread itself has waited.
+        work.charge(Math.min(performance.now() - began, WORK_ASK_MS_MAX));
       }
     });
   }

@@ -32,6 +32,8 @@ export const WORK_OVERRUN_PAUSE = 2;
 export const WORK_FRAME_MS = 0.06;
 /** What a MiB of inflated messages costs the process, in other threads: 1.4 to 4.5 ms. */
 export const WORK_INFLATED_MIB_MS = 3;
+/** A call of a shard counts no more than this: the shard's thread may have been replaced meanwhile. */
+export const WORK_ASK_MS_MAX = 1_000;
 export const WORK_OTHERS_MS = 10_000;
 export const WORK_BUSY_MS = 20;
 export const WORK_REQUESTS_MAX = 512;

@@ -1,10 +1,14 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { BUDGET_LIMITS } from '../../../src/gateway/budget/account.js';
 import { Budgets } from '../../../src/gateway/budget/budgets.js';
 import { Share } from '../../../src/gateway/budget/share.js';
 import { BodyBudget, roomIn } from '../../../src/gateway/http/body.js';
-import { WORK_FOUND_EVENT_MS, WORK_SLICE_MS } from '../../../src/protocol/limits/budgets.js';
+import {
+  WORK_ASK_MS_MAX,
+  WORK_FOUND_EVENT_MS,
+  WORK_SLICE_MS,
+} from '../../../src/protocol/limits/budgets.js';
 import { PULLS_PER_PRINCIPAL_MAX } from '../../../src/protocol/limits/consumers.js';
 import { HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX } from '../../../src/protocol/limits/http.js';
 import { principal } from '../http/support/open-http.js';
@@ -292,5 +296,27 @@ describe('calls of shards for a principal', () => {
     expect(isRead).toBe(false);
     await read;
     expect([isRead, mallory.work.isHeldUp]).toEqual([true, false]);
+  });
+
+  it('are paid for by as long as they took, and by no more than a bound: a shard may be replaced meanwhile', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'setImmediate', 'performance'] });
+    try {
+      for (const tookMs of [100, 60_000]) {
+        const budgets = new Budgets();
+        const mallory = budgets.open(principal({ id: 'mallory' }), '127.0.0.1');
+        const alice = budgets.open(principal({ id: 'alice' }), '127.0.0.1');
+        let end = (): void => {};
+        const ask = mallory.turns.askInTurn(() => new Promise<void>((resolve) => (end = resolve)));
+        await vi.advanceTimersByTimeAsync(tookMs);
+        alice.work.charge(0);
+        end();
+        await ask;
+        expect(mallory.work.isHeldUp).toBe(true);
+        await vi.advanceTimersByTimeAsync(Math.min(tookMs, WORK_ASK_MS_MAX) + 2);
+        expect(mallory.work.isHeldUp).toBe(false);
+      }
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
