@@ -64,7 +64,7 @@ const CAUTIOUS_UNTIL = 5;
 const SLEPT = 6;
 const RECORDED = 7;
 const READ_AT = 8;
-/** How often recorded time has stepped forward, and the last of these steps: the time before, and by how much. */
+/** How often recorded time has stepped forward, and the last of these steps: the time before, and by how much. 0: none. */
 const STEPS = 9;
 const FIRST_STEP = 10;
 const STEPS_KEPT = 8;
@@ -72,17 +72,22 @@ export const KEPT_CLOCK_FIELDS = FIRST_STEP + 2 * STEPS_KEPT;
 if (KEPT_CLOCK_FIELDS > CLOCK_WORDS) throw new Error('a clock keeps more than there is room for');
 
 /** The time that the clock which kept this believes now, ms since 1970; `undefined`: there was none. */
-export function believedNow(kept: Float64Array): number | undefined {
-  return kept[IS_KEPT] === 0 ? undefined : Math.floor(elapsedMs() + kept[OFFSET]!);
+export function believedNow(kept: Float64Array, elapsed = elapsedMs()): number | undefined {
+  return kept[IS_KEPT] === 0 ? undefined : Math.floor(elapsed + kept[OFFSET]!);
 }
 
 /** By how much recorded time has stepped forward in the threads that kept this, the last few times. */
 export function keptSteps(kept: Float64Array): RecordedStep[] {
   const count = Math.min(kept[STEPS]!, STEPS_KEPT);
   return Array.from({ length: count }, (_, n) => {
-    const at = FIRST_STEP + 2 * n;
+    const at = placeOfStep(n);
     return { before: kept[at]!, ms: kept[at + 1]! };
   });
+}
+
+/** Where the step after so many others is kept. */
+function placeOfStep(count: number): number {
+  return FIRST_STEP + 2 * (count % STEPS_KEPT);
 }
 
 /** The error of the difference of two uptimes on platforms that count whole seconds. */
@@ -145,9 +150,7 @@ export class RecordingClock {
     const caughtUp = before + passedMs / CLOCK_CATCH_UP_DIVISOR;
     this.#recorded = believed >= before ? believed : Math.max(caughtUp, believed);
     this.#readAt = elapsed;
-    this.#keep();
-    const stepMs = this.#recorded - before - passedMs;
-    if (stepMs > CLOCK_STEP_MS && this.#hasRead) this.#keepStep(before, stepMs);
+    this.#keep(before, this.#hasRead ? this.#recorded - before - passedMs : 0);
     this.#hasRead = true;
     // The sum of two fractions may miss the whole number that the wall clock showed.
     this.#whole = Math.floor(this.#recorded + 1e-3);
@@ -195,6 +198,7 @@ export class RecordingClock {
 
   /** Believes what the predecessor did, which has also reported what it has seen. */
   #goOn(kept: Float64Array): void {
+    this.#forgetStep();
     this.#recorded = Math.max(this.#recorded, kept[RECORDED]!);
     this.#readAt = kept[READ_AT]!;
     this.#hasRead = true;
@@ -206,29 +210,42 @@ export class RecordingClock {
     if (!Number.isNaN(seenAt)) this.#suspect = { offset: kept[SUSPECT_OFFSET]!, seenAt };
   }
 
-  /** Each field is written whole; a thread that dies among them has its successor doubt once more, and no more. */
-  #keep(): void {
+  /**
+   * Each field is written whole, in an order in which a thread may die between any two. Its successor then doubts once
+   * more; or it is told of a step that recorded time has not taken, and forgets that (`#forgetStep`). A step that was
+   * taken and not told would make ids older. Recorded time was `before`, and has stepped by `stepMs` since.
+   */
+  #keep(before: number, stepMs: number): void {
     const kept = this.#kept;
     const suspect = this.#suspect;
-    kept[SUSPECT_SEEN_AT] = suspect?.seenAt ?? Number.NaN;
-    kept[SUSPECT_OFFSET] = suspect?.offset ?? 0;
     kept[CAUTIOUS_OFFSET] = this.#cautiousOffset;
     kept[CAUTIOUS_UNTIL] = this.#cautiousUntil;
     kept[SLEPT] = this.#slept;
+    if (stepMs > CLOCK_STEP_MS) this.#keepStep(before, stepMs);
     kept[OFFSET] = this.#offset;
     kept[RECORDED] = this.#recorded;
     kept[READ_AT] = this.#readAt;
+    kept[SUSPECT_SEEN_AT] = suspect?.seenAt ?? Number.NaN;
+    kept[SUSPECT_OFFSET] = suspect?.offset ?? 0;
     kept[IS_KEPT] = 1;
   }
 
-  /** Comes after `#keep`: a thread that dies in between forgets the step, and its successor does not keep it twice. */
   #keepStep(before: number, ms: number): void {
     const kept = this.#kept;
     const count = kept[STEPS]!;
-    const at = FIRST_STEP + 2 * (count % STEPS_KEPT);
+    const at = placeOfStep(count);
     kept[at] = before;
     kept[at + 1] = ms;
     kept[STEPS] = count + 1;
+  }
+
+  /** Forgets the last step where the thread that told of it died before recorded time took it. */
+  #forgetStep(): void {
+    const kept = this.#kept;
+    const last = kept[STEPS]! - 1;
+    if (last < 0 || kept[placeOfStep(last)] !== kept[RECORDED]) return;
+    kept[placeOfStep(last) + 1] = 0;
+    kept[STEPS] = last;
   }
 
   #judge(offset: number, elapsed: number): void {

@@ -273,6 +273,52 @@ describe('recorded time', () => {
     expect(keptSteps(kept)).toHaveLength(1);
   });
 
+  test('tells of its step wherever a thread dies that takes it, and once', () => {
+    // Steps of before fill what is kept, so that each further one replaces another.
+    for (const stepsBefore of [0, 9]) {
+      for (let dieAt = 1; ; dieAt++) {
+        const machine = new Machine();
+        const kept = new Float64Array(KEPT_CLOCK_FIELDS);
+        const first = machine.clock(0, kept);
+        first.now();
+        const stepForward = (): void => {
+          machine.wrong += 60 * MINUTE;
+          machine.pass(250, first);
+        };
+        for (let n = 0; n < stepsBefore; n++) {
+          stepForward();
+          machine.pass(CLOCK_CONFIRM_MS, first);
+        }
+        const stored = first.now();
+        const storedAt = machine.sources.elapsed();
+        stepForward();
+        machine.pass(CLOCK_CONFIRM_MS - 250, first);
+        machine.pass(250);
+        let writes = 0;
+        const dying = new Proxy(kept, {
+          set(target, at, value) {
+            if (++writes === dieAt) throw new Error('dies');
+            return Reflect.set(target, at, value);
+          },
+        });
+        const second = machine.clock(stored, dying);
+        let hasDied = false;
+        try {
+          second.now();
+        } catch {
+          hasDied = true;
+        }
+        const passedMs = machine.sources.elapsed() - storedAt;
+        const opened = believedNow(kept, machine.sources.elapsed())!;
+        expect(passedBetween(stored, opened, keptSteps(kept))).toBeLessThanOrEqual(passedMs);
+        const now = machine.clock(stored, kept).now();
+        const knownMs = passedBetween(stored, now, keptSteps(kept));
+        expect(Math.abs(knownMs - passedMs)).toBeLessThan(2);
+        if (!hasDied) break;
+      }
+    }
+  });
+
   test('property: without its steps no more passes between two recorded times than has passed', () => {
     const move = fc.record({
       pass: fc.nat({ max: 5 * MINUTE }),
