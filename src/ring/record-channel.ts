@@ -211,6 +211,16 @@ export class RecordReceiver {
     return this.#isStalled;
   }
 
+  /**
+   * Whether there is a record to read. Looks once more for a buffer that had not arrived at the last `read`: a sender that
+   * was relinked since has sent it, and has woken nobody if the reader was not parked yet.
+   */
+  hasReadable(): boolean {
+    if (this.consumer.isEmpty()) return false;
+    if (this.#isStalled) this.#inbox.receive();
+    return !this.#isStalled;
+  }
+
   /** Number of buffers that have arrived and are not released. */
   get buffersHeld(): number {
     return this.#buffers.size;

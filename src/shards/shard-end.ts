@@ -157,7 +157,7 @@ export class ShardEnd implements SubscriptionLink {
 
   /** True if there are publishes that may be taken now. */
   get hasPublishes(): boolean {
-    return this.mayPublish && !this.publishRing.isEmpty() && !this.publishes.isStalled;
+    return this.mayPublish && this.publishes.hasReadable();
   }
 
   /** False if the last claim found no room and the endpoint has released nothing since. */

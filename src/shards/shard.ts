@@ -257,7 +257,7 @@ export class Shard {
     if (!this.isStopping && this.#expirer?.hasWork(this.desk) === true) return true;
     for (const link of this.links) {
       if ((link.isBlocked || link.waiting.size > 0) && link.mayHaveRoom) return true;
-      if (!link.controls.consumer.isEmpty() && !link.controls.isStalled) return true;
+      if (link.controls.hasReadable()) return true;
       if (takesPublishes && link.hasPublishes) return true;
     }
     return false;
@@ -420,7 +420,7 @@ export class Shard {
   #dropLeavers(): void {
     for (let i = this.links.length - 1; i >= 0; i--) {
       const link = this.links[i]!;
-      if (!link.leaving || !(link.publishRing.isEmpty() || link.publishes.isStalled)) continue;
+      if (!link.leaving || link.publishes.hasReadable()) continue;
       link.ringDoorbell();
       link.close();
       this.links.splice(i, 1);

@@ -221,6 +221,22 @@ describe('a record channel', () => {
     expect(receiver.isStalled).toBe(false);
   });
 
+  it('has something to read as soon as a buffer has arrived, also if nobody tells the reader', () => {
+    const { ring, sender } = linked();
+    const elsewhere = channel();
+    const receiver = new RecordReceiver(new RingConsumer(ring), new BufferInbox(elsewhere.port2));
+    expect(receiver.hasReadable()).toBe(false);
+    send(sender, 2, 500);
+    expect(receiver.hasReadable()).toBe(true);
+    expect(receive(receiver)).toEqual([]);
+    expect(receiver.hasReadable()).toBe(false);
+    sender.relink(elsewhere.port1);
+    expect(receiver.hasReadable()).toBe(true);
+    expect(receive(receiver)).toEqual(['2: 500']);
+    receiver.release();
+    expect(receiver.hasReadable()).toBe(false);
+  });
+
   it('takes buffers that a listener on the same port received first', async () => {
     const { port1, port2, sender, inbox, receiver } = linked();
     const arrived = new Promise<void>((resolve) => {
