@@ -95,6 +95,28 @@ describe('the places of a consumer in all shards', () => {
     }
   });
 
+  it('are as many as were wanted, also if another shard gives some up between two looks', () => {
+    const memory = words();
+    const [one, two] = [new Shard(memory, 0), new Shard(memory, 1)];
+    one.lease(5, 6, 0);
+    one.store();
+    const store = Atomics.store.bind(Atomics);
+    const spy = vi.spyOn(Atomics, 'store').mockImplementation(((
+      ...word: Parameters<typeof store>
+    ) => {
+      const value = store(...word);
+      // The second has said that it waits.
+      if (word[1] === 1 && value >= 2 ** 30 && one.leased > 0) {
+        one.end(5);
+        one.store();
+      }
+      return value;
+    }) as typeof Atomics.store);
+    two.lease(2, 6, 1);
+    spy.mockRestore();
+    expect([one.leased, two.leased, two.inFlight.isWaiting]).toEqual([0, 2, false]);
+  });
+
   it('wake nobody when a shard below its share looks in vain', () => {
     const memory = words();
     const shards = [0, 1, 2].map((number) => new Shard(memory, number));
