@@ -4,8 +4,8 @@ import { moved } from './moved.js';
 
 /**
  * The second stage of a sample: mutants that no test in its own thread has found are built, one after the other, and
- * judged by the simulation; those that it misses, by suites of whole buses. A verdict counts if the judge comes to it twice, and comes to
- * another one of the build without the mutant, within the same limit of time.
+ * judged by the simulation; those that it misses, by suites of whole buses. A verdict counts if the judge comes to it
+ * twice, and passes the build without the mutant within the same limit of time.
  *
  * @typedef {import('./samples.js').Mutant} Mutant
  * @typedef {import('./built-judges.js').Judge} Judge
@@ -28,8 +28,7 @@ const SUITES_LIMIT_MS = 600_000;
  * @typedef {object} Judged
  * @property {(Mutant & Finding)[]} found
  * @property {Mutant[]} missed
- * @property {Record<Finding['by'], number>} judged How many each judge came to. The suites get those that the simulation
- *   has missed.
+ * @property {Mutant[]} unjudged Those of `missed` that not both judges came to.
  * @property {number} doubtful How many times a judge said two things of one mutant, which is missed then.
  *
  * @param {readonly Mutant[]} mutants Places of a commit.
@@ -46,15 +45,17 @@ export async function judgeBuilt(mutants, commit, isOver) {
       (/** @type {string} */ file) => suitesFor(tree.folder, file, SUITES_LIMIT_MS),
     ];
     /** @type {Judged} */
-    const outcome = {
-      found: [],
-      missed: [...mutants],
-      judged: { simulation: 0, suites: 0 },
-      doubtful: 0,
-    };
-    for (const judgeOf of judges) {
-      for (const mutant of [...outcome.missed]) {
-        if (isOver()) return outcome;
+    const outcome = { found: [], missed: [...mutants], unjudged: [], doubtful: 0 };
+    for (const [stage, judgeOf] of judges.entries()) {
+      const left = [...outcome.missed];
+      while (left.length > 0) {
+        if (isOver()) {
+          // What the simulation has missed has to come to the suites yet.
+          const isLast = stage === judges.length - 1;
+          outcome.unjudged = isLast ? left : outcome.missed;
+          return outcome;
+        }
+        const mutant = /** @type {Mutant} */ (left.shift());
         await judgeOne(mutant, { commit, tree, judge: judgeOf(mutant.file), outcome });
       }
     }
@@ -82,7 +83,6 @@ async function judgeOne(mutant, { commit, tree, judge, outcome }) {
   const build = { plant: () => tree.plant(now), restore: () => tree.restore(now) };
   const finding = await findingOf(judge, build);
   build.restore();
-  outcome.judged[judge.name]++;
   if (finding === 'doubtful') outcome.doubtful++;
   const said = `${mutant.file}:${mutant.at} ${mutant.what}, ${judge.name}:`;
   if (finding === 'doubtful' || finding === undefined) {

@@ -32,7 +32,7 @@ import { identityOf, ROOT } from './outcomes.js';
  * @property {string} date
  * @property {number} seconds
  * @property {number} seeds That the simulation plays with each.
- * @property {Record<'simulation' | 'suites', number>} judged
+ * @property {SampleSurvivor[]} unjudged Of those that survived at first, what a run that was cut short has left for the next.
  * @property {number} doubtful
  * @property {Record<'simulation' | 'suites', number>} foundAtFirst Of all that survived at first, those that have a test of
  *   their own since included. Like `atFirst` it tells of the part.
@@ -121,9 +121,12 @@ export function withRerun(known, commit, run) {
  * @param {import('./built.js').Judged} outcome
  * @returns {Sample}
  */
-export function withBuilt(known, run, { found, judged, doubtful }) {
+export function withBuilt(known, run, { found, unjudged, doubtful }) {
+  const { built } = known;
+  const before = built?.foundAtFirst ?? { simulation: 0, suites: 0 };
+  const isFirst = built === undefined || built.unjudged.length > 0;
   const count = (/** @type {string} */ judge) => found.filter(({ by }) => by === judge).length;
-  const all = [...(known.built?.found ?? []), .../** @type {Built['found']} */ (found)];
+  const all = [...(built?.found ?? []), .../** @type {Built['found']} */ (found)];
   const names = new Set(all.map((one) => identityOf(one.file, one)));
   return {
     ...known,
@@ -131,12 +134,15 @@ export function withBuilt(known, run, { found, judged, doubtful }) {
     built: {
       ...run,
       date: new Date().toISOString(),
-      judged,
-      doubtful,
-      foundAtFirst: known.built?.foundAtFirst ?? {
-        simulation: count('simulation'),
-        suites: count('suites'),
-      },
+      seconds: run.seconds + (built?.seconds ?? 0),
+      unjudged: isFirst ? /** @type {SampleSurvivor[]} */ (unjudged) : [],
+      doubtful: doubtful + (built?.doubtful ?? 0),
+      foundAtFirst: isFirst
+        ? {
+            simulation: before.simulation + count('simulation'),
+            suites: before.suites + count('suites'),
+          }
+        : before,
       found: all,
     },
   };

@@ -72,8 +72,8 @@ export async function runSurvivors(part, seed) {
 }
 
 /**
- * Builds the survivors of a sample, and judges the builds. The first time these are all that survived at first, those that
- * tests were added for included, so that the share of the part can be told; later they are those that still survive.
+ * Builds the survivors of a sample, and judges the builds. First these are all that survived at first, those that tests
+ * were added for included, so that the share of the part can be told; later they are those that still survive.
  *
  * @param {keyof typeof import('./parts.js').PARTS} part
  * @param {number} seed
@@ -82,7 +82,8 @@ export async function runSurvivors(part, seed) {
 export async function runBuilt(part, seed, isOver) {
   const known = sampleOf(part, seed);
   const began = performance.now();
-  const mutants = known.built ? known.survivors : survivorsAtFirst(linesOf(known));
+  const first = known.built?.unjudged ?? survivorsAtFirst(linesOf(known));
+  const mutants = first.length > 0 ? first : known.survivors;
   const outcome = await judgeBuilt(mutants, known.commit, isOver);
   const seconds = Math.round((performance.now() - began) / 1000);
   addSample(withBuilt(known, { commit: commitOfTree(), seconds, seeds: SEEDS }, outcome));

@@ -171,19 +171,17 @@ describe('a sample whose survivors were built', () => {
   const first = withPortion(whole, { ...run, survivors: [a!, b!, c!] });
   const stage = { commit: 'e', seconds: 3, seeds: 60 };
   const finding = { by: 'simulation' as const, isHang: false, where: '7' };
-  const judged = { simulation: 3, suites: 2 };
   const found = [
     { ...a!, ...finding },
     { ...b!, ...finding, by: 'suites' as const },
   ];
-  const built = withBuilt(first, stage, { found, missed: [c!], judged, doubtful: 0 });
+  const built = withBuilt(first, stage, { found, missed: [c!], unjudged: [], doubtful: 0 });
 
   it('keeps those that nothing found, and says who found the others', () => {
     expect(built.survivors).toEqual([c]);
     expect(built.atFirst).toEqual(first.atFirst);
     expect(built.built).toMatchObject({
       ...stage,
-      judged,
       foundAtFirst: { simulation: 1, suites: 1 },
     });
     expect(built.built?.found).toEqual(found);
@@ -193,12 +191,34 @@ describe('a sample whose survivors were built', () => {
     const again = withBuilt(built, stage, {
       found: [{ ...c!, ...finding }],
       missed: [],
-      judged: { simulation: 1, suites: 0 },
+      unjudged: [],
       doubtful: 0,
     });
     expect(again.survivors).toEqual([]);
     expect(again.built?.foundAtFirst).toEqual({ simulation: 1, suites: 1 });
     expect(again.built?.found).toHaveLength(3);
+  });
+
+  it('goes on at first where a run was cut short', () => {
+    const [one, other] = found;
+    const cut = withBuilt(first, stage, {
+      found: [one!],
+      missed: [b!, c!],
+      unjudged: [b!, c!],
+      doubtful: 1,
+    });
+    expect(cut.built).toMatchObject({
+      unjudged: [b, c],
+      foundAtFirst: { simulation: 1, suites: 0 },
+    });
+    const rest = { found: [other!], missed: [c!], unjudged: [], doubtful: 0 };
+    const whole = withBuilt(cut, stage, rest);
+    expect(whole.built).toMatchObject({
+      seconds: 6,
+      unjudged: [],
+      doubtful: 1,
+      foundAtFirst: { simulation: 1, suites: 1 },
+    });
   });
 
   it('takes all that survived at first from the lines before the last', () => {
