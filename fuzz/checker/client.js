@@ -14,7 +14,7 @@ process.on('disconnect', () => process.exit(0));
 if (!process.connected) process.exit(0);
 const plan = planOf(seed, changes);
 
-async function open() {
+async function open(onConnected) {
   if (name === 'http') return new HttpDoor(url);
   const { connect, withPayloadText } = await import(pathToFileURL(client).href);
   const bus = connect(url, {
@@ -25,14 +25,19 @@ async function open() {
     heartbeatMs: 2000,
     onError: () => {},
   });
+  bus.on('state', ({ state }) => {
+    if (state === 'connected') onConnected();
+  });
   return doorOf(bus, withPayloadText);
 }
 
-const bus = await open();
+/** @type {Actors | undefined} */
+let actors;
+const bus = await open(() => actors?.noteConnected());
 const tell = (message) => process.send?.(message, undefined, undefined, () => {});
-const actors = new Actors({ bus, plan, host: name, folder, tell });
+actors = new Actors({ bus, plan, host: name, folder, tell });
 const enter = (next) => {
-  actors.enter(next);
+  actors?.enter(next);
   if (next === 'end') process.exit(0);
 };
 process.on('message', (/** @type {{ phase: string }} */ message) => enter(message.phase));

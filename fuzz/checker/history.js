@@ -22,7 +22,7 @@ import { basename, join } from 'node:path';
  * | `ok` | `{ … }` | it ended, and this came of it |
  * | `fail` | `code`, `{ … }?` | it was refused: nothing came of it |
  * | `unknown` | `code`, `{ … }?` | it ended, and nobody knows what came of it |
- * | `state` | `text` | a client's connection: `connected`, `reconnecting` |
+ * | `state` | `text` | `connected`: a client has another connection, over which it repeats what had no answer; `ended: …`: a member |
  * | `problem` | `text` | what should never be |
  *
  * `invoke publish`: `{ events, durability?, ephemeral?, atomic?, expect?, ttlMs?, delayMs? }`. Each of `events` is

@@ -341,6 +341,33 @@ describe('the judge of the checker', () => {
     expect(await run.problems()).toEqual([]);
   });
 
+  it.each(['state', 'start'])(
+    'promises no order to a publish that had no answer before another connection or life: %s',
+    async (entry) => {
+      const run = new Run();
+      // Sequences 3 and 4 change places.
+      for (const [n, sequence] of [
+        [2, 4],
+        [3, 3],
+      ] as const) {
+        run.outcome(n, 'ok', { epoch: EPOCH, acks: [[0, sequence, 'synced', 0]] });
+        run.replay[sequence - 1]![2] = `a-${n}`;
+        run.reader[sequence + 1]![5] = `a-${n}`;
+      }
+      const order = /^C3: a-2 .* stands behind a-3/;
+      expect(await run.problems()).toEqual([expect.stringMatching(order)]);
+
+      const [late] = run.publisher.splice(5, 1);
+      if (entry === 'state') run.publisher.push(late!);
+      const withoutChange = await run.problems();
+      expect(withoutChange).toEqual([expect.stringMatching(order)]);
+
+      const more = entry === 'start' ? [{ pid: 1 }] : ['connected'];
+      run.publisher.splice(5, 0, [run.publisher[4]![0], 0, entry, ...more]);
+      expect(await run.problems()).toEqual([]);
+    },
+  );
+
   it('bears what a client does between its end and its next life', async () => {
     const run = new Run();
     run.reader.push([++run.at, 0, 'end']);

@@ -41,6 +41,13 @@ export class Actors {
       });
   }
 
+  /** The client has another connection, over which it repeats what had no answer. */
+  noteConnected() {
+    for (const { history, settings } of this.#cast) {
+      if (settings.role === 'publisher') history.write(0, 'state', 'connected');
+    }
+  }
+
   run() {
     for (const { actor, history } of this.#cast) {
       actor.run().catch((error) => history.write(0, 'problem', String(error.stack)));

@@ -34,6 +34,9 @@ export class Publishes {
   take(name, lines, epoch) {
     const open = new Map();
     for (const [at, operation, entry, ...rest] of lines) {
+      if (entry === 'start' || (entry === 'state' && rest[0] === 'connected')) {
+        for (const call of open.values()) this.#excuse(call);
+      }
       if (entry === 'start') {
         for (const call of open.values()) this.#lose(call);
         open.clear();
@@ -50,6 +53,16 @@ export class Publishes {
       }
     }
     for (const call of open.values()) this.#lose(call);
+  }
+
+  /**
+   * A thread that was replaced has left these publishes, or a client repeats them over another connection: they are of
+   * another publisher than those that follow, and nobody promises their order.
+   */
+  #excuse({ references }) {
+    for (const reference of references) {
+      if (reference !== undefined) this.#attempts.flag(reference, AGAIN);
+    }
   }
 
   #begin(args, at) {
