@@ -12,7 +12,8 @@ export interface ShardExpiry {
 
   /**
    * Events that have expired at a time, ms since 1970: the first ones, in the order of their sequences. A bounded number
-   * of them, and fewer where looking for them takes long; one at least. A damaged entry is shown once, with its fault, and then passed over until the log is opened again.
+   * of them, and fewer where looking for them takes long; one at least. A damaged entry is shown once, with its fault, and
+   * then passed over until the log is opened again.
    * @throws BusError `STORE_FAILED`; `STORE_CORRUPT` if the entries cannot be read at all
    */
   due(now: number): ExpiredEvent[];

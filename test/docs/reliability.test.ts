@@ -53,6 +53,9 @@ function missingOf(command: string): string[] {
   return script === undefined || script in scripts ? gone : [`npm run ${script}`, ...gone];
 }
 
+type Sample = (typeof data.mutants.samples)[number];
+const SAMPLED = '`src/store`, drawn from 9,470 with seed 4';
+
 describe('the page on reliability', () => {
   it('has the tables of its data: npm run docs:reliability', () => {
     expect(withTables(readPage(PAGE), data)).toBe(readPage(PAGE));
@@ -138,40 +141,31 @@ describe('the page on reliability', () => {
     ]);
   });
 
+  /** The rows of a page whose only mutants are those of a sample of the store. */
+  function rowsOfSample(more: Pick<Sample, 'atFirst' | 'survivors' | 'built'>): string[] {
+    const counts = { killed: 0, timeout: 0, controls: 0, failedControls: 0, seconds: 1 };
+    const run = { digest: 'd', commit: 'c', isQuick: false, date: '2026-11-30T00:00:00.000Z' };
+    const sample = { part: 'store', seed: 4, of: 9_470, drawn: 148, ...counts, ...run, ...more };
+    const mutants = { outcomes: [], samples: [sample], reasons: parseReasons('') };
+    return rowsOf(withTables(readPage(PAGE), { ...data, mutants }), SAMPLED);
+  }
+
   it('says how sure a sample of a part is, and what survives since', () => {
-    const survivor = { at: '3:1', to: '3:9', what: 'X', status: 'Survived', isStatic: false };
-    const sample = {
-      part: 'store',
-      seed: 4,
-      of: 9_470,
-      drawn: 148,
-      atFirst: { survived: 12, noCoverage: 3 },
-      survivors: [{ ...survivor, file: 'src/store/a.ts' }],
-    } as (typeof data.mutants.samples)[number];
-    const reasons = parseReasons('');
-    const mutants = { outcomes: [], samples: [sample], reasons };
-    const page = withTables(readPage(PAGE), { ...data, mutants });
-    const cell = '`src/store`, drawn from 9,470 with seed 4';
-    expect(rowsOf(page, cell)).toEqual([
-      `| ${cell} | 148 | 133 | — | — | 15 | 10.1 % | 6.2 % to 16.0 % | 1 | 1 |`,
+    const place = { file: 'src/store/a.ts', at: '3:1', to: '3:9' };
+    const survivor = { ...place, what: 'X', status: 'Survived', isStatic: false };
+    const atFirst = { survived: 12, noCoverage: 3 };
+    expect(rowsOfSample({ atFirst, survivors: [survivor] })).toEqual([
+      `| ${SAMPLED} | 148 | 133 | — | — | 15 | 10.1 % | 6.2 % to 16.0 % | 1 | 1 |`,
     ]);
   });
 
   it('counts the mutants of a sample that were found only when they were built', () => {
-    const sample = {
-      part: 'store',
-      seed: 4,
-      of: 9_470,
-      drawn: 148,
-      atFirst: { survived: 20, noCoverage: 13 },
-      survivors: [],
-      built: { foundAtFirst: { simulation: 11, suites: 7 } },
-    } as unknown as (typeof data.mutants.samples)[number];
-    const mutants = { outcomes: [], samples: [sample], reasons: parseReasons('') };
-    const page = withTables(readPage(PAGE), { ...data, mutants });
-    const cell = '`src/store`, drawn from 9,470 with seed 4';
-    expect(rowsOf(page, cell)).toEqual([
-      `| ${cell} | 148 | 115 | 11 | 7 | 15 | 10.1 % | 6.2 % to 16.0 % | 0 | 0 |`,
+    const run = { commit: 'c', date: '2026-11-30T00:00:00.000Z', seconds: 1, seeds: 60 };
+    const foundAtFirst = { simulation: 11, suites: 7 };
+    const built = { ...run, unjudged: [], doubtful: 0, foundAtFirst, found: [] };
+    const atFirst = { survived: 20, noCoverage: 13 };
+    expect(rowsOfSample({ atFirst, survivors: [], built })).toEqual([
+      `| ${SAMPLED} | 148 | 115 | 11 | 7 | 15 | 10.1 % | 6.2 % to 16.0 % | 0 | 0 |`,
     ]);
   });
 

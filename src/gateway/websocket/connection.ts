@@ -207,7 +207,7 @@ export class Connection implements OutboundOwner, IncomingOwner, Client {
   }
 
   onTooMuchHeld(heldBytes: number): void {
-    this.#log('warn', 'connection cut: its compressed messages are too large', { heldBytes });
+    this.#log('warn', 'connection cut: too many compressed messages wait', { heldBytes });
     this.#socket.terminate();
   }
 
