@@ -116,6 +116,34 @@ describe('events that retention removes', () => {
     },
   );
 
+  test('are lost where they are the last before the end of the log', () => {
+    const log = memoryLog(['jobs.a', 'jobs.a', 'jobs.a', 'other']);
+    const rig = working({ maxAhead: 1 }, 0, log);
+    prune(rig, 4);
+    for (let n = 0; n < 10; n++) rig.turn();
+    expect(log.consumers.load()).toMatchObject([{ position: 4, lost: 3 }]);
+    expect(rig.shard.desk!.hasWork).toBe(false);
+  });
+
+  test.each([
+    [false, 0],
+    [true, 3],
+  ])(
+    'are lost to a consumer that is put back behind them only where a cursor promised them: %s',
+    (isFromCursor, lost) => {
+      const rig = working({}, 0, memoryLog(Array.from({ length: 5 }, () => 'jobs.a')));
+      prune(rig, 3);
+      rig.shard.applyConsumers([entryOf({}, { position: 5, round: 2 })]);
+      for (let n = 0; n < 5; n++) rig.turn();
+      const [before] = rig.log.consumers.load();
+      rig.shard.applyConsumers([entryOf({}, { position: 0, round: 3, isFromCursor })]);
+      rig.one.tokens(5);
+      for (let n = 0; n < 10; n++) rig.turn();
+      expect(rig.one.leases().map(({ sequence }) => sequence)).toEqual([4, 5]);
+      expect(rig.log.consumers.load()[0]!.lost - before!.lost).toBe(lost);
+    },
+  );
+
   test('are only those that a consumer is past, where a rule waits for it', () => {
     const retention = [{ pattern: '*', untilConsumedBy: ['worker'] }];
     const log = memoryLog([], { retention });
