@@ -30,7 +30,7 @@ test('a publish that is to wait is refused where as many wait as may', () => {
 });
 
 test('a group is refused whole where not all of it may wait', () => {
-  const { link, turn, log } = almostFull();
+  const { link, turn } = almostFull();
   link.publishGroup([
     { ...event('one'), deliverAt: LATER },
     { ...event('two'), deliverAt: LATER },

@@ -26,6 +26,8 @@ export class Share {
   readonly #turnsMax: number;
   #turns = 0;
   #held = 0;
+  /** The part of it that work holds. */
+  #heldByWork = 0;
   #isFull = false;
   #isDisposed = false;
   #children = 0;
@@ -71,12 +73,7 @@ export class Share {
 
   /** Counts so much more (less, if negative) as held, even beyond the bound: it is held already. */
   hold(amount: number): void {
-    if (this.#isDisposed) return;
-    let hasChanged = false;
-    for (let share: Share | undefined = this; share !== undefined; share = share.#parent) {
-      if (share.#add(amount)) hasChanged = true;
-    }
-    if (hasChanged && amount < 0) this.#root.#pump();
+    if (!this.#isDisposed) this.#count(amount);
   }
 
   /** Runs the work in its turn, and holds `amount` until it has ended. */
@@ -90,20 +87,20 @@ export class Share {
       return await work();
     } finally {
       this.#takeTurn(-1);
-      this.hold(-amount);
+      this.#work(-amount);
       this.#root.#pump();
     }
   }
 
   /**
-   * Gives back all that this share holds; from then on it counts nothing. Work that waits in it still has its turn.
-   * Idempotent.
+   * Gives back what this share holds, but for the work that runs, which counts until it ends. From then on `hold` counts
+   * nothing. Work that waits still has its turn. Idempotent.
    */
   dispose(): void {
     if (this.#isDisposed) return;
-    this.hold(-this.#held);
     this.#isDisposed = true;
     if (this.#parent !== undefined) this.#parent.#children--;
+    this.#count(this.#heldByWork - this.#held);
   }
 
   get #hasWork(): boolean {
@@ -115,6 +112,22 @@ export class Share {
     const parent = this.#parent;
     if (parent === undefined || !parent.#isFull) return false;
     return this.#held >= parent.#max / parent.#children;
+  }
+
+  /** Counts what a work holds that begins (less, if negative: that has ended). */
+  #work(amount: number): void {
+    for (let share: Share | undefined = this; share !== undefined; share = share.#parent) {
+      share.#heldByWork += amount;
+    }
+    this.#count(amount);
+  }
+
+  #count(amount: number): void {
+    let hasChanged = false;
+    for (let share: Share | undefined = this; share !== undefined; share = share.#parent) {
+      if (share.#add(amount)) hasChanged = true;
+    }
+    if (hasChanged && amount < 0) this.#root.#pump();
   }
 
   /** Adds to what this share holds; true if that may change which work has the next turn. */
@@ -157,7 +170,7 @@ export class Share {
       if (share === undefined) return;
       const waiting = share.#waiting.shift()!;
       share.#takeTurn(1);
-      share.hold(waiting.amount);
+      share.#work(waiting.amount);
       waiting.start();
     }
   }

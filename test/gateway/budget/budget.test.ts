@@ -129,6 +129,75 @@ describe('a share', () => {
     );
   });
 
+  it('goes on with the work of a principal where a client leaves amid its own', async () => {
+    const whole = Share.whole(64);
+    const works = new Works();
+    const principal = whole.part(1);
+    const [leaves, stays] = [principal.part(1), principal.part(1)];
+    works.start(leaves, 'l0');
+    works.start(leaves, 'l1');
+    works.start(stays, 's0');
+    await settled();
+    leaves.dispose();
+    await settled();
+    expect(works.begun).toEqual(['l0']);
+    await works.end('l0');
+    await works.end(works.begun[1]!);
+    await works.end(works.begun[2]!);
+    expect(works.begun.toSorted()).toEqual(['l0', 'l1', 's0']);
+    expect(whole.held).toBe(0);
+  });
+
+  it('runs all that is asked for, no more at once than it may, whichever clients leave meanwhile', async () => {
+    const connection = { principal: fc.nat(2), connection: fc.nat(2) };
+    const step = fc.oneof(
+      fc.record({ is: fc.constant('work' as const), ...connection }),
+      fc.record({ is: fc.constant('end' as const), which: fc.nat(9) }),
+      fc.record({ is: fc.constant('leave' as const), ...connection }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+        const whole = Share.whole(64);
+        const principals = [1, 1, 2].map((max) => ({ max, share: whole.part(max), running: 0 }));
+        const clients = principals.flatMap((of, principal) =>
+          [0, 1, 2].map(() => ({ of, principal, share: of.share.part(1), isGone: false })),
+        );
+        const ends: (() => void)[] = [];
+        let asked = 0;
+        let begun = 0;
+        for (const one of steps) {
+          if (one.is === 'end') ends.splice(one.which % Math.max(1, ends.length), 1)[0]?.();
+          else {
+            const client = clients[one.principal * 3 + one.connection]!;
+            const { of, share } = client;
+            if (one.is === 'work') {
+              asked++;
+              void share.run(1, async () => {
+                begun++;
+                expect(++of.running).toBeLessThanOrEqual(of.max);
+                await new Promise<void>((resolve) => ends.push(resolve));
+                of.running--;
+              });
+            } else {
+              client.isGone = true;
+              share.dispose();
+              const others = clients.filter(({ principal }) => principal === one.principal);
+              if (others.every(({ isGone }) => isGone)) of.share.dispose();
+            }
+          }
+          await settled();
+        }
+        for (let end = ends.shift(); end !== undefined; end = ends.shift()) {
+          end();
+          await settled();
+        }
+        expect(begun).toBe(asked);
+        expect(whole.held).toBe(0);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   it('gives back all that it holds when it is disposed of, and only once', async () => {
     const whole = Share.whole(10);
     const part = whole.part(10);

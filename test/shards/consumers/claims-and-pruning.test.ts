@@ -136,7 +136,9 @@ describe('events that retention removes', () => {
       rig.shard.applyConsumers([entryOf({}, { position: 5, round: 2 })]);
       for (let n = 0; n < 5; n++) rig.turn();
       const [before] = rig.log.consumers.load();
-      rig.shard.applyConsumers([entryOf({}, { position: 0, round: 3, isFromCursor })]);
+      rig.shard.applyConsumers([
+        entryOf({}, { position: 0, round: 3, ...(isFromCursor && { isFromCursor }) }),
+      ]);
       rig.one.tokens(5);
       for (let n = 0; n < 10; n++) rig.turn();
       expect(rig.one.leases().map(({ sequence }) => sequence)).toEqual([4, 5]);
