@@ -13,7 +13,7 @@
 
 import type { MessagePort } from 'node:worker_threads';
 import type { Histogram } from '../protocol/bus-api.js';
-import { wakeParked } from '../ring/wait.js';
+import { wakeParked, wakeSurely } from '../ring/wait.js';
 import { bucketOf, HISTOGRAM_BOUNDS_MS, HISTOGRAM_BUCKETS } from './histogram.js';
 
 export const PARKED = 0;
@@ -104,6 +104,11 @@ export function wakeShard(words: Int32Array, port: MessagePort): void {
  */
 export function wakeOtherShard(words: Int32Array): void {
   if (Atomics.load(words, WAKES_BY_MESSAGE) === 0) wakeParked(words, PARKED);
+}
+
+/** As `wakeOtherShard`, where a shard's thread has died, perhaps in the middle of that. */
+export function wakeOtherShardSurely(words: Int32Array): void {
+  if (Atomics.load(words, WAKES_BY_MESSAGE) === 0) wakeSurely(words, PARKED);
 }
 
 export class ShardControl {

@@ -9,12 +9,13 @@ import type { LinkEnd, LinkMemory } from '../link/link.js';
 import {
   GENERATION,
   RESTARTS,
-  type ShardControl,
+  ShardControl,
   ShardCounter,
   STATE,
   STATE_FAILED,
   STATE_RESTARTING,
   STATE_STARTING,
+  wakeOtherShardSurely,
 } from '../link/shard-control.js';
 import type { ShardConsumerList, ShardReport, ShardThreadData } from '../link/shard-mail.js';
 import { BusError } from '../protocol/errors.js';
@@ -255,6 +256,10 @@ export class ShardSupervisor {
     if (this.#isStopping || this.#failure !== undefined) {
       this.#onExit?.();
       return;
+    }
+    // It may have died in the middle of waking another shard.
+    for (const control of this.#settings.controls) {
+      wakeOtherShardSurely(new ShardControl(control).words);
     }
     if (this.#onRefused !== undefined) {
       this.#onRefused(this.#lastError ?? new Error(`shard ${this.#shard} did not start`));

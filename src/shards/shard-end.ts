@@ -316,8 +316,8 @@ export class ShardEnd implements SubscriptionLink {
   #tryClaim(length: number): boolean {
     if (!this.mayHaveRoom) return false;
     if (this.#deliveries.tryClaim(length)) return true;
-    this.#deliveryRing.setWaiting();
     this.#fullAt = this.#deliveryRing.consumerPosition;
+    this.#deliveryRing.setWaiting();
     if (this.#deliveries.tryClaim(length)) return true;
     this.#isFull = true;
     return false;
