@@ -37,6 +37,8 @@ const PER_HOUR = {
 const ERRORS = 3;
 /** The share of the samples, at the beginning, in which caches fill. */
 const WARM_SHARE = 0.25;
+/** Shorter than the warm part of a run of an hour: ids that are remembered grow in number until the window is full. */
+const DEDUPE_WINDOW_MS = 600_000;
 const SAMPLES_MIN = 8;
 
 const { minutes, seed, without, leak, record, dir } = readOptions();
@@ -73,6 +75,7 @@ const all = {
 const chosen = Object.entries(all).filter(([name]) => !without.includes(name));
 const result = await play({
   seed,
+  changes: { bus: { dedupeWindowMs: DEDUPE_WINDOW_MS } },
   ms: minutes * 60_000,
   // It looks about as often as all faults together come, so that there are samples enough.
   faults: [...chosen.map(([, fault]) => fault), ...Array.from({ length: 3 }, () => sampling)],

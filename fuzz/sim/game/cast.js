@@ -65,6 +65,9 @@ export class Cast {
         const openSocket = (_options, listener) => new ClientSocket(network, listener);
         one.client = new this.#product.BusClient(openSocket, URL, CONNECTS);
         one.player = this.#play(one.client, { name: actor.name, process: REMOTE }, program);
+        one.client.on('state', ({ state }) => {
+          if (state === 'connected') this.#history.connected(one.player.publisher);
+        });
       });
     }
   }
@@ -73,8 +76,9 @@ export class Cast {
     return this.#players.every(({ isDone }) => isDone);
   }
 
-  get clientsAreDone() {
-    return this.#clients.every(({ player }) => player.isDone);
+  /** Whether so many clients have come and played their programs. */
+  haveClientsDone(count) {
+    return this.#clients.length === count && this.#clients.every(({ player }) => player.isDone);
   }
 
   /** Whether each client has a connection: one that has none waits for a clock. */

@@ -40,6 +40,13 @@ export class History {
     for (const line of this.lines) if (!line.isReady) line.beganAt = Number.POSITIVE_INFINITY;
   }
 
+  /** A client has another connection, over which it repeats what had no answer: as another publisher (GUARANTEES). */
+  connected(publisher) {
+    for (const publish of this.publishes) {
+      if (publish.publisher === publisher && publish.status === 'pending') publish.isResent = true;
+    }
+  }
+
   ok(publish, ack) {
     Object.assign(publish, { status: 'ok', ack, endAt: this.tick() });
   }
@@ -176,18 +183,20 @@ export class Line {
   }
 
   /**
-   * What the cursor does not cover comes again: at most the event in hand may be among it.
+   * What the cursor does not cover comes again: at most the event in hand may be among it, and what a power cut has taken.
    * @param {readonly number[]} positions of the cursor
+   * @param {(event: { n: number, epoch: string }) => boolean} mayBeGone
    */
-  rewind(positions) {
+  rewind(positions, mayBeGone) {
     const isCovered = ({ shard, sequence }) =>
       sequence !== undefined && sequence <= positions[shard];
     const last = this.events.findLastIndex(isCovered);
     const again = this.events.splice(last + 1);
     this.looks = [];
     this.#seen = [];
-    if (again.filter(({ sequence }) => sequence !== undefined).length <= 1) return undefined;
-    return `${this.move.name} had ${again.length} events that its cursor did not cover`;
+    const kept = again.filter((event) => event.sequence !== undefined && !mayBeGone(event));
+    if (kept.length <= 1) return undefined;
+    return `${this.move.name} had ${kept.length} events that its cursor did not cover`;
   }
 }
 

@@ -70,13 +70,13 @@ function fateOf(publish, row, { wasCut }) {
   return [];
 }
 
-/** Each publisher's events keep their order on each topic; a repeat may come later. */
+/** Each publisher's events keep their order on each topic; what is published or sent again may come later. */
 function ordered(publishes, stored) {
   const problems = [];
   const last = new Map();
-  for (const { n, topic, publisher, isRepeated } of publishes) {
+  for (const { n, topic, publisher, isRepeated, isResent } of publishes) {
     const row = stored.get(n);
-    if (row === undefined || isRepeated) continue;
+    if (row === undefined || isRepeated || isResent) continue;
     const key = `${publisher} ${topic}`;
     const before = last.get(key);
     if (before !== undefined && row.sequence < before.sequence) {
@@ -128,7 +128,10 @@ function judgeLine(line, publishes, log, end) {
       problems.push(other(`${name} got ${event.n} at ${place}, and it is not there`));
     }
   }
-  const kept = told.filter(isThere);
+  const kept = told.filter(isThere).filter((event, i, all) => {
+    const isWritten = publishes[event.n].durability !== 'synced';
+    return !(end.wasCut && isWritten && all.slice(i + 1).some((later) => replaces(later, event)));
+  });
   const shards = new Set(log.map(({ shard }) => shard));
   for (const shard of shards) {
     const got = kept.filter((event) => event.shard === shard).map(({ sequence }) => sequence);
@@ -144,6 +147,11 @@ function judgeLine(line, publishes, log, end) {
     problems.push(lost(`${name} counted ${line.tooEarly} as consumed while it was at it`));
   }
   return problems;
+}
+
+/** A power cut took the earlier event, and its place was given again. */
+function replaces(later, { shard, sequence, epoch }) {
+  return later.shard === shard && later.epoch !== epoch && later.sequence <= sequence;
 }
 
 /** What is not stored comes once at most. */

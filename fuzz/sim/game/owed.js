@@ -9,7 +9,7 @@ const FULL_RETRY_MS = 250;
 const FULL_MARGIN_MS = 20;
 
 /** Longer than any such pause, of which each is as long as the work before it, or some times as long. */
-const HELD_UP_MS = 500;
+export const HELD_UP_MS = 500;
 
 export class Owed {
   #history;

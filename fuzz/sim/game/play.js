@@ -9,7 +9,7 @@ import { Cast } from './cast.js';
 import { History } from './history.js';
 import { Jobs } from './jobs.js';
 import { judge } from './judge.js';
-import { Owed } from './owed.js';
+import { HELD_UP_MS, Owed } from './owed.js';
 import { keepFiles } from './remains.js';
 import { resultOf } from './result.js';
 
@@ -143,10 +143,11 @@ export class Game {
   /** Runs the programs, and ends the process if it is not the last one; false if the game is over. */
   #run({ end, endStep }, isLast) {
     const { world } = this;
+    const { clients = [] } = this.#plan;
     const endAt = world.steps + endStep;
     const isEarly = !isLast && end !== 'close';
     const isDone = () =>
-      (this.#cast.isDone && (!isLast || this.#cast.clientsAreDone)) ||
+      (this.#cast.isDone && (!isLast || this.#cast.haveClientsDone(clients.length))) ||
       (isEarly && (world.steps >= endAt || this.#faults.powerIsLost));
     if (!this.#until(isDone, PROGRAM_MS, 'the programs')) return false;
     if (isLast) return true;
@@ -157,7 +158,7 @@ export class Game {
 
   #finish() {
     this.#faults.isOn = false;
-    if (!this.#rest()) return;
+    if (!this.#rest() || !this.#restOfPruned()) return;
     const log = this.#readLog();
     if (log === undefined) return;
     const isPruned = this.#plan.retention !== undefined;
@@ -170,6 +171,23 @@ export class Game {
   /** Everything that is owed is told. */
   #rest() {
     return this.#until(() => this.#isIdle() && this.#owed.what() === undefined, REST_MS, 'rest');
+  }
+
+  /** What retention may remove is owed to nobody, yet a client gets it if it is there: so it has the time for that. */
+  #restOfPruned() {
+    if (this.#plan.retention === undefined) return true;
+    let taken;
+    do {
+      taken = this.#taken;
+      const until = this.world.elapsed + HELD_UP_MS;
+      if (!this.#until(() => this.world.elapsed >= until, REST_MS, 'rest') || !this.#rest())
+        return false;
+    } while (this.#taken > taken);
+    return true;
+  }
+
+  get #taken() {
+    return this.history.lines.reduce((sum, { events }) => sum + events.length, 0);
   }
 
   #isIdle() {

@@ -73,7 +73,7 @@ export class Player {
       case 'prune':
         return prune(this.#endpoint, move, this.#history);
       case 'drain':
-        return drain(this.#endpoint, this.#publisher, this.#lines, this.#history);
+        return drain(this.#endpoint, this.publisher, this.#lines, this.#history);
       case 'settle':
         return world().settled();
       default:
@@ -89,7 +89,7 @@ export class Player {
   }
 
   async #publish(event) {
-    const publish = this.#history.invoke(event, this.#publisher, this.#process);
+    const publish = this.#history.invoke(event, this.publisher, this.#process);
     await this.#send(publish, this.#inputOf(publish, event), event);
   }
 
@@ -114,7 +114,7 @@ export class Player {
     const inputs = events.map((event) => {
       const topic = atomic ? one.topic : event.topic;
       const like = { ...event, topic, persist: true, durability: one.durability };
-      const publish = this.#history.invoke(like, this.#publisher, this.#process);
+      const publish = this.#history.invoke(like, this.publisher, this.#process);
       publish.group = atomic ? (publishes[0]?.n ?? publish.n) : undefined;
       publishes.push(publish);
       return this.#inputOf(publish, like);
@@ -131,7 +131,7 @@ export class Player {
     }
   }
 
-  get #publisher() {
+  get publisher() {
     return `${this.#process}:${this.name}`;
   }
 
@@ -149,7 +149,7 @@ export class Player {
     const { status, ack } = publish;
     publish.isRepeated = true;
     // If it was refused before, this is the publish by which it may be stored.
-    publish.isOfAnother ||= status !== 'ok' && publish.publisher !== this.#publisher;
+    publish.isOfAnother ||= status !== 'ok' && publish.publisher !== this.publisher;
     try {
       const durability = isSynced ? 'synced' : publish.durability;
       const again = await this.#endpoint.publish(publish.input, { durability });
@@ -202,7 +202,7 @@ export class Player {
     const { pattern, overflow, maxBuffer, isIterated, handlerMs, echoes = 0 } = line.move;
     const from = line.cursor === undefined ? line.move.from : { after: line.cursor };
     if (line.cursor !== undefined) {
-      const problem = line.rewind(this.#positionsOf(line.cursor));
+      const problem = line.rewind(this.#positionsOf(line.cursor), this.#mayBeGone);
       if (problem !== undefined) this.#history.problem(problem, 'repeated');
     }
     line.isReady = false;
@@ -235,6 +235,12 @@ export class Player {
     this.#watch(line, subscription);
     if (isIterated) void iterate(subscription, take, hand, handlerMs, this.#history);
   }
+
+  /** An event of an earlier epoch may be gone, unless it was flushed. */
+  #mayBeGone = ({ n, epoch }) => {
+    const { mayBeLost, durability } = this.#history.publishes[n];
+    return mayBeLost === true || (epoch !== this.#endpoint.epoch && durability !== 'synced');
+  };
 
   /** The handler publishes, and waits for it: to its own subscription too, which then waits for itself. */
   async #echo(line) {

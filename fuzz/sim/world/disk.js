@@ -1,8 +1,11 @@
 import {
+  closeSync,
   existsSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  readSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -14,6 +17,8 @@ import { join } from 'node:path';
  */
 const SECTOR_BYTES = 512;
 const CHECKPOINT = /wal_checkpoint\((?!NOOP)/i;
+/** Of a write-ahead log: what its frames have to fit. */
+const HEADER_BYTES = 32;
 const READS = /^(SELECT|WITH|EXPLAIN|PRAGMA|BEGIN|ROLLBACK)/i;
 
 export class Disk {
@@ -42,7 +47,11 @@ export class Disk {
   performed({ name, isFull, inTransaction }, sql) {
     if (inTransaction || !name.startsWith(`${this.#dir}/`)) return;
     const isCheckpoint = CHECKPOINT.test(sql);
-    if (!isCheckpoint && (!isFull || READS.test(sql))) return;
+    if (!isCheckpoint && READS.test(sql)) return;
+    if (!isCheckpoint && !isFull) {
+      this.#keepHeader(`${name}-wal`);
+      return;
+    }
     this.#keep(`${name}-wal`);
     if (isCheckpoint) this.#keep(name);
   }
@@ -65,6 +74,21 @@ export class Disk {
       if (name.endsWith('-shm')) rmSync(file);
       else writeFileSync(file, torn(this.#kept.get(file), readFileSync(file), random, luck));
     }
+  }
+
+  /**
+   * Whoever begins a write-ahead log anew flushes its header before the first frame, in `synchronous=NORMAL` too: of the
+   * frames of before none is valid then.
+   */
+  #keepHeader(wal) {
+    if (!existsSync(wal)) return;
+    const header = Buffer.alloc(HEADER_BYTES);
+    const descriptor = openSync(wal, 'r');
+    const length = readSync(descriptor, header, 0, HEADER_BYTES, 0);
+    closeSync(descriptor);
+    const kept = this.#kept.get(wal) ?? Buffer.alloc(0);
+    if (length < HEADER_BYTES || header.equals(kept.subarray(0, HEADER_BYTES))) return;
+    this.#kept.set(wal, Buffer.concat([header, kept.subarray(HEADER_BYTES)]));
   }
 
   #keep(file) {

@@ -110,17 +110,15 @@ export class World {
   #nest(actor, kind) {
     const isBlocking = actor.step !== undefined;
     const mayLoop = isBlocking && this.#stack.length === 1 && !this.#isDraining;
-    const find = () =>
-      this.actors.filter(
-        (one) =>
-          (mayLoop || one.step !== undefined) && !this.#stack.includes(one) && this.isReady(one),
-      );
+    const mayRun = (one) => (mayLoop || one.step !== undefined) && this.isReady(one);
+    const find = () => this.actors.filter((one) => mayRun(one) && !this.#stack.includes(one));
     let ready = find();
     if (ready.length === 0) return;
     const count = this.choices.nestedSteps(kind);
     for (let i = 0; i < count; i++) {
       const next = this.choices.nested(ready);
-      if (this.isReady(next)) this.run(next);
+      // A thread that has failed in one of these steps does not block any more.
+      if (mayRun(next)) this.run(next);
       // Others may have come to have work by that.
       if (kind === 'flush') ready = find();
       if (ready.length === 0) break;
@@ -190,7 +188,7 @@ export class World {
   /** Promises and ticks belong to the step, as in Node. Those of a step amid another one's promises run behind them. */
   #drain(actor) {
     if (this.#isDraining) return;
-    const isAmidLoop = this.#stack.length > 1 && this.#stack[0].step === undefined;
+    const isAmidLoop = this.#stack.some((one) => one !== actor && one.step === undefined);
     if (isAmidLoop || (this.#stack.length > 1 && actor.step !== undefined)) return;
     this.#isDraining = true;
     try {
