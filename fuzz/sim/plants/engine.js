@@ -133,8 +133,26 @@ export const enginePlants = {
     edits: [
       {
         file: 'shards/shard-end.js',
-        from: 'this.#fullAt = this.#deliveryRing.consumerPosition; if (this.#deliveries.tryClaim(length)) return true;',
-        to: 'this.#fullAt = this.#deliveryRing.consumerPosition;',
+        from: 'this.#deliveryRing.setWaiting(); if (this.#deliveries.tryClaim(length)) return true;',
+        to: 'this.#deliveryRing.setWaiting();',
+      },
+    ],
+  },
+  'a shard looks at the room of a ring after it asked for more': {
+    edits: [
+      {
+        file: 'shards/shard-end.js',
+        from: 'this.#fullAt = this.#deliveryRing.consumerPosition; this.#deliveryRing.setWaiting();',
+        to: 'this.#deliveryRing.setWaiting(); this.#fullAt = this.#deliveryRing.consumerPosition;',
+      },
+    ],
+  },
+  'a shard whose waker has died sleeps on': {
+    edits: [
+      {
+        file: 'main/shard-supervisor.js',
+        from: 'wakeOtherShardSurely(new ShardControl(control).words);',
+        to: '',
       },
     ],
   },
