@@ -6,6 +6,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
  * small. A file that is missing here runs in its usual place.
  */
 const LONGEST = [
+  'faults/campaigns',
   'gateway/expiry/writing-doors',
   'bus/model',
   'dashboard/stream-strain',
@@ -15,8 +16,9 @@ const LONGEST = [
   'dashboard/overview',
   'dashboard/stream',
   'cli/usage',
+  'client/consumer-kills',
   'cli/backup',
-  'bus/closing',
+  'sim/simulation',
   'cli/round-trip',
   'dashboard/grants',
   'bus/requests/requests',
@@ -24,7 +26,7 @@ const LONGEST = [
   'dashboard/publish',
   'dashboard/topics',
   'dashboard/xss',
-  'client/consumer-kills',
+  'bus/closing',
   'bus/delivery',
   'dashboard/demo',
   'sinks/forward/forward',

@@ -1,8 +1,28 @@
 import { RawSocket } from './raw-socket.js';
 
+/** What an honest client asks. Each has to be answered, by a refusal perhaps, whatever the cases have left behind. */
+const QUESTIONS = [
+  { type: 'query', payload: { topic: 'honest.*', limit: 1, reverse: true } },
+  { type: 'get', payload: { topic: 'honest.one', id: 'none' } },
+  { type: 'topics', payload: { pattern: 'honest.*' } },
+  { type: 'subscribers', payload: { topic: 'honest.one' } },
+  { type: 'stats' },
+  { type: 'figures', payload: { after: 0 } },
+  { type: 'connections', payload: {} },
+  { type: 'definitions' },
+  { type: 'alerts' },
+  { type: 'consumers', payload: { names: ['mailer'] } },
+  { type: 'consumerOpen', payload: { name: 'mailer', limit: 1 } },
+  { type: 'seekPreview', payload: { name: 'mailer', from: 'earliest' } },
+  { type: 'redrive', payload: { name: 'mailer', dryRun: true } },
+  { type: 'pull', payload: { consumer: 'mailer', max: 1, waitMs: 0 } },
+  { type: 'scheduled', payload: { topic: ['honest.*'], limit: 1 } },
+  { type: 'schedules' },
+];
+
 /**
  * A bus in memory with a gateway of the product, in this process, and an honest client beside the cases: it publishes,
- * and gets what it has published, for as long as they are played.
+ * gets what it has published, and is answered what it asks, for as long as they are played.
  */
 export class Server {
   #bus;
@@ -46,6 +66,14 @@ export class Server {
       ({ type, payload }) =>
         type === 'events' && payload.events.some(({ payload: one }) => one === served),
     );
+    const asked = new Set(QUESTIONS.keys());
+    for (const [requestId, question] of QUESTIONS.entries()) {
+      this.#honest.sendText(JSON.stringify({ ...question, requestId }));
+    }
+    await this.#answer(({ requestId }) => {
+      asked.delete(requestId);
+      return asked.size === 0;
+    });
     this.#honest.received = [];
   }
 
@@ -65,15 +93,17 @@ export class Server {
   /**
    * Ends the server, whatever it finds.
    *
-   * @throws Error unless the honest client is still served, and all subscriptions but its own are gone
+   * @throws Error unless the honest client is still served, and all subscriptions but its own, and all members, are gone
    */
   async close() {
     try {
       await this.serveHonest();
       for (let left = 200; ; left--) {
         const subscribers = await this.#bus.subscribers();
-        if (subscribers.length === 1) break;
-        if (left === 0) throw new Error(`${subscribers.length - 1} subscriptions are left`);
+        const members = (await this.#bus.consumers()).flatMap((one) => one.members);
+        if (subscribers.length === 1 && members.length === 0) break;
+        const what = `${subscribers.length - 1} subscriptions and ${members.length} members`;
+        if (left === 0) throw new Error(`${what} are left`);
         await new Promise((resolve) => setTimeout(resolve, 25));
       }
     } finally {
