@@ -27,6 +27,8 @@ export interface Pulled {
   readonly deliveries: readonly ClientDelivery[];
   /** Their payloads' bytes, about. */
   readonly bytes: number;
+  /** What shards have sent for it, with what went back at once because it was too much. */
+  readonly sent: { readonly jobs: number; readonly bytes: number };
   /** To be called once the client has its answer. */
   leave(): void;
   /** To be called instead if it has none: gives all of them back, at no cost of an attempt. */
@@ -38,6 +40,8 @@ export class ClientPull implements Taker {
   readonly #member: Member;
   readonly #taken: BusDelivery[] = [];
   #bytes = 0;
+  #sentJobs = 0;
+  #sentBytes = 0;
   #isDone = false;
   #onFirst: () => void = () => {};
   #failure: BusError | undefined;
@@ -73,6 +77,7 @@ export class ClientPull implements Taker {
         return { lease, attempt, leaseMs: leaseMsOf(one), event };
       }),
       bytes: this.#bytes,
+      sent: { jobs: this.#sentJobs, bytes: this.#sentBytes },
       leave: () => void this.#member.leave(),
       giveBack: () => {
         for (const delivery of deliveries) if (!delivery.isLost) this.#member.handBack(delivery);
@@ -84,6 +89,8 @@ export class ClientPull implements Taker {
   flush(): void {
     for (let one = this.#member.begin(); one !== undefined; one = this.#member.begin()) {
       const bytes = bytesOf(one);
+      this.#sentJobs++;
+      this.#sentBytes += bytes;
       const isOver = this.#isDone || this.#request.signal.aborted;
       if (isOver || (this.#taken.length > 0 && this.#bytes + bytes > PULL_BYTES_MAX)) {
         this.#member.handBack(one);

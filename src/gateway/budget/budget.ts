@@ -37,6 +37,7 @@ export class Budget {
   readonly #account: Account;
   readonly #queries: Share;
   readonly #asks: Share;
+  readonly #takes: Share;
   readonly #onClose: () => void;
   #subscriptions = 0;
   #patterns = 0;
@@ -51,6 +52,7 @@ export class Budget {
     this.bytes = account.bytes.part(limits.maxHeldBytes);
     this.#queries = account.queries.part(limits.maxQueries);
     this.#asks = account.asks.part(1);
+    this.#takes = account.takes.part(1);
   }
 
   /**
@@ -69,6 +71,7 @@ export class Budget {
     this.bytes.dispose();
     this.#queries.dispose();
     this.#asks.dispose();
+    this.#takes.dispose();
     this.#onClose();
   }
 
@@ -154,6 +157,14 @@ export class Budget {
   }
 
   /**
+   * Takes what is there for a pull, without waiting for more, in its turn: a shard leases all that it has for the pulls
+   * that it knows of before it serves anybody else.
+   */
+  takeInTurn<T>(take: () => Promise<T>): Promise<T> {
+    return this.#inTurn(this.#takes, take);
+  }
+
+  /**
    * Counts a subscription with so many patterns.
    *
    * @throws BusError `LIMIT_EXCEEDED`
@@ -218,13 +229,17 @@ export class Budget {
     return asker;
   }
 
-  async #askInTurn<T>(ask: () => Promise<T>): Promise<T> {
+  #askInTurn<T>(ask: () => Promise<T>): Promise<T> {
+    return this.#inTurn(this.#asks, ask);
+  }
+
+  async #inTurn<T>(turns: Share, call: () => Promise<T>): Promise<T> {
     const { work } = this;
     await work.whenFree();
-    return this.#asks.run(1, async () => {
+    return turns.run(1, async () => {
       const began = performance.now();
       try {
-        return await ask();
+        return await call();
       } finally {
         // The thread itself has waited.
         work.charge(Math.min(performance.now() - began, WORK_ASK_MS_MAX));

@@ -56,18 +56,16 @@ export class GatewayLeases {
     signal: AbortSignal,
     use: (deliveries: Pulled['deliveries']) => Promise<void>,
   ): Promise<void> {
-    const { max, waitMs } = parsePullOptions(options);
+    const parsed = parsePullOptions(options);
     asker.rates.query();
     const consumer = await this.#find(asker, name);
-    const client = clientOf(asker);
     await asker.budget.pull(async () => {
-      const pulled = await this.#bus().pull(consumer, { max, waitMs, client, signal });
+      const pulled = await this.#take(asker, consumer, parsed, signal);
       asker.budget.bytes.hold(pulled.bytes);
-      asker.budget.turns.found(pulled.deliveries.length, pulled.bytes);
       try {
         // The token may have been revoked while the pull waited.
         assertStillHolds(asker.principal);
-        if (signal.aborted) throw new BusError('BUS_CLOSED', 'the server is stopping');
+        assertStays(signal);
         await use(pulled.deliveries);
       } catch (error) {
         pulled.giveBack();
@@ -77,6 +75,29 @@ export class GatewayLeases {
       }
       pulled.leave();
     });
+  }
+
+  /** Takes what is there in the client's turn, and waits only where nothing is. */
+  async #take(
+    asker: ConsumerAsker,
+    consumer: KnownConsumer,
+    { max, waitMs }: Required<PullOptions>,
+    signal: AbortSignal,
+  ): Promise<Pulled> {
+    const { budget } = asker;
+    const client = clientOf(asker);
+    const until = performance.now() + waitMs;
+    const pull = async (ms: number): Promise<Pulled> => {
+      assertStays(signal);
+      const pulled = await this.#bus().pull(consumer, { max, waitMs: ms, client, signal });
+      budget.turns.found(pulled.sent.jobs, pulled.sent.bytes);
+      return pulled;
+    };
+    const there = await budget.takeInTurn(() => pull(0));
+    const leftMs = until - performance.now();
+    if (there.deliveries.length > 0 || leftMs <= 0) return there;
+    there.leave();
+    return pull(leftMs);
   }
 
   /**
@@ -166,4 +187,9 @@ export class GatewayLeases {
     const [consumer] = await this.#bus().list([name]);
     return consumer;
   }
+}
+
+/** @throws BusError `BUS_CLOSED`: the client has gone, or the server stops */
+function assertStays(signal: AbortSignal): void {
+  if (signal.aborted) throw new BusError('BUS_CLOSED', 'the server is stopping');
 }
