@@ -1,8 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { NameOf, RequestOf } from '../../../src/link/calls.js';
 import {
   SETTLE_ACK,
-  SETTLE_NAK,
   SETTLE_TERM,
   SUPPLY_GONE,
   SUPPLY_LOST,
@@ -11,32 +9,7 @@ import type { ConsumerNews } from '../../../src/link/consumer-shapes.js';
 import { CONSUMER_BLOCKED_MS } from '../../../src/protocol/limits/consumers.js';
 import { EventRecordView } from '../../../src/record/event-record.js';
 import { TestLink } from '../support.js';
-import { entryOf, publish, TestMember, working } from './rig.js';
-
-type Rig = ReturnType<typeof working>;
-
-/** Calls the shard and returns its answer, or the error, after so many turns. */
-function ask<N extends NameOf<'shard'>>({ link, turn }: Rig, name: N, request: RequestOf<N>) {
-  link.call(name, request, { id: 7 });
-  turn();
-  const reply = link.replies().find(({ id }) => id === 7);
-  return reply?.body as never as Record<string, never>;
-}
-
-/** A consumer with so many events, which are all dead: every other by `term`. */
-function withDead(count: number, options: Parameters<typeof working>[0] = {}): Rig {
-  const rig = working({ maxAttempts: 1, ...options });
-  for (let n = 1; n <= count; n++) publish(rig.link, n);
-  rig.turn();
-  const leases = rig.one.leases();
-  rig.one.reason('no such order');
-  rig.one.settle(SETTLE_TERM, leases.slice(0, 1));
-  if (count > 1) rig.one.settle(SETTLE_NAK, leases.slice(1));
-  rig.one.tokens(count);
-  rig.turn();
-  rig.one.said();
-  return rig;
-}
+import { ask, entryOf, publish, TestMember, withDead, working } from './rig.js';
 
 const page = { consumer: 'c1', after: 0, limit: 100 };
 

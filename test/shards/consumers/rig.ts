@@ -1,5 +1,6 @@
 /** A shard without a thread, and members of its consumers whose records the test writes and reads by hand. */
 import { expect } from 'vitest';
+import type { NameOf, RequestOf } from '../../../src/link/calls.js';
 import {
   CONTROL_REASON,
   CONTROL_SETTLE,
@@ -9,6 +10,8 @@ import {
   DELIVERY_SETTLED,
   DELIVERY_SUPPLY,
   LEASE_EVENT,
+  SETTLE_NAK,
+  SETTLE_TERM,
   SUPPLY_LOST,
   SUPPLY_RETURNED,
   TOKENS_RECORD_LENGTH,
@@ -141,4 +144,33 @@ export function working(
   made.turn();
   one.said();
   return { ...made, link, one };
+}
+
+export type Rig = ReturnType<typeof working>;
+
+/** Calls the shard and returns its answer, or the error, after so many turns. */
+export function ask<N extends NameOf<'shard'>>(
+  { link, turn }: Rig,
+  name: N,
+  request: RequestOf<N>,
+) {
+  link.call(name, request, { id: 7 });
+  turn();
+  const reply = link.replies().find(({ id }) => id === 7);
+  return reply?.body as never as Record<string, never>;
+}
+
+/** A consumer with so many events, which are all dead: every other by `term`. */
+export function withDead(count: number, options: Parameters<typeof working>[0] = {}): Rig {
+  const rig = working({ maxAttempts: 1, ...options });
+  for (let n = 1; n <= count; n++) publish(rig.link, n);
+  rig.turn();
+  const leases = rig.one.leases();
+  rig.one.reason('no such order');
+  rig.one.settle(SETTLE_TERM, leases.slice(0, 1));
+  if (count > 1) rig.one.settle(SETTLE_NAK, leases.slice(1));
+  rig.one.tokens(count);
+  rig.turn();
+  rig.one.said();
+  return rig;
 }
