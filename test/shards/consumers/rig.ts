@@ -162,7 +162,7 @@ export function ask<N extends NameOf<'shard'>>(
 
 /** A consumer with so many events, which are all dead: every other by `term`. */
 export function withDead(count: number, options: Parameters<typeof working>[0] = {}): Rig {
-  const rig = working({ maxAttempts: 1, ...options });
+  const rig = working({ maxAttempts: 1, ...options }, Math.max(16, count));
   for (let n = 1; n <= count; n++) publish(rig.link, n);
   rig.turn();
   const leases = rig.one.leases();

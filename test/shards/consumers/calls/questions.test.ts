@@ -10,7 +10,7 @@ import {
   openPage,
   stateOf,
 } from '../../../../src/shards/consumers/calls/questions.js';
-import { deskFigures } from '../../../../src/shards/consumers/figures.js';
+import { deskFigures, NO_CONSUMERS } from '../../../../src/shards/consumers/figures.js';
 import { shardFile } from '../../../../src/store/sqlite/connection/schema.js';
 import { SqliteShardLog } from '../../../../src/store/sqlite/sqlite-shard-log.js';
 import { temporaryDirectory } from '../../../bus/support/open.js';
@@ -87,7 +87,7 @@ describe('the counts of a consumer', () => {
     const now = Date.now();
     const rig = working({ priority: ['jobs.urgent'] }, 0);
     for (const topic of ['jobs.urgent', 'jobs.n', 'jobs.n']) {
-      rig.link.publish({ topic, timestamp: now, expiresAt: now + 60_000 });
+      rig.link.publish({ topic, timestamp: now, expiry: now + 60_000 });
     }
     rig.turn();
     rig.shard.desk!.expired([1, 3]);
@@ -172,6 +172,9 @@ describe('the counts of a consumer', () => {
     const behind = { log: withHead(log, 2), store, roster } as never;
     // A batch that is not committed.
     expect(deskFigures(behind)).toMatchObject({ pending: 3 + 1 + 1 });
+    rig.shard.applyConsumers([]);
+    expect(totals()).toEqual(NO_CONSUMERS);
+    expect(NO_CONSUMERS).toEqual({ count: 0, pending: 0, inFlight: 0, waiting: 0, dead: 0 });
   });
 });
 
@@ -193,8 +196,8 @@ describe('the open events of a consumer', () => {
   });
 
   it.each([
-    [5, 2],
-    [4, 2],
+    [7, 3],
+    [6, 3],
   ])('come in pages by the keys that hold them: %i keys, %i at a time', (count, limit) => {
     const rig = working({ order: 'topic' });
     for (let n = 0; n < 3 * count; n++) publish(rig.link, n, `jobs.n${n % count}`);
@@ -332,6 +335,8 @@ describe('why a consumer does not go on', () => {
   it('is `maxInFlight` where an event is ready, and no place is free', () => {
     const rig = rigWith({ maxInFlight: 1 }, 9, 2);
     expect(blocked(rig)).toStrictEqual({ reason: 'maxInFlight', sequence: 1 });
+    one(rig).machine.skip(2);
+    expect(blocked(rig)).toBeUndefined();
     rig.one.settle(SETTLE_ACK, rig.one.leases());
     rig.turn();
     expect(blocked(rig)).toBeUndefined();
