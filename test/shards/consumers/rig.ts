@@ -67,6 +67,8 @@ export class TestMember {
     leases: readonly { sequence: number; lease: number }[],
     delayMs = DELAY_OF_BACKOFF,
   ): void {
+    // A record has one settlement at least.
+    if (leases.length === 0) return;
     const first = this.#number + 1;
     this.#number += leases.length;
     const settlements = leases.map(({ sequence, lease }) => ({ sequence, lease, kind, delayMs }));
@@ -168,7 +170,7 @@ export function withDead(count: number, options: Parameters<typeof working>[0] =
   const leases = rig.one.leases();
   rig.one.reason('no such order');
   rig.one.settle(SETTLE_TERM, leases.slice(0, 1));
-  if (count > 1) rig.one.settle(SETTLE_NAK, leases.slice(1));
+  rig.one.settle(SETTLE_NAK, leases.slice(1));
   rig.one.tokens(count);
   rig.turn();
   rig.one.said();
