@@ -253,13 +253,13 @@ export class ShardSupervisor {
   #exited(): void {
     this.#worker = undefined;
     this.#mailbox.close();
-    if (this.#isStopping || this.#failure !== undefined) {
-      this.#onExit?.();
-      return;
-    }
     // It may have died in the middle of waking another shard.
     for (const control of this.#settings.controls) {
       wakeOtherShardSurely(new ShardControl(control).words);
+    }
+    if (this.#isStopping || this.#failure !== undefined) {
+      this.#onExit?.();
+      return;
     }
     if (this.#onRefused !== undefined) {
       this.#onRefused(this.#lastError ?? new Error(`shard ${this.#shard} did not start`));

@@ -66,8 +66,10 @@ export class Server {
       ({ type, payload }) =>
         type === 'events' && payload.events.some(({ payload: one }) => one === served),
     );
-    const asked = new Set(QUESTIONS.keys());
-    for (const [requestId, question] of QUESTIONS.entries()) {
+    const asked = new Set();
+    for (const [at, question] of QUESTIONS.entries()) {
+      const requestId = `${served}: ${at}`;
+      asked.add(requestId);
       this.#honest.sendText(JSON.stringify({ ...question, requestId }));
     }
     await this.#answer(({ requestId }) => {

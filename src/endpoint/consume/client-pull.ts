@@ -27,7 +27,7 @@ export interface Pulled {
   readonly deliveries: readonly ClientDelivery[];
   /** Their payloads' bytes, about. */
   readonly bytes: number;
-  /** What shards have sent for it, with what went back at once because it was too much. */
+  /** What was begun of what shards have sent for it, with what went back because it was too many bytes. */
   readonly sent: { readonly jobs: number; readonly bytes: number };
   /** To be called once the client has its answer. */
   leave(): void;

@@ -56,8 +56,6 @@ export interface Account {
   patterns: number;
   /** Queries that wait or run. */
   asked: number;
-  /** Pulls that take what is there: one at a time. */
-  readonly takes: Share;
   /** Pulls of consumers that wait or are answered. */
   pulls: number;
   bodyBytes: number;

@@ -37,7 +37,6 @@ export class Budget {
   readonly #account: Account;
   readonly #queries: Share;
   readonly #asks: Share;
-  readonly #takes: Share;
   readonly #onClose: () => void;
   #subscriptions = 0;
   #patterns = 0;
@@ -52,7 +51,6 @@ export class Budget {
     this.bytes = account.bytes.part(limits.maxHeldBytes);
     this.#queries = account.queries.part(limits.maxQueries);
     this.#asks = account.asks.part(1);
-    this.#takes = account.takes.part(1);
   }
 
   /**
@@ -71,7 +69,6 @@ export class Budget {
     this.bytes.dispose();
     this.#queries.dispose();
     this.#asks.dispose();
-    this.#takes.dispose();
     this.#onClose();
   }
 
@@ -157,14 +154,6 @@ export class Budget {
   }
 
   /**
-   * Takes what is there for a pull, without waiting for more, in its turn: a shard leases all that it has for the pulls
-   * that it knows of before it serves anybody else.
-   */
-  takeInTurn<T>(take: () => Promise<T>): Promise<T> {
-    return this.#inTurn(this.#takes, take);
-  }
-
-  /**
    * Counts a subscription with so many patterns.
    *
    * @throws BusError `LIMIT_EXCEEDED`
@@ -229,17 +218,13 @@ export class Budget {
     return asker;
   }
 
-  #askInTurn<T>(ask: () => Promise<T>): Promise<T> {
-    return this.#inTurn(this.#asks, ask);
-  }
-
-  async #inTurn<T>(turns: Share, call: () => Promise<T>): Promise<T> {
+  async #askInTurn<T>(ask: () => Promise<T>): Promise<T> {
     const { work } = this;
     await work.whenFree();
-    return turns.run(1, async () => {
+    return this.#asks.run(1, async () => {
       const began = performance.now();
       try {
-        return await call();
+        return await ask();
       } finally {
         // The thread itself has waited.
         work.charge(Math.min(performance.now() - began, WORK_ASK_MS_MAX));

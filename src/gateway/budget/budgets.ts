@@ -26,7 +26,6 @@ export class Budgets {
   readonly #bytes: Share;
   readonly #queries = Share.whole(QUERIES_AT_ONCE_MAX);
   readonly #asks = Share.whole(ASKS_AT_ONCE_MAX);
-  readonly #takes = Share.whole(ASKS_AT_ONCE_MAX);
   readonly #accounts = new Map<string, Account>();
   readonly #work = new WorkShares();
 
@@ -55,7 +54,6 @@ export class Budgets {
         key,
         bytes: this.#bytes.part(limits.maxHeldBytesPerPrincipal, READS_PER_PRINCIPAL_MAX),
         asks: this.#asks.part(1),
-        takes: this.#takes.part(1),
         queries: this.#queries.part(limits.maxQueriesPerPrincipal),
         credit: new CreditPool(limits.maxHeldBytesPerPrincipal),
         connections: 0,
@@ -77,7 +75,6 @@ export class Budgets {
       account.bytes.dispose();
       account.queries.dispose();
       account.asks.dispose();
-      account.takes.dispose();
     };
     return new Budget(limits, account, close);
   }

@@ -94,7 +94,7 @@ export class Share {
 
   /**
    * Gives back what this share holds, but for the work that runs, which counts until it ends. From then on `hold` counts
-   * nothing. Work that waits still has its turn. Idempotent.
+   * nothing. Work that waits still has its turn. Idempotent. A share is disposed of after its parts.
    */
   dispose(): void {
     if (this.#isDisposed) return;

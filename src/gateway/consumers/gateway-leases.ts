@@ -56,16 +56,18 @@ export class GatewayLeases {
     signal: AbortSignal,
     use: (deliveries: Pulled['deliveries']) => Promise<void>,
   ): Promise<void> {
-    const parsed = parsePullOptions(options);
+    const { max, waitMs } = parsePullOptions(options);
     asker.rates.query();
     const consumer = await this.#find(asker, name);
+    const client = clientOf(asker);
     await asker.budget.pull(async () => {
-      const pulled = await this.#take(asker, consumer, parsed, signal);
+      const pulled = await this.#bus().pull(consumer, { max, waitMs, client, signal });
       asker.budget.bytes.hold(pulled.bytes);
+      asker.budget.turns.found(pulled.sent.jobs, pulled.sent.bytes);
       try {
         // The token may have been revoked while the pull waited.
         assertStillHolds(asker.principal);
-        assertStays(signal);
+        if (signal.aborted) throw new BusError('BUS_CLOSED', 'the server is stopping');
         await use(pulled.deliveries);
       } catch (error) {
         pulled.giveBack();
@@ -75,29 +77,6 @@ export class GatewayLeases {
       }
       pulled.leave();
     });
-  }
-
-  /** Takes what is there in the client's turn, and waits only where nothing is. */
-  async #take(
-    asker: ConsumerAsker,
-    consumer: KnownConsumer,
-    { max, waitMs }: Required<PullOptions>,
-    signal: AbortSignal,
-  ): Promise<Pulled> {
-    const { budget } = asker;
-    const client = clientOf(asker);
-    const until = performance.now() + waitMs;
-    const pull = async (ms: number): Promise<Pulled> => {
-      assertStays(signal);
-      const pulled = await this.#bus().pull(consumer, { max, waitMs: ms, client, signal });
-      budget.turns.found(pulled.sent.jobs, pulled.sent.bytes);
-      return pulled;
-    };
-    const there = await budget.takeInTurn(() => pull(0));
-    const leftMs = until - performance.now();
-    if (there.deliveries.length > 0 || leftMs <= 0) return there;
-    there.leave();
-    return pull(leftMs);
   }
 
   /**
@@ -187,9 +166,4 @@ export class GatewayLeases {
     const [consumer] = await this.#bus().list([name]);
     return consumer;
   }
-}
-
-/** @throws BusError `BUS_CLOSED`: the client has gone, or the server stops */
-function assertStays(signal: AbortSignal): void {
-  if (signal.aborted) throw new BusError('BUS_CLOSED', 'the server is stopping');
 }

@@ -326,36 +326,6 @@ describe('the pulls of one principal', () => {
   });
 });
 
-describe('pulls that take what is there', () => {
-  it('run one at a time over all connections of a principal, beside its other calls and those of others', async () => {
-    const budgets = new Budgets();
-    const [first, second] = [budgets.open(principal(), '::1'), budgets.open(principal(), '::2')];
-    const other = budgets.open(principal({ id: 'other' }), '::1');
-    const running: string[] = [];
-    const ends: (() => void)[] = [];
-    const take = (name: string) => () => {
-      running.push(name);
-      return new Promise<void>((resolve) => ends.push(resolve));
-    };
-    const all = [
-      first.takeInTurn(take('first')),
-      second.takeInTurn(take('second')),
-      other.takeInTurn(take('other')),
-      second.turns.askInTurn(take('ask')),
-    ];
-    await settled();
-    expect(running.toSorted()).toEqual(['ask', 'first', 'other']);
-    first.close();
-    await settled();
-    expect(running).not.toContain('second');
-    for (const end of ends.splice(0)) end();
-    await settled();
-    expect(running.at(-1)).toBe('second');
-    for (const end of ends) end();
-    await Promise.all(all);
-  });
-});
-
 describe('calls of shards for a principal', () => {
   it('are made one at a time over all its connections, beside those of others', async () => {
     const budgets = new Budgets();
