@@ -8,6 +8,22 @@ import { Player } from './player.js';
  * Who plays the programs of a game: the endpoints of the process that runs, each in a thread of its own, and the clients,
  * which outlive it as programs on other machines do.
  */
+/** Tells the history what is sent over it. */
+class NotingSocket extends ClientSocket {
+  #history;
+
+  constructor(network, listener, history) {
+    super(network, listener);
+    this.#history = history;
+  }
+
+  /** @override */
+  send(text) {
+    super.send(text);
+    this.#history.sent(text, this);
+  }
+}
+
 /** Clients call their place in the history by this, as they belong to no process. */
 const REMOTE = 'remote';
 /** Of a client: short waits before it connects again, so that a game is over soon. */
@@ -62,12 +78,10 @@ export class Cast {
       this.#clients.push(one);
       actor.events.push(() => {
         const { network } = this.#world;
-        const openSocket = (_options, listener) => new ClientSocket(network, listener);
+        const openSocket = (_options, listener) =>
+          new NotingSocket(network, listener, this.#history);
         one.client = new this.#product.BusClient(openSocket, URL, CONNECTS);
         one.player = this.#play(one.client, { name: actor.name, process: REMOTE }, program);
-        one.client.on('state', ({ state }) => {
-          if (state === 'connected') this.#history.connected(one.player.publisher);
-        });
       });
     }
   }

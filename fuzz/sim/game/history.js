@@ -40,10 +40,17 @@ export class History {
     for (const line of this.lines) if (!line.isReady) line.beganAt = Number.POSITIVE_INFINITY;
   }
 
-  /** A client has another connection, over which it repeats what had no answer: as another publisher (GUARANTEES). */
-  connected(publisher) {
-    for (const publish of this.publishes) {
-      if (publish.publisher === publisher && publish.status === 'pending') publish.isResent = true;
+  /**
+   * A client has sent publishes over a connection. What it sends again over another one is another publisher's (GUARANTEES).
+   * @param {string} text a frame
+   */
+  sent(text, connection) {
+    if (!text.includes('"type":"publish"')) return;
+    for (const [, n] of text.matchAll(/"n":(\d+)/g)) {
+      const publish = this.publishes[Number(n)];
+      if (publish.sentOver !== undefined && publish.sentOver !== connection)
+        publish.isResent = true;
+      publish.sentOver = connection;
     }
   }
 

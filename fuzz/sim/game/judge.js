@@ -70,19 +70,25 @@ function fateOf(publish, row, { wasCut }) {
   return [];
 }
 
-/** Each publisher's events keep their order on each topic; what is published or sent again may come later. */
+/**
+ * Each publisher's events keep their order on each topic. What is published again may come later, and those that a client
+ * sent again over another connection may have been stored over either.
+ */
 function ordered(publishes, stored) {
   const problems = [];
-  const last = new Map();
-  for (const { n, topic, publisher, isRepeated, isResent } of publishes) {
+  const furthest = new Map();
+  for (const publish of publishes) {
+    const { n, topic, publisher, isRepeated, isResent = false } = publish;
     const row = stored.get(n);
-    if (row === undefined || isRepeated || isResent) continue;
-    const key = `${publisher} ${topic}`;
-    const before = last.get(key);
-    if (before !== undefined && row.sequence < before.sequence) {
-      problems.push(misordered(`${n} is stored before ${before.n}, which was published first`));
+    if (row === undefined || isRepeated) continue;
+    const before = (resent) => furthest.get(`${publisher} ${topic} ${resent}`);
+    const bounds = isResent ? [before(false)] : [before(false), before(true)];
+    for (const one of bounds) {
+      if (one !== undefined && row.sequence < one.sequence)
+        problems.push(misordered(`${n} is stored before ${one.n}, which was published first`));
     }
-    last.set(key, row);
+    if (!(before(isResent)?.sequence > row.sequence))
+      furthest.set(`${publisher} ${topic} ${isResent}`, row);
   }
   return problems;
 }
@@ -129,8 +135,9 @@ function judgeLine(line, publishes, log, end) {
     }
   }
   const kept = told.filter(isThere).filter((event, i, all) => {
-    const isWritten = publishes[event.n].durability !== 'synced';
-    return !(end.wasCut && isWritten && all.slice(i + 1).some((later) => replaces(later, event)));
+    const { durability, isRepeated, isResent } = publishes[event.n];
+    const mayComeAgain = end.wasCut && durability !== 'synced' && (isRepeated || isResent);
+    return !(mayComeAgain && all.slice(i + 1).some((later) => replaces(later, event)));
   });
   const shards = new Set(log.map(({ shard }) => shard));
   for (const shard of shards) {
@@ -149,7 +156,7 @@ function judgeLine(line, publishes, log, end) {
   return problems;
 }
 
-/** A power cut took the earlier event, and its place was given again. */
+/** A power cut took the earlier event; its place, or one before it, was given again. */
 function replaces(later, { shard, sequence, epoch }) {
   return later.shard === shard && later.epoch !== epoch && later.sequence <= sequence;
 }

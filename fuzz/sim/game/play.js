@@ -175,7 +175,7 @@ export class Game {
 
   /** What retention may remove is owed to nobody, yet a client gets it if it is there: so it has the time for that. */
   #restOfPruned() {
-    if (this.#plan.retention === undefined) return true;
+    if (this.#plan.retention === undefined || this.#plan.clients === undefined) return true;
     let taken;
     do {
       taken = this.#taken;

@@ -202,7 +202,9 @@ export class Player {
     const { pattern, overflow, maxBuffer, isIterated, handlerMs, echoes = 0 } = line.move;
     const from = line.cursor === undefined ? line.move.from : { after: line.cursor };
     if (line.cursor !== undefined) {
-      const problem = line.rewind(this.#positionsOf(line.cursor), this.#mayBeGone);
+      const problem = line.rewind(this.#positionsOf(line.cursor), (event) =>
+        this.#mayBeGone(line, event),
+      );
       if (problem !== undefined) this.#history.problem(problem, 'repeated');
     }
     line.isReady = false;
@@ -237,10 +239,12 @@ export class Player {
   }
 
   /** An event of an earlier epoch may be gone, unless it was flushed. */
-  #mayBeGone = ({ n, epoch }) => {
+  #mayBeGone({ isRemote }, { n, epoch }) {
     const { mayBeLost, durability } = this.#history.publishes[n];
-    return mayBeLost === true || (epoch !== this.#endpoint.epoch && durability !== 'synced');
-  };
+    // A client may take an event of an earlier connection once it has learnt of the next epoch.
+    if (isRemote) return mayBeLost === true;
+    return epoch !== this.#endpoint.epoch && durability !== 'synced';
+  }
 
   /** The handler publishes, and waits for it: to its own subscription too, which then waits for itself. */
   async #echo(line) {
