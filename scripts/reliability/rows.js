@@ -115,6 +115,7 @@ const OWN_COMMANDS = {
     ]),
   ),
   'cases all': 'node fuzz/cases/run.js',
+  'cases websocket': 'node fuzz/cases/run.js',
   'faults sinks': 'node fuzz/faults/sinks.js',
   'faults storms': 'node fuzz/faults/storms.js',
   'faults stuck': 'node fuzz/faults/stuck.js',
