@@ -3,8 +3,8 @@ import LongestFirst from './test/longest-first.js';
 
 /**
  * The suites run against the built package in `dist`, because worker threads are started from there;
- * `npm test` builds first. Three files at a time, on two cores too: a file waits for disks, processes and timers for more
- * than half of its time.
+ * `npm test` builds first. Three files at a time, on two cores too: a file waits for disks, processes and timers for a good
+ * part of its time.
  */
 export default defineConfig({
   test: {
