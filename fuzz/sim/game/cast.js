@@ -8,22 +8,6 @@ import { Player } from './player.js';
  * Who plays the programs of a game: the endpoints of the process that runs, each in a thread of its own, and the clients,
  * which outlive it as programs on other machines do.
  */
-/** Tells the history what is sent over it. */
-class NotingSocket extends ClientSocket {
-  #history;
-
-  constructor(network, listener, history) {
-    super(network, listener);
-    this.#history = history;
-  }
-
-  /** @override */
-  send(text) {
-    super.send(text);
-    this.#history.sent(text, this);
-  }
-}
-
 /** Clients call their place in the history by this, as they belong to no process. */
 const REMOTE = 'remote';
 /** Of a client: short waits before it connects again, so that a game is over soon. */
@@ -185,5 +169,21 @@ export class Cast {
       line.subscription = undefined;
       line.isReady = false;
     }
+  }
+}
+
+/** Tells the history what is sent over it. */
+class NotingSocket extends ClientSocket {
+  #history;
+
+  constructor(network, listener, history) {
+    super(network, listener);
+    this.#history = history;
+  }
+
+  /** @override */
+  send(text) {
+    super.send(text);
+    this.#history.sent(text, this);
   }
 }

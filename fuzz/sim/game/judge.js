@@ -87,7 +87,8 @@ function ordered(publishes, stored) {
       if (one !== undefined && row.sequence < one.sequence)
         problems.push(misordered(`${n} is stored before ${one.n}, which was published first`));
     }
-    if (!(before(isResent)?.sequence > row.sequence))
+    const alike = before(isResent);
+    if (alike === undefined || alike.sequence < row.sequence)
       furthest.set(`${publisher} ${topic} ${isResent}`, row);
   }
   return problems;

@@ -1,5 +1,5 @@
 /** What the desk keeps of endpoints and members: claims, acks with events, and what it has to tell. */
-import { describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   DELIVERY_LEASE,
   DELIVERY_SETTLED,
@@ -13,20 +13,32 @@ import {
 } from '../../../src/link/consumer-records.js';
 import { LeaseView, SettledView, SupplyView } from '../../../src/link/consumer-views.js';
 import { CLAIMS_WAIT_MS } from '../../../src/protocol/limits/consumers.js';
-import { Claims } from '../../../src/shards/consumers/members/claims.js';
+import { Claims, type ClaimsStart } from '../../../src/shards/consumers/members/claims.js';
 import { DeskLink } from '../../../src/shards/consumers/members/desk-link.js';
 import { GroupAcks } from '../../../src/shards/consumers/members/group-acks.js';
-import type { EventFinder } from '../../../src/shards/consumers/reading/event-finder.js';
 import type { ShardEnd } from '../../../src/shards/shard-end.js';
 import { record } from '../../store/records.js';
 import { TestLink } from '../support.js';
 import { ask, entryOf, publish, TestMember, working } from './rig.js';
 
-const endOf = (name: string): ShardEnd => ({ name, isHeld: true }) as unknown as ShardEnd;
+function endOf(name: string): ShardEnd {
+  const end = new TestLink(1024, name).shardEnd();
+  end.isHeld = true;
+  return end;
+}
 
 describe('the claims of leases of a dead thread', () => {
-  const [one, two, other] = ['one', 'two', 'other'].map(endOf) as [ShardEnd, ShardEnd, ShardEnd];
-  const start = { ends: [one, two], hasDeparted: false, now: 1000 };
+  let one: ShardEnd;
+  let two: ShardEnd;
+  let other: ShardEnd;
+  let start: ClaimsStart;
+
+  beforeEach(() => {
+    one = endOf('one');
+    two = endOf('two');
+    other = endOf('other');
+    start = { ends: [one, two], hasDeparted: false, now: 1000 };
+  });
 
   it('are over from the beginning where there was no such thread', () => {
     const claims = new Claims(start, false);
@@ -116,7 +128,7 @@ describe('what the desk has to tell an endpoint', () => {
         return { bytes, offset: 8, length: bytes.length - 8 };
       },
       used: (sequence: number) => used.push(sequence),
-    } as unknown as EventFinder;
+    };
     const tell = () => {
       link.tell(events);
       return told.splice(0);

@@ -1,6 +1,6 @@
 /** A shard without a thread, and members of its consumers whose records the test writes and reads by hand. */
 import { expect } from 'vitest';
-import type { NameOf, RequestOf } from '../../../src/link/calls.js';
+import type { AnswerOf, NameOf, RequestOf } from '../../../src/link/calls.js';
 import {
   CONTROL_REASON,
   CONTROL_SETTLE,
@@ -28,6 +28,7 @@ import {
 import { DELIVERY_ACK } from '../../../src/link/link-records.js';
 import { parseDefinition } from '../../../src/protocol/consumer-definition.js';
 import type { ConsumerOptions } from '../../../src/protocol/consumers.js';
+import type { ErrorData } from '../../../src/protocol/errors.js';
 import { makeShard, memoryLog, TestLink } from '../support.js';
 
 export type Said =
@@ -159,7 +160,7 @@ export function ask<N extends NameOf<'shard'>>(
   link.call(name, request, { id: 7 });
   turn();
   const reply = link.replies().find(({ id }) => id === 7);
-  return reply?.body as never as Record<string, never>;
+  return reply?.body as AnswerOf<N> & Partial<ErrorData>;
 }
 
 /** A consumer with so many events, which are all dead: every other by `term`. */

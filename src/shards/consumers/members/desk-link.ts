@@ -25,6 +25,8 @@ import {
 import type { ShardEnd } from '../../shard-end.js';
 import type { EventFinder } from '../reading/event-finder.js';
 
+type FoundEvents = Pick<EventFinder, 'find' | 'used'>;
+
 interface Lease {
   readonly is: 'lease';
   readonly member: number;
@@ -105,7 +107,7 @@ export class DeskLink<Member> {
   }
 
   /** Tells as much as there is room for. */
-  tell(events: EventFinder): void {
+  tell(events: FoundEvents): void {
     for (const [member, { through, refused }] of this.#decided) {
       const length = settledRecordLength(refused.length);
       const isSent = this.end.trySend(DELIVERY_SETTLED, length, (bytes, offset) =>
@@ -119,7 +121,7 @@ export class DeskLink<Member> {
     }
   }
 
-  #send(telling: Lease | Lost | Supply, events: EventFinder): boolean {
+  #send(telling: Lease | Lost | Supply, events: FoundEvents): boolean {
     const { end } = this;
     const { member } = telling;
     if (telling.is === 'supply') {

@@ -4,19 +4,23 @@ import {
   CONSUMER_RECORD_BYTES_MAX,
 } from '../../../protocol/limits/consumers.js';
 import { EventRecordView } from '../../../record/event-record.js';
-import type { ShardConsumers } from '../../../store/consumer-states.js';
+import type { ShardConsumers, StoredDeadEvent } from '../../../store/consumer-states.js';
 import type { ShardLog } from '../../../store/shard-log.js';
 import type { PublishBatch } from '../../publish-batch.js';
 import type { FoundEvent } from './found-event.js';
 import { RecordCache } from './record-cache.js';
+
+interface DeadEvents extends Pick<ShardConsumers, 'deadState'> {
+  deadAt(consumer: string, sequence: number): Pick<StoredDeadEvent, 'record'> | undefined;
+}
 
 /**
  * Finds records of events: in the batch while the shard has one, among those that were read ahead, in the log, or in the
  * row of a dead event, which keeps what the log does not have any more.
  */
 export class EventFinder {
-  readonly #log: ShardLog;
-  readonly #store: ShardConsumers;
+  readonly #log: Pick<ShardLog, 'read'>;
+  readonly #store: DeadEvents;
   readonly #onDamage: (error: BusError) => void;
   readonly #view = new EventRecordView();
   /** Of events that were read ahead, or that wait for a token. */
@@ -26,7 +30,7 @@ export class EventFinder {
   /** The batch's place of each event that it appends, from the first sequence on. */
   readonly #places: number[] = [];
 
-  constructor(log: ShardLog, store: ShardConsumers, onDamage: (error: BusError) => void) {
+  constructor(log: Pick<ShardLog, 'read'>, store: DeadEvents, onDamage: (error: BusError) => void) {
     this.#log = log;
     this.#store = store;
     this.#onDamage = onDamage;

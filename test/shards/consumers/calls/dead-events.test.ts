@@ -5,7 +5,6 @@ import type {
   ConsumerRedriveAnswer,
   ConsumerRedriveRequest,
   DeadEntriesPage,
-  DeadEntry,
 } from '../../../../src/link/consumer-shapes.js';
 import { BusError } from '../../../../src/protocol/errors.js';
 import {
@@ -32,7 +31,7 @@ const request = (rest: Partial<ConsumerRedriveRequest>): ConsumerRedriveRequest 
 });
 
 function redrive(rig: Rig, rest: Partial<ConsumerRedriveRequest> = {}): ConsumerRedriveAnswer {
-  return ask(rig, 'consumerRedrive', request(rest)) as unknown as ConsumerRedriveAnswer;
+  return ask(rig, 'consumerRedrive', request(rest));
 }
 
 /** The log refuses the next commit, as one does on a full disk. */
@@ -255,9 +254,7 @@ describe('a decision about a consumer', () => {
 
 describe('the letters of dead events', () => {
   const take = (rig: Rig, limit: number, except: readonly string[] = []) =>
-    ask(rig, 'takeLetters', { limit, except }).letters as unknown as (DeadEntry & {
-      record: string | null;
-    })[];
+    ask(rig, 'takeLetters', { limit, except }).letters;
 
   it('are as many as were asked for, and no more than a call may take', () => {
     const count = LETTERS_PER_CALL + 1;

@@ -11,7 +11,6 @@ import { keyOf } from '../../../../src/shards/consumers/reading/event-key.js';
 import type { FoundEvent } from '../../../../src/shards/consumers/reading/found-event.js';
 import { PrunedScan } from '../../../../src/shards/consumers/reading/pruned-scan.js';
 import type { PublishBatch } from '../../../../src/shards/publish-batch.js';
-import type { ShardConsumers } from '../../../../src/store/consumer-states.js';
 import type { ShardLog } from '../../../../src/store/shard-log.js';
 import { record } from '../../../store/records.js';
 import { memoryLog } from '../../support.js';
@@ -34,8 +33,7 @@ function finderOf(dead: ReadonlyMap<number, Uint8Array | undefined> = new Map())
   const deadState = (consumer: string, sequence: number) =>
     consumer === 'c1' && dead.has(sequence) ? 3 : undefined;
   const damages: BusError[] = [];
-  const store = { deadAt, deadState } as unknown as ShardConsumers;
-  const finder = new EventFinder(log, store, (error) => damages.push(error));
+  const finder = new EventFinder(log, { deadAt, deadState }, (error) => damages.push(error));
   return { log, finder, deadAt, damages };
 }
 
