@@ -1,0 +1,88 @@
+import type { BusError, ErrorData } from '../../protocol/errors.js';
+import type { TopicSummary } from '../shard-log.js';
+
+/** An event that a broker has stored. */
+export interface StreamEntry {
+  readonly sequence: number;
+  /** ms since 1970; never runs backwards within a stream. */
+  readonly recordedAt: number;
+  /** An event record, in memory that nobody changes. */
+  readonly bytes: Uint8Array;
+}
+
+/** An event to be stored. */
+export interface NewEntry {
+  /** The node's proposal, ms since 1970: the broker may store a later time, or its own. */
+  readonly recordedAt: number;
+  /** An event record; its identity (`identityOf`) is what repeats are found by. */
+  readonly bytes: Uint8Array;
+  /** The sequence that the topic's last event has to have; 0: it has none. `undefined`: nothing is expected. */
+  readonly expected?: number;
+  /** Entries of one batch with the same number are stored all or none. `undefined`: it stands alone. */
+  readonly group?: number;
+}
+
+export interface StreamState {
+  readonly head: number;
+  readonly lastRecordedAt: number;
+  /** Of every topic that the stream has, or had as far as the broker remembers. */
+  readonly topics: readonly TopicSummary[];
+  readonly dedupeWindowMs: number;
+  /** The last sequence that the broker has removed; 0: none. */
+  readonly prunedThrough: number;
+}
+
+/** Why one event of a batch was not stored. */
+export interface RefusedEntry {
+  /** The topic's last sequence, where the refusal rests on it; 0 otherwise. */
+  readonly found: number;
+  readonly error: ErrorData;
+}
+
+/** The outcome of a batch, by index. */
+export interface AppendedEntries {
+  /** The sequence of the event, or of the stored one that it repeats; 0 where it was refused. */
+  readonly sequences: readonly number[];
+  readonly repeats: readonly boolean[];
+  /** Those that were refused for themselves. Default: none. */
+  readonly refused?: ReadonlyMap<number, RefusedEntry>;
+  /** `STORE_FULL`: there was no room for any new event. */
+  readonly refusal?: ErrorData;
+}
+
+/** Called between turns of the event loop, and never from within a method of the stream. */
+export interface StreamFollower {
+  /** The next entries of the stream, in order, without holes but for what the broker has removed. */
+  onEntries(entries: readonly StreamEntry[]): void;
+  /** The broker has removed entries up to a sequence. */
+  onPruned(prunedThrough: number): void;
+  /** The stream cannot go on: history went backwards, it was deleted, or its settings do not fit any more. */
+  onFailure(error: BusError): void;
+}
+
+/**
+ * One shard's stream on a broker, as `SharedShardLog` uses it in the shard's thread. It reconnects by itself: while the
+ * broker is away calls wait, and entries come again from the last one that the follower was shown.
+ */
+export interface LogStream {
+  /**
+   * Looks at the stream and begins to follow it behind the head that it returns. Called once, before all others. It waits
+   * for a replica that is behind `headLeast`, and for a broker that is away if `isFirst` is false.
+   * @throws BusError `STORE_FAILED`, `OPTION_INVALID`: the message names the setting and the cure
+   */
+  join(headLeast: number, isFirst: boolean, follower: StreamFollower): Promise<StreamState>;
+
+  /**
+   * Stores a batch, one at a time. It resolves when the batch has the durability that the store promises. Repeats are
+   * found by identity, also those of earlier calls whose answers were lost. `isLasting` is false where no event of the batch
+   * asks for more than `written`.
+   * @throws BusError any failure after which it is not known what was stored: the batch is then appended again
+   */
+  append(events: readonly NewEntry[], isLasting: boolean): Promise<AppendedEntries>;
+
+  /** The entries after `after`, up to `until`, as many as fit one answer, at least one if the broker still has any. */
+  fetch(after: number, until: number): Promise<readonly StreamEntry[]>;
+
+  /** Gives up what waits, and lets go of connections and timers, within 2 s. */
+  close(): Promise<void>;
+}
