@@ -12,7 +12,8 @@ import {
   isWaitingAck,
 } from '../link/link-records.js';
 import type { ErrorData } from '../protocol/errors.js';
-import type { CommittedBatch } from '../store/shard-log.js';
+import type { AppendRefusal, CommittedBatch } from '../store/shard-log.js';
+import { REFUSED_IN_PART } from './refusals.js';
 import type { ShardEnd } from './shard-end.js';
 
 /** Publishes of one link and one kind that are adjacent in the link's ring and in the batch or the log: one ack. */
@@ -41,6 +42,8 @@ export class AckRuns {
   repeats = 0;
   /** Those among `repeats` that are acknowledged as duplicates. */
   duplicates = 0;
+  /** Publishes that the log refused for themselves when it committed. */
+  refused = 0;
   /** The first sequence that the log does not have yet. */
   firstNew = 0;
   readonly #runs: Run[] = [];
@@ -121,6 +124,11 @@ export class AckRuns {
     this.#refusedWith = committed.refusal?.toJSON();
     for (const run of this.#runs) {
       if (run.kind !== ACK_SYNCED && run.kind !== ACK_WRITTEN) continue;
+      const refusal = committed.refusalOf?.(run.sequence);
+      if (refusal !== undefined) {
+        this.#settleRefused(run, refusal);
+        continue;
+      }
       const isRepeat = committed.isRepeat(run.sequence);
       if (isRefused && !isRepeat) {
         run.kind = ACK_REFUSED;
@@ -158,14 +166,25 @@ export class AckRuns {
     this.lastSequence = 0;
     this.repeats = 0;
     this.duplicates = 0;
+    this.refused = 0;
     this.#refusedWith = undefined;
   }
 
   /** The log knew the id; this thread did not. */
   #settleRepeat(run: Run): void {
-    this.repeats++;
+    this.repeats += run.count;
     if (run.isAgain) return;
     run.kind = run.kind === ACK_SYNCED ? ACK_DUPLICATE : ACK_DUPLICATE_WRITTEN;
-    this.duplicates++;
+    this.duplicates += run.count;
+  }
+
+  /** Who is told of the event that a refusal rests on can read it: the ack waits for it. */
+  #settleRefused(run: Run, { found, error }: AppendRefusal): void {
+    run.link.refusePublishes(REFUSED_IN_PART);
+    this.refused += run.count;
+    run.kind = ACK_REFUSED;
+    run.sequence = found;
+    run.error = error;
+    this.reach(found);
   }
 }

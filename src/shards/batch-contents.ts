@@ -17,7 +17,7 @@ export class BatchContents extends BatchEvents {
   duplicates = 0;
   /** Publishes that were refused because they would have waited for a `block` subscription longer than they may. */
   overdue = 0;
-  /** Publishes that were refused by their terms. */
+  /** Publishes that were refused by their terms, or by a shared log for themselves. */
   conflicts = 0;
   readonly runs: AckRuns;
   /** How far the links' rings count as taken once the batch is stored. */

@@ -52,13 +52,14 @@ export class LinkAcks {
     this.#batch.positions.push({ endpoint, position, firstSequence, settled: 0 });
   }
 
-  /** The event is at `index` of what the log appends. `isOwnRepeat`: see `Run.isAgain`. */
-  appended(index: number, synced: boolean, isOwnRepeat: boolean): void {
+  /** The events, one or those of a group, are from `index` on in what the log appends. `isOwnRepeat`: see `Run.isAgain`. */
+  appended(index: number, synced: boolean, isOwnRepeat: boolean, count: number): void {
     const batch = this.#batch;
     if (synced) batch.synced = true;
     if (this.#firstSequence === 0) this.#firstSequence = batch.runs.firstNew + index;
-    batch.appended++;
-    batch.runs.add(this.link, synced ? ACK_SYNCED : ACK_WRITTEN, index, isOwnRepeat);
+    batch.appended += count;
+    const kind = synced ? ACK_SYNCED : ACK_WRITTEN;
+    batch.runs.add(this.link, kind, index, isOwnRepeat, undefined, count);
   }
 
   ephemeral(): void {
@@ -105,9 +106,9 @@ export class LinkAcks {
     this.#batch.runs.add(this.link, ACK_REFUSED, 0, false, error, count);
   }
 
-  /** Refuses a publish of which nobody can say any more whether it is stored. */
-  unknown(): void {
-    this.#batch.runs.add(this.link, ACK_REFUSED, 0, false, UNKNOWN_FOR_TOO_LONG);
+  /** Refuses a publish, or a group, of which nobody can say any more whether it is stored. */
+  unknown(count: number): void {
+    this.#batch.runs.add(this.link, ACK_REFUSED, 0, false, UNKNOWN_FOR_TOO_LONG, count);
   }
 
   #addWaiting(kind: number, dueAt: number, synced: boolean, count: number): void {

@@ -89,7 +89,7 @@ export class PublishBatch extends BatchContents {
   }
 
   /**
-   * The log has stored the batch; a shared log may instead have refused all of it but repeats. Stored events of a
+   * The log has stored the batch; a shared log may have refused some of it, or all of it but repeats. Stored events of a
    * shared log are delivered from the log's tail, not from here.
    */
   settle(committed: CommittedBatch): void {
@@ -99,7 +99,8 @@ export class PublishBatch extends BatchContents {
       for (const link of this.links) link.refusePublishes(REFUSED_FULL);
     }
     runs.settle(committed);
-    this.appended -= runs.repeats;
+    this.appended -= runs.repeats + runs.refused;
+    this.conflicts += runs.refused;
     this.duplicates += runs.duplicates;
     if (this.#log.isShared) return;
     for (let i = 0; i < this.length; i++) {

@@ -13,7 +13,7 @@ import {
   EventRecordView,
 } from '../record/event-record.js';
 import { NameCache, recordNames } from '../record/name-cache.js';
-import type { ShardLog } from '../store/shard-log.js';
+import type { AppendTerms, ShardLog } from '../store/shard-log.js';
 import type { BatchContents } from './batch-contents.js';
 import { stampExpiry } from './expiry-stamp.js';
 import type { GroupSettling } from './group-settling.js';
@@ -187,12 +187,33 @@ export class PublishIntake {
       this.#waiting.takeGroup(group, dueAt, recordedAt);
       return;
     }
-    for (const item of items) {
-      const view = this.#view.wrap(bytes, this.#terms.wrap(bytes, item).eventOffset);
-      const { flags } = view;
-      if ((flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) === 0) view.timestamp = recordedAt;
-      this.#append(view, flags, false, recordedAt);
+    const isAgain = isTakenAgain(this.#link);
+    if (isAgain && mayBeForgotten(this.#link, this.#log.dedupeReachMs)) {
+      this.#acks.unknown(items.length);
+      return;
     }
+    const number = this.#batch.appended;
+    let first = -1;
+    for (const item of items) {
+      const terms = this.#terms.wrap(bytes, item);
+      const view = this.#view.wrap(bytes, terms.eventOffset);
+      if ((view.flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) === 0) view.timestamp = recordedAt;
+      const index = this.#store(view, recordedAt, this.#termsOf(terms, number));
+      if (first < 0) first = index;
+    }
+    const isOwnRepeat = isAgain && !this.#hasSuppliedId(group);
+    this.#acks.appended(first, this.#isSynced(group), isOwnRepeat, items.length);
+  }
+
+  /** What the store of a shared log has to judge; undefined if it is nothing. */
+  #termsOf({ expected }: TermsView, group?: number): AppendTerms | undefined {
+    if (this.#log.judges === undefined) return undefined;
+    return expected === undefined && group === undefined ? undefined : { expected, group };
+  }
+
+  #hasSuppliedId({ bytes, items }: GroupView): boolean {
+    const { eventOffset } = this.#terms.wrap(bytes, items[0]!);
+    return (this.#view.wrap(bytes, eventOffset).flags & EVENT_FLAG_SUPPLIED_ID) !== 0;
   }
 
   #isSynced({ bytes, items }: GroupView): boolean {
@@ -233,7 +254,7 @@ export class PublishIntake {
     }
     const isAgain = isTakenAgain(this.#link);
     if (isAgain && mayBeForgotten(this.#link, this.#log.dedupeReachMs)) {
-      this.#acks.unknown();
+      this.#acks.unknown(1);
       return;
     }
     if (terms !== undefined && !this.#judge.accepts(view, terms)) {
@@ -241,17 +262,23 @@ export class PublishIntake {
       return;
     }
     const dueAt = terms === undefined ? undefined : this.#later.dueOf(terms);
-    if (dueAt === undefined) this.#append(view, flags, isAgain, recordedAt);
-    else this.#waiting.take(view, terms!, dueAt, recordedAt);
+    if (dueAt !== undefined) {
+      this.#waiting.take(view, terms!, dueAt, recordedAt);
+      return;
+    }
+    const judged = terms === undefined ? undefined : this.#termsOf(terms);
+    const index = this.#store(view, recordedAt, judged);
+    const isOwnRepeat = isAgain && (flags & EVENT_FLAG_SUPPLIED_ID) === 0;
+    this.#acks.appended(index, (flags & EVENT_FLAG_SYNCED) !== 0, isOwnRepeat, 1);
   }
 
-  #append(view: EventRecordView, flags: number, isAgain: boolean, recordedAt: number): void {
+  /** Appends an event. @returns its index among those that the batch appends */
+  #store(view: EventRecordView, recordedAt: number, terms: AppendTerms | undefined): number {
     this.#acks.hasPersisted = true;
     const log = this.#log;
     stampExpiry(view, this.#clock);
-    const index = log.append(view.bytes, view.offset, recordedAt);
-    const isOwnRepeat = isAgain && (flags & EVENT_FLAG_SUPPLIED_ID) === 0;
-    this.#acks.appended(index, (flags & EVENT_FLAG_SYNCED) !== 0, isOwnRepeat);
+    const index = log.append(view.bytes, view.offset, recordedAt, terms);
     if (!log.isShared) this.#batch.push(view, log.appendedTopic, index + 1);
+    return index;
   }
 }

@@ -1,8 +1,9 @@
 /**
  * Judges publishes that are bound to terms, and groups, before anything of them is appended: whether a topic's last
  * event is the one that was expected, and whether the events of a group are stored already. Events that the open batch
- * has appended count. The verdict goes into the record, where a successor of this thread finds it. Only the shard's loop
- * touches this.
+ * has appended count. The verdict goes into the record, where a successor of this thread finds it. Of a shared log, to
+ * which other nodes append meanwhile, only the store can judge: here it is asked whether it does. Only the shard's loop touches
+ * this.
  */
 import {
   ACCEPTED,
@@ -16,10 +17,10 @@ import {
 } from '../link/publish-records.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import { EVENT_FLAG_SUPPLIED_ID, EventRecordView } from '../record/event-record.js';
-import type { ShardLog } from '../store/shard-log.js';
+import type { JudgedTerms, ShardLog } from '../store/shard-log.js';
 import type { BatchEvents } from './batch-events.js';
 import type { LaterPublishes } from './later/later-publishes.js';
-import { refusalOfVerdict, SHARED_LOG_ERROR } from './verdicts.js';
+import { NO_EXPECT_ERROR, NO_GROUPS_ERROR, refusalOfVerdict } from './verdicts.js';
 
 /** What `PublishJudge.ofGroup` returns besides a sequence: the group is new, is refused, or repeats one that waits. */
 export const NEW_GROUP = 0;
@@ -58,7 +59,7 @@ export class PublishJudge {
   accepts(event: EventRecordView, terms: TermsView): boolean {
     const { expected } = terms;
     if (expected === undefined) return true;
-    if (!this.#canJudge()) return false;
+    if (this.#log.lastSequenceOf === undefined) return this.#isLeftToStore('expect');
     const found = this.#lastOf(event.topic);
     if (found === expected) return true;
     terms.judge(NOT_EXPECTED, found);
@@ -72,9 +73,9 @@ export class PublishJudge {
    * @returns the first sequence of the group that this one repeats; `NEW_GROUP`, `REFUSED_GROUP`, `WAITING_GROUP`
    */
   ofGroup(group: GroupView): number {
-    if (!this.#canJudge()) return REFUSED_GROUP;
     group.judge(ACCEPTED);
     for (const item of group.items) this.#terms.wrap(group.bytes, item).judge(ACCEPTED, 0);
+    if (this.#log.lastSequenceOf === undefined) return this.#ofGroupForStore(group);
     const first = this.#repeatOf(group);
     if (first !== NEW_GROUP) return first;
     const waiting = this.#waitingOf(group);
@@ -123,11 +124,20 @@ export class PublishJudge {
     return false;
   }
 
-  /** False for a log that other nodes write to: nobody could judge for all of them. */
-  #canJudge(): boolean {
-    if (this.#log.lastSequenceOf !== undefined) return true;
+  /** The store of a shared log judges groups, and finds those that it has; without `scheduled` none may wait. */
+  #ofGroupForStore(group: GroupView): number {
+    if (!this.#isLeftToStore('groups')) return REFUSED_GROUP;
+    const isOnTerms = group.items.some(
+      (item) => this.#terms.wrap(group.bytes, item).expected !== undefined,
+    );
+    if (isOnTerms && !this.#isLeftToStore('expect')) return REFUSED_GROUP;
+    return this.#mayWait(group) ? NEW_GROUP : REFUSED_GROUP;
+  }
+
+  #isLeftToStore(terms: keyof JudgedTerms): boolean {
+    if (this.#log.judges?.[terms] === true) return true;
     this.found = 0;
-    this.error = SHARED_LOG_ERROR;
+    this.error = terms === 'expect' ? NO_EXPECT_ERROR : NO_GROUPS_ERROR;
     return false;
   }
 

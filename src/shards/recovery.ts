@@ -37,10 +37,9 @@ import type { RingPosition, RingPositions, ShardLog } from '../store/shard-log.j
 import { storedId } from './publish-judge.js';
 import {
   NOT_REFUSED,
-  REFUSED_FULL,
   REFUSED_OVERDUE,
   refusalAfterRestart,
-  UNKNOWN_AFTER_RESTART,
+  unknownAfterRestart,
 } from './refusals.js';
 import type { Recovery, ShardEnd } from './shard-end.js';
 import { refusalOfVerdict } from './verdicts.js';
@@ -202,8 +201,8 @@ export class LinkRecovery implements Recovery {
   }
 
   get #error(): ErrorData {
-    const isUnknown = this.#positions === undefined && this.#refusal === REFUSED_FULL;
-    return isUnknown ? UNKNOWN_AFTER_RESTART : refusalAfterRestart(this.#refusal);
+    const isUnknown = this.#positions === undefined && this.#refusal !== REFUSED_OVERDUE;
+    return isUnknown ? unknownAfterRestart(this.#refusal) : refusalAfterRestart(this.#refusal);
   }
 
   /**

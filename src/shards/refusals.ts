@@ -9,6 +9,8 @@ export const NOT_REFUSED = 0;
 export const REFUSED_FULL = 1;
 /** A `block` subscription has taken nothing for as long as a publish may wait: ephemeral events are refused too. */
 export const REFUSED_OVERDUE = 2;
+/** A shared log has stored some of the batch, and refused others for themselves. */
+export const REFUSED_IN_PART = 3;
 
 export function refusalAfterRestart(reason: number): ErrorData {
   const restarted = 'its shard was restarted while it refused the batch';
@@ -19,12 +21,15 @@ export function refusalAfterRestart(reason: number): ErrorData {
   return { code: 'STORE_FULL', message: `the store had no room for the event; ${restarted}` };
 }
 
-/** For a shared log: the dead thread alone learned which publishes of the batch repeat stored events. */
-export const UNKNOWN_AFTER_RESTART: ErrorData = {
-  code: 'PUBLISH_UNKNOWN',
-  message:
-    'the store had no room for the event, or holds it already; its shard was restarted before it could tell',
-};
+/** For a shared log: the dead thread alone learned which publishes of the batch are stored. */
+export function unknownAfterRestart(reason: number): ErrorData {
+  const what =
+    reason === REFUSED_IN_PART
+      ? 'the store has the event, or has refused it'
+      : 'the store had no room for the event, or holds it already';
+  const message = `${what}; its shard was restarted before it could tell`;
+  return { code: 'PUBLISH_UNKNOWN', message };
+}
 
 /** For a shared log whose dedupe window may by now have forgotten the event. */
 export const UNKNOWN_FOR_TOO_LONG: ErrorData = {

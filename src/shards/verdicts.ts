@@ -4,6 +4,7 @@ import {
   TOO_MANY_WAITING,
   WAITS_APART,
 } from '../link/publish-records.js';
+import { storedApartError, unexpectedError } from '../protocol/conflicts.js';
 import type { ErrorData } from '../protocol/errors.js';
 import { WAITING_PUBLISHES_MAX } from '../protocol/limits/schedules.js';
 import type { EventRecordView } from '../record/event-record.js';
@@ -28,10 +29,16 @@ export const LEASE_ENDED_ERROR: ErrorData = {
     'the event is not leased to this delivery any more: neither the ack nor the events are stored',
 };
 
-/** For a log that has no `lastSequenceOf`. */
-export const SHARED_LOG_ERROR: ErrorData = {
+/** For a log that has no `lastSequenceOf`, and does not judge what publishers expect. */
+export const NO_EXPECT_ERROR: ErrorData = {
   code: 'OPTION_INVALID',
-  message: 'the store of this bus, which other nodes write to, takes neither expect nor atomic',
+  message: 'the store of this bus, which other nodes write to, does not take expect',
+};
+
+/** For a log that has no `lastSequenceOf`, and does not judge groups. */
+export const NO_GROUPS_ERROR: ErrorData = {
+  code: 'OPTION_INVALID',
+  message: 'the store of this bus, which other nodes write to, does not take atomic',
 };
 
 /** For a log that has no `scheduled`. */
@@ -49,37 +56,13 @@ export const TOO_MANY_WAITING_ERROR: ErrorData = {
 
 /** The error of a verdict, the same in the thread that judged and in its successor. */
 export function refusalOfVerdict(verdict: number, refused: RefusedPublish): ErrorData {
-  if (verdict === NOT_EXPECTED) return notExpected(refused);
-  if (verdict === STORED_APART) return storedApart(refused);
+  const { event, expected, found, id, index } = refused;
+  const { topic } = event;
+  if (verdict === NOT_EXPECTED) return unexpectedError({ topic, expected, found, id, index });
+  if (verdict === STORED_APART) return storedApartError({ topic, id: event.id, found, index });
   if (verdict === WAITS_APART) return waitsApart(refused);
   if (verdict === TOO_MANY_WAITING) return TOO_MANY_WAITING_ERROR;
   return LEASE_ENDED_ERROR;
-}
-
-function notExpected({ event, expected, found, id, index }: RefusedPublish): ErrorData {
-  const { topic } = event;
-  const there = found === 0 ? 'it has no event' : `its last event is ${found}`;
-  const wanted = expected === 0 ? 'none' : `${expected}`;
-  return {
-    code: 'CONFLICT',
-    message: `${topic}: ${there}, and ${wanted} was expected`,
-    details: {
-      topic,
-      expected: expected === 0 ? 'none' : { sequence: expected },
-      ...(found === 0 ? {} : { sequence: found }),
-      ...(id === undefined ? {} : { id }),
-      ...(index === undefined ? {} : { index }),
-    },
-  };
-}
-
-function storedApart({ event, found, index }: RefusedPublish): ErrorData {
-  const { topic, id } = event;
-  return {
-    code: 'CONFLICT',
-    message: `event ${id} on ${topic} is stored already, as ${found}, and not all of its group is`,
-    details: { topic, sequence: found, id, index },
-  };
 }
 
 function waitsApart({ event, found, index }: RefusedPublish): ErrorData {

@@ -1,4 +1,4 @@
-import type { BusError } from '../protocol/errors.js';
+import type { BusError, ErrorData } from '../protocol/errors.js';
 import type { ShardConsumers } from './consumer-states.js';
 import type { ShardExpiry } from './expiry.js';
 import type { Page, PageRequest } from './page.js';
@@ -58,9 +58,9 @@ export interface ShardLog {
    * own.
    *
    * The shard leaves the bytes as they are until the commit has succeeded or failed. The store may fail here without
-   * the append throwing: `commit` then throws.
+   * the append throwing: `commit` then throws. Only a log with `judges` is given terms.
    */
-  append(bytes: Buffer, offset: number, recordedAt: number): number;
+  append(bytes: Buffer, offset: number, recordedAt: number, terms?: AppendTerms): number;
 
   /**
    * The topic of the record appended last, which the log has read anyway. It means nothing once the batch has failed.
@@ -137,6 +137,12 @@ export interface ShardLog {
    * log of its own has it; a shared log, to which other nodes append meanwhile, has not.
    */
   lastSequenceOf?(topic: string): number;
+  /**
+   * Capability of a shared log: the store judges the terms of events when it stores them, and refuses those that it does not
+   * store (`CommittedBatch.refusalOf`). It looks for repeats first: an event that repeats a stored one is a repeat on any
+   * terms. Without it, publishers that ask for `expect` or `atomic` are refused.
+   */
+  readonly judges?: JudgedTerms;
 
   /**
    * Does one bounded step of the background work that is due (index blocks, checkpoints). True if more is due. A shared
@@ -206,6 +212,36 @@ export interface CommittedBatch {
    * such an event has no sequence.
    */
   readonly refusal?: BusError;
+  /**
+   * Why a shared log did not store this one event, or the group that begins with it, though it stored others of the batch:
+   * what was expected is not so, or the store does not take the event. Undefined for an event that is stored. Default:
+   * none is refused.
+   */
+  refusalOf?(index: number): AppendRefusal | undefined;
+}
+
+/** On which terms a shared log stores an event. */
+export interface AppendTerms {
+  /** The sequence that the last event of its topic has to have, 0 for none; `undefined`: any. */
+  readonly expected: number | undefined;
+  /**
+   * Events of one batch with the same number are a group, and are appended one after the other: all of them are stored, with
+   * sequences that follow one another, or none. A group is a repeat if it is stored so already, as a whole; if
+   * only a part of it is, or not in this way, it is refused. `undefined`: the event stands alone.
+   */
+  readonly group: number | undefined;
+}
+
+/** Which terms the store of a shared log can judge. */
+export interface JudgedTerms {
+  readonly expect: boolean;
+  readonly groups: boolean;
+}
+
+export interface AppendRefusal {
+  /** The sequence that the refusal rests on; 0 if it rests on none. */
+  readonly found: number;
+  readonly error: ErrorData;
 }
 
 /**

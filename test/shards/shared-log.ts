@@ -1,7 +1,10 @@
 import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits/store.js';
 import { EventRecordView } from '../../src/record/event-record.js';
 import {
+  type AppendRefusal,
+  type AppendTerms,
   type CommittedBatch,
+  type JudgedTerms,
   type LogFollower,
   NOT_AT_HAND,
   type ReadRequest,
@@ -30,6 +33,11 @@ export class SharedLog implements ShardLog {
   appendedTopic = '';
   /** By id: the sequences of events that this thread knows to be stored. */
   readonly known = new Map<string, number>();
+  judges?: JudgedTerms;
+  /** The terms of the events that were appended, by index in their batch. */
+  readonly terms: (AppendTerms | undefined)[] = [];
+  /** What the store refuses of the next batch, by index; of a group, its first event. */
+  readonly refusals = new Map<number, AppendRefusal>();
   readonly #stream: Stream;
   readonly #view = new EventRecordView();
   #batch: NewEvent[] = [];
@@ -61,7 +69,9 @@ export class SharedLog implements ShardLog {
     return this.#decide !== undefined;
   }
 
-  append(bytes: Buffer, offset: number, recordedAt: number): number {
+  append(bytes: Buffer, offset: number, recordedAt: number, terms?: AppendTerms): number {
+    if (this.#batch.length === 0) this.terms.length = 0;
+    this.terms.push(terms);
     const view = this.#view.wrap(bytes, offset);
     this.appendedTopic = view.topic;
     const record = Uint8Array.from(bytes.subarray(offset, offset + view.length));
@@ -75,10 +85,19 @@ export class SharedLog implements ShardLog {
       this.#decide = (error) => (error === undefined ? resolve() : reject(error));
     });
     return decided.then(() => {
-      const { sequences, repeats } = this.#stream.append(events);
+      const places: number[] = [];
+      const stored = events.filter((_event, index) => {
+        const group = this.terms[index]?.group;
+        const first =
+          group === undefined ? index : this.terms.findIndex((one) => one?.group === group);
+        places.push(this.refusals.has(first) ? -1 : Math.max(-1, ...places) + 1);
+        return !this.refusals.has(first);
+      });
+      const { sequences, repeats } = this.#stream.append(stored);
       return {
-        sequenceOf: (index) => sequences[index]!,
-        isRepeat: (index) => repeats[index]!,
+        sequenceOf: (index) => sequences[places[index]!]!,
+        isRepeat: (index) => repeats[places[index]!]!,
+        refusalOf: (index) => this.refusals.get(index),
       };
     });
   }

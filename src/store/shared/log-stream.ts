@@ -1,5 +1,5 @@
 import type { BusError, ErrorData } from '../../protocol/errors.js';
-import type { TopicSummary } from '../shard-log.js';
+import type { AppendRefusal, AppendTerms, JudgedTerms, TopicSummary } from '../shard-log.js';
 
 /** An event that a broker has stored. */
 export interface StreamEntry {
@@ -16,10 +16,8 @@ export interface NewEntry {
   readonly recordedAt: number;
   /** An event record; its identity (`identityOf`) is what repeats are found by. */
   readonly bytes: Uint8Array;
-  /** The sequence that the topic's last event has to have; 0: it has none. `undefined`: nothing is expected. */
-  readonly expected?: number;
-  /** Entries of one batch with the same number are stored all or none. `undefined`: it stands alone. */
-  readonly group?: number;
+  /** On which terms it is stored. `undefined`: on none. */
+  readonly terms: AppendTerms | undefined;
 }
 
 export interface StreamState {
@@ -32,20 +30,13 @@ export interface StreamState {
   readonly prunedThrough: number;
 }
 
-/** Why one event of a batch was not stored. */
-export interface RefusedEntry {
-  /** The topic's last sequence, where the refusal rests on it; 0 otherwise. */
-  readonly found: number;
-  readonly error: ErrorData;
-}
-
 /** The outcome of a batch, by index. */
 export interface AppendedEntries {
   /** The sequence of the event, or of the stored one that it repeats; 0 where it was refused. */
   readonly sequences: readonly number[];
   readonly repeats: readonly boolean[];
-  /** Those that were refused for themselves. Default: none. */
-  readonly refused?: ReadonlyMap<number, RefusedEntry>;
+  /** Those that were refused for themselves; of a group, its first event. Default: none. */
+  readonly refused?: ReadonlyMap<number, AppendRefusal>;
   /** `STORE_FULL`: there was no room for any new event. */
   readonly refusal?: ErrorData;
 }
@@ -65,6 +56,9 @@ export interface StreamFollower {
  * broker is away calls wait, and entries come again from the last one that the follower was shown.
  */
 export interface LogStream {
+  /** Which terms of events the broker can judge. */
+  readonly judges: JudgedTerms;
+
   /**
    * Looks at the stream and begins to follow it behind the head that it returns. Called once, before all others. It waits
    * for a replica that is behind `headLeast`, and for a broker that is away if `isFirst` is false.
