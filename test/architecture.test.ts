@@ -26,6 +26,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   link: ['protocol', 'record', 'ring', 'collections', 'handout/watch-signal', 'threads', 'store'],
   // The contracts, and the shapes in them.
   store: ['protocol', 'record'],
+  // What all stores on brokers have in common.
+  'store/shared': ['protocol', 'record', 'threads', 'store'],
   'store/sqlite/driver': ['protocol'],
   // What lies beside the logs, and what their files say without SQLite.
   'store/directory': ['protocol', 'store', 'store/sqlite/driver'],
@@ -203,7 +205,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   // For those who write a store: the checks of both contracts, and a broker in memory to compare with.
   testing: ['protocol', 'record', 'store'],
-  'testing/broker': ['protocol', 'record', 'threads', 'store'],
+  'testing/broker': ['protocol', 'record', 'threads', 'store', 'store/shared'],
   // Rules that watch a bus; the bus hands itself in.
   alerts: ['protocol'],
   // What every attached thread runs, in rooms: the links to the shards, and what goes over them.

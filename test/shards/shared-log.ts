@@ -12,10 +12,10 @@ import {
   type TopicSummary,
   type TopicTotals,
 } from '../../src/store/shard-log.js';
+import type { NewEntry } from '../../src/store/shared/log-stream.js';
+import { TopicBook } from '../../src/store/shared/topic-book.js';
 import type { StoredRecord } from '../../src/store/stored-record.js';
-import type { NewEvent } from '../../src/testing/broker/messages.js';
 import { Stream } from '../../src/testing/broker/stream.js';
-import { TopicBook } from '../../src/testing/broker/topic-book.js';
 
 /**
  * A shared log in the thread of the test, which says when a commit is decided and when the log hears of what is stored.
@@ -40,7 +40,7 @@ export class SharedLog implements ShardLog {
   readonly refusals = new Map<number, AppendRefusal>();
   readonly #stream: Stream;
   readonly #view = new EventRecordView();
-  #batch: NewEvent[] = [];
+  #batch: NewEntry[] = [];
   #decide: ((outcome?: Error) => void) | undefined;
   /** Set to let reads return `NOT_AT_HAND`. */
   isFetching = false;
@@ -144,7 +144,7 @@ export class SharedLog implements ShardLog {
   }
 
   get #topics(): TopicBook {
-    return new TopicBook(this.#stream.joined.topics);
+    return new TopicBook(this.#stream.state.topics);
   }
 
   scanTopics(after: number, limit: number, visit: (topic: TopicTotals) => void): number {

@@ -1,11 +1,9 @@
 import { BroadcastChannel } from 'node:worker_threads';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { COMMIT_BATCH_BYTES } from '../../src/protocol/limits/shards.js';
 import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../../src/protocol/limits/store.js';
 import type { OpenStore } from '../../src/store/log-store.js';
 import type { ShardLog, ShardLogModule } from '../../src/store/shard-log.js';
-import { AtHand } from '../../src/testing/broker/at-hand.js';
-import type { BrokerAddress, Entry } from '../../src/testing/broker/messages.js';
+import type { BrokerAddress } from '../../src/testing/broker/messages.js';
 import { until, watch } from '../bus/support/wait.js';
 import { record } from '../store/records.js';
 import { memoryBroker } from './subjects.js';
@@ -57,17 +55,4 @@ describe('the log of a broker in memory', () => {
     await log.commit(true, []);
     expect((await late).head).toBe(1);
   });
-});
-
-test('fetched pages are bounded by their bytes, and the page fetched last is always kept', () => {
-  const atHand = new AtHand();
-  const page = (sequence: number): Entry[] => [
-    { sequence, recordedAt: 1, bytes: new Uint8Array(COMMIT_BATCH_BYTES) },
-  ];
-  const pages = Array.from({ length: 10 }, (_, n) => 100 * n);
-  for (const after of pages) {
-    atHand.keep(after, page(after + 1));
-    expect(atHand.runAfter(after)).toHaveLength(1);
-  }
-  expect(pages.filter((after) => atHand.runAfter(after) !== undefined)).toEqual([800, 900]);
 });

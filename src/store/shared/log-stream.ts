@@ -6,7 +6,7 @@ export interface StreamEntry {
   readonly sequence: number;
   /** ms since 1970; never runs backwards within a stream. */
   readonly recordedAt: number;
-  /** An event record, in memory that nobody changes. */
+  /** A sealed record, in memory that nobody changes. */
   readonly bytes: Uint8Array;
 }
 
@@ -14,7 +14,7 @@ export interface StreamEntry {
 export interface NewEntry {
   /** The node's proposal, ms since 1970: the broker may store a later time, or its own. */
   readonly recordedAt: number;
-  /** An event record; its identity (`identityOf`) is what repeats are found by. */
+  /** A sealed record: see `seal`. Repeats are found by its identity (`identityOf`). */
   readonly bytes: Uint8Array;
   /** On which terms it is stored. `undefined`: on none. */
   readonly terms: AppendTerms | undefined;
@@ -26,8 +26,13 @@ export interface StreamState {
   /** Of every topic that the stream has, or had as far as the broker remembers. */
   readonly topics: readonly TopicSummary[];
   readonly dedupeWindowMs: number;
-  /** The last sequence that the broker has removed; 0: none. */
+  /** The broker has removed all events up to this sequence; 0: none. */
   readonly prunedThrough: number;
+  /**
+   * The broker has begun another epoch since the store was opened, as its history had gone backwards: the shard is given
+   * up. The other members mean nothing then. Default: false.
+   */
+  readonly isOtherHistory?: boolean;
 }
 
 /** The outcome of a batch, by index. */
@@ -43,9 +48,9 @@ export interface AppendedEntries {
 
 /** Called between turns of the event loop, and never from within a method of the stream. */
 export interface StreamFollower {
-  /** The next entries of the stream, in order, without holes but for what the broker has removed. */
+  /** The next entries of the stream, in order, without holes but for those that `onPruned` has told of. */
   onEntries(entries: readonly StreamEntry[]): void;
-  /** The broker has removed entries up to a sequence. */
+  /** The broker has removed all entries up to a sequence. */
   onPruned(prunedThrough: number): void;
   /** The stream cannot go on: history went backwards, it was deleted, or its settings do not fit any more. */
   onFailure(error: BusError): void;
@@ -76,6 +81,9 @@ export interface LogStream {
 
   /** The entries after `after`, up to `until`, as many as fit one answer, at least one if the broker still has any. */
   fetch(after: number, until: number): Promise<readonly StreamEntry[]>;
+
+  /** Topics as they are by now, of which the broker has removed events; those that it does not know are left out. */
+  topics(names: readonly string[]): Promise<readonly TopicSummary[]>;
 
   /** Gives up what waits, and lets go of connections and timers, within 2 s. */
   close(): Promise<void>;

@@ -1,7 +1,6 @@
 import { ulid } from 'ulid';
-import { BusError } from '../../protocol/errors.js';
-import type { CursorPositions, ResolvedCursor } from '../../store/cursor-positions.js';
-import type { HistoryAddress, LogStore, OpenStore, StoreRequest } from '../../store/log-store.js';
+import type { LogStore, OpenStore, StoreRequest } from '../../store/log-store.js';
+import { assertShards, OpenSharedStore } from '../../store/shared/shared-store.js';
 import type { BrokerAddress } from './messages.js';
 
 /** Given as URLs, because other threads import them. */
@@ -47,54 +46,17 @@ export class BrokerStore implements LogStore {
   }
 
   open({ shards }: StoreRequest): OpenStore {
-    const { shards: found } = this.#broker;
-    if (shards !== undefined && shards !== found) {
-      throw new BusError('SHARD_COUNT_MISMATCH', `the broker has ${found} shards, not ${shards}`, {
-        details: { expected: shards, found },
-      });
-    }
-    return new OpenBroker(this.#broker, this.#id);
+    const broker = this.#broker;
+    assertShards('the broker', shards, broker.shards);
+    const address: BrokerAddress = { channel: broker.channelName, store: this.#id };
+    return new OpenSharedStore({
+      shards: broker.shards,
+      epoch: broker.epoch,
+      shardLog: SHARD_LOG,
+      historyModule: HISTORY,
+      options: address,
+      heads: async () => broker.streams.map(({ head }) => head),
+      close: () => {},
+    });
   }
-}
-
-class OpenBroker implements OpenStore {
-  readonly shards: number;
-  readonly epoch: string;
-  readonly shardLog = SHARD_LOG;
-  readonly history: HistoryAddress;
-  readonly #broker: StoreBroker;
-  readonly #id: string;
-
-  constructor(broker: StoreBroker, id: string) {
-    this.#broker = broker;
-    this.#id = id;
-    this.shards = broker.shards;
-    this.epoch = broker.epoch;
-    this.history = { module: HISTORY, options: this.shardOptions() };
-  }
-
-  shardOptions(): BrokerAddress {
-    return { channel: this.#broker.channelName, store: this.#id };
-  }
-
-  ready(): void {}
-
-  /** Compares with the broker's heads: a cursor of another node may be ahead of the events that this node has. */
-  resolveCursor({ epoch, positions }: CursorPositions): ResolvedCursor {
-    if (epoch !== this.epoch) {
-      throw new BusError('CURSOR_EXPIRED', `the cursor is of epoch ${epoch}, now unknown`, {
-        details: { epoch, current: this.epoch },
-      });
-    }
-    if (positions.length !== this.shards) {
-      throw new BusError(
-        'CURSOR_INVALID',
-        `the cursor is of a bus with ${positions.length} shards, not ${this.shards}`,
-      );
-    }
-    const heads = this.#broker.streams.map(({ head }) => head);
-    return { positions: positions.map((one, shard) => Math.min(one, heads[shard]!)), gaps: [] };
-  }
-
-  close(): void {}
 }

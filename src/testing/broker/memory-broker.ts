@@ -8,8 +8,9 @@ import { ulid } from 'ulid';
 import { BusError } from '../../protocol/errors.js';
 import { messageOf } from '../../protocol/thrown.js';
 import type { LogStore } from '../../store/log-store.js';
+import type { AppendedEntries } from '../../store/shared/log-stream.js';
 import { BrokerStore } from './broker-store.js';
-import type { Appended, BrokerAnswer, BrokerNews, BrokerRequest, Joined } from './messages.js';
+import type { BrokerAnswer, BrokerNews, BrokerRequest } from './messages.js';
 import { Stream } from './stream.js';
 
 export interface MemoryBrokerOptions {
@@ -95,15 +96,15 @@ export class MemoryBroker implements Broker {
   }
 
   #answer(request: BrokerRequest): void {
-    const { log, id } = request;
+    const { link, id } = request;
     try {
-      this.#post({ log, id, value: this.#valueOf(request) });
+      this.#post({ link, id, value: this.#valueOf(request) });
     } catch (error) {
       const failure =
         error instanceof BusError
           ? error.toJSON()
           : { code: 'STORE_FAILED' as const, message: messageOf(error) };
-      this.#post({ log, id, error: failure });
+      this.#post({ link, id, error: failure });
     }
   }
 
@@ -111,15 +112,13 @@ export class MemoryBroker implements Broker {
     const stream = this.streams[shard]!;
     switch (call.call) {
       case 'join':
-        return stream.joined satisfies Joined;
+        return stream.state;
+      case 'bounds':
+        return { head: stream.head, prunedThrough: 0 };
       case 'fetch':
-        return stream.fetch(call.after, call.until);
+        return stream.fetch(call.after, call.until, call.limit);
       case 'append':
         return this.#append(shard, stream, call);
-      case 'page':
-        return stream.page(call.request);
-      case 'positionAt':
-        return stream.entries.findLast((one) => one.recordedAt < call.timeMs)?.sequence ?? 0;
     }
   }
 
@@ -127,7 +126,7 @@ export class MemoryBroker implements Broker {
     shard: number,
     stream: Stream,
     { events }: Extract<BrokerRequest['call'], { call: 'append' }>,
-  ): Appended {
+  ): AppendedEntries {
     const { head } = stream;
     const appended = stream.append(events);
     if (stream.head > head) this.#post({ shard, entries: stream.entries.slice(head) });

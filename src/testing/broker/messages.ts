@@ -1,64 +1,45 @@
 /** Messages between a broker and the threads of all nodes, shards and readers, over one `BroadcastChannel`. */
 import type { ErrorData } from '../../protocol/errors.js';
-import type { Page, PageRequest } from '../../store/page.js';
-import type { TopicSummary } from '../../store/shard-log.js';
-
-/** An event that is stored. */
-export interface Entry {
-  readonly sequence: number;
-  /** ms since 1970; never runs backwards within a shard. */
-  readonly recordedAt: number;
-  /** An event record. */
-  readonly bytes: Uint8Array;
-}
+import type {
+  AppendedEntries,
+  NewEntry,
+  StreamEntry,
+  StreamState,
+} from '../../store/shared/log-stream.js';
+import type { StreamBounds } from '../../store/shared/stream-history.js';
 
 export type BrokerCall =
   | { readonly call: 'join' }
-  | { readonly call: 'append'; readonly events: readonly NewEvent[] }
-  | { readonly call: 'fetch'; readonly after: number; readonly until: number }
-  | { readonly call: 'page'; readonly request: PageRequest }
-  | { readonly call: 'positionAt'; readonly timeMs: number };
-
-export interface NewEvent {
-  readonly recordedAt: number;
-  readonly bytes: Uint8Array;
-}
+  | { readonly call: 'bounds' }
+  | { readonly call: 'append'; readonly events: readonly NewEntry[] }
+  | {
+      readonly call: 'fetch';
+      readonly after: number;
+      readonly until: number;
+      readonly limit?: number | undefined;
+    };
 
 export interface BrokerRequest {
   readonly shard: number;
-  /** The id of the store that the log belongs to; the broker may hold back its appends. */
+  /** The id of the store that the asking thread belongs to; the broker may hold back its appends. */
   readonly store: string;
-  /** The id of the log or the history that asks. */
-  readonly log: string;
+  /** The id of the link that asks. */
+  readonly link: string;
   readonly id: number;
   readonly call: BrokerCall;
 }
 
-export interface Joined {
-  readonly head: number;
-  readonly lastRecordedAt: number;
-  readonly topics: readonly TopicSummary[];
-  readonly dedupeWindowMs: number;
-}
-
-export interface Appended {
-  readonly sequences: readonly number[];
-  readonly repeats: readonly boolean[];
-  /** Set if nothing was stored, because there was no room for the new events. */
-  readonly refusal?: ErrorData;
-}
-
 export interface BrokerAnswer {
-  readonly log: string;
+  readonly link: string;
   readonly id: number;
-  readonly value?: Joined | Appended | readonly Entry[] | Page | number;
+  readonly value?: StreamState | StreamBounds | AppendedEntries | readonly StreamEntry[];
   readonly error?: ErrorData;
 }
 
 /** Sent to all nodes, before the answer to the node that appended. */
 export interface BrokerNews {
   readonly shard: number;
-  readonly entries: readonly Entry[];
+  readonly entries: readonly StreamEntry[];
 }
 
 /** The address by which a thread finds its broker. */

@@ -3,11 +3,14 @@ import { COMMIT_BATCH_BYTES } from '../../protocol/limits/shards.js';
 import { DEDUPE_WINDOW_MS } from '../../protocol/limits/store.js';
 import { identityOf } from '../../record/event-identity.js';
 import { EventRecordView } from '../../record/event-record.js';
-import type { Page, PageRequest } from '../../store/page.js';
-import { pageOf } from '../../store/page-of.js';
+import type {
+  AppendedEntries,
+  NewEntry,
+  StreamEntry,
+  StreamState,
+} from '../../store/shared/log-stream.js';
+import { TopicBook } from '../../store/shared/topic-book.js';
 import { elapsedMs } from '../../threads/elapsed.js';
-import type { Appended, Entry, Joined, NewEvent } from './messages.js';
-import { TopicBook } from './topic-book.js';
 
 interface KnownId {
   readonly sequence: number;
@@ -18,7 +21,7 @@ interface KnownId {
 /** One shard's events in the order that all nodes see, kept by the broker. */
 export class Stream {
   /** The entry of sequence `n` is at `n - 1`. */
-  readonly entries: Entry[] = [];
+  readonly entries: StreamEntry[] = [];
   readonly dedupeWindowMs: number;
   readonly #eventsMax: number;
   readonly #topics = new TopicBook();
@@ -38,35 +41,29 @@ export class Stream {
     return this.entries.length;
   }
 
-  get joined(): Joined {
+  get state(): StreamState {
     const { head, lastRecordedAt, dedupeWindowMs } = this;
-    return { head, lastRecordedAt, topics: this.#topics.all, dedupeWindowMs };
+    const topics = this.#topics.all;
+    return { head, lastRecordedAt, topics, dedupeWindowMs, prunedThrough: 0 };
   }
 
   get lastRecordedAt(): number {
     return this.entries.at(-1)?.recordedAt ?? 0;
   }
 
-  /** The events after `after`, up to `until`, as many as fit one message. */
-  fetch(after: number, until: number): readonly Entry[] {
+  /** See `HistoryStream.fetch`. */
+  fetch(after: number, until: number, limit = Number.POSITIVE_INFINITY): readonly StreamEntry[] {
+    const wanted = this.entries.slice(after, Math.min(until, after + limit));
     let bytes = 0;
-    const end = this.entries.findIndex((entry, index) => {
-      if (index < after) return false;
+    const end = wanted.findIndex((entry, index) => {
       bytes += entry.bytes.length;
-      return entry.sequence > until || (index > after && bytes > COMMIT_BATCH_BYTES);
+      return index > 0 && bytes > COMMIT_BATCH_BYTES;
     });
-    return this.entries.slice(after, end < 0 ? until : end);
-  }
-
-  /** See `StoreHistory.page`. */
-  page(request: PageRequest): Page {
-    const { after, until = this.head, reverse = false } = request;
-    const wanted = this.entries.slice(Math.max(0, after), until);
-    return pageOf(reverse ? wanted.reverse() : wanted, request, this.head);
+    return end < 0 ? wanted : wanted.slice(0, end);
   }
 
   /** Stores all new events of a batch, or none of them if there is no room for all. */
-  append(events: readonly NewEvent[]): Appended {
+  append(events: readonly NewEntry[]): AppendedEntries {
     this.#forgetIds(elapsedMs() - this.dedupeWindowMs);
     const keys = events.map(({ bytes }) => identityOf(this.#viewOf(bytes)));
     const added = new Set(keys.filter((key) => !this.#ids.has(key)));
@@ -86,7 +83,7 @@ export class Stream {
     return { code: 'STORE_FULL', message };
   }
 
-  #store({ recordedAt, bytes }: NewEvent, key: string): number {
+  #store({ recordedAt, bytes }: NewEntry, key: string): number {
     const sequence = this.head + 1;
     const time = Math.max(recordedAt, this.lastRecordedAt);
     this.entries.push({ sequence, recordedAt: time, bytes });

@@ -1,0 +1,305 @@
+/**
+ * A shard's log on any broker. It follows the stream and holds the newest events; it fetches older ones when they are
+ * read. Used by the shard's thread alone.
+ */
+import { BusError } from '../../protocol/errors.js';
+import { messageOf } from '../../protocol/thrown.js';
+import { EventRecordView } from '../../record/event-record.js';
+import {
+  type CommittedBatch,
+  type LogFollower,
+  NOT_AT_HAND,
+  type ReadRequest,
+  type ShardLog,
+  type ShardLogOpening,
+  type TopicSummary,
+  type TopicTotals,
+} from '../shard-log.js';
+import type { StoredRecord } from '../stored-record.js';
+import { AtHand, type HeldEvent, indexBehind, type Run } from './at-hand.js';
+import type { LogStream, NewEntry, StreamEntry } from './log-stream.js';
+import { RecentIds } from './recent-ids.js';
+import { damaged, seal, unseal } from './sealed-record.js';
+import { TopicBook } from './topic-book.js';
+
+const FETCHED_EVENTS = 512;
+const TOPICS_PER_CALL = 1000;
+const EMPTY: Buffer = Buffer.alloc(0);
+
+type Opening = Pick<ShardLogOpening, 'shard' | 'isFirst' | 'headLeast'>;
+
+/** Opens the log of a shard on its stream, and closes the stream if that fails. */
+export async function openSharedLog(stream: LogStream, opening: Opening): Promise<ShardLog> {
+  const log = new SharedShardLog(stream, opening.shard);
+  try {
+    await log.join(opening);
+  } catch (error) {
+    await stream.close();
+    throw error;
+  }
+  return log;
+}
+
+class SharedShardLog implements ShardLog {
+  readonly isShared = true;
+  readonly forgottenThrough = 0;
+  readonly walBytes = 0;
+  wentBackwardsFrom: number | undefined;
+  prunedThrough = 0;
+  dedupeWindowMs = 0;
+  head = 0;
+  lastRecordedAt = 0;
+  appendedTopic = '';
+
+  readonly #stream: LogStream;
+  readonly #shard: number;
+  readonly #view = new EventRecordView();
+  readonly #shown = { sequence: 0, recordedAt: 0, bytes: EMPTY, offset: 0, length: 0 };
+  readonly #fetching = new Set<number>();
+  readonly #atHand = new AtHand();
+  readonly #ids = new RecentIds();
+  #topics = new TopicBook();
+  #batch: NewEntry[] = [];
+  /** News that overtook the answer to `join`; `undefined` once the answer has come. */
+  #early: (() => void)[] | undefined = [];
+  /** Commits whose events have not all come yet. */
+  #commits: { readonly until: number; readonly settle: (error?: BusError) => void }[] = [];
+  #follower: LogFollower | undefined;
+  #failure: BusError | undefined;
+
+  constructor(stream: LogStream, shard: number) {
+    this.#stream = stream;
+    this.#shard = shard;
+  }
+
+  async join({ headLeast, isFirst }: Opening): Promise<void> {
+    const state = await this.#stream.join(headLeast, isFirst, {
+      onEntries: (entries) => this.#inTurn(() => this.#hear(entries)),
+      onPruned: (through) => this.#inTurn(() => this.#prune(through)),
+      onFailure: (error) => this.#fail(error),
+    });
+    if (state.isOtherHistory === true) this.wentBackwardsFrom = headLeast;
+    this.dedupeWindowMs = state.dedupeWindowMs;
+    this.head = state.head;
+    this.lastRecordedAt = state.lastRecordedAt;
+    this.prunedThrough = state.prunedThrough;
+    this.#topics = new TopicBook(state.topics);
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const hear of early) hear();
+  }
+
+  /** The broker keeps all ids of its window. */
+  get dedupeReachMs(): number {
+    return this.dedupeWindowMs;
+  }
+
+  /** Everything that the broker has acknowledged counts as synced. */
+  get syncedHead(): number {
+    return this.head;
+  }
+
+  /** Only a stretch from the first event on is ever removed. */
+  get prunedEvents(): number {
+    return this.prunedThrough;
+  }
+
+  append(bytes: Buffer, offset: number, recordedAt: number): number {
+    const view = this.#view.wrap(bytes, offset);
+    this.appendedTopic = view.topic;
+    return this.#batch.push({ recordedAt, bytes: seal(bytes, offset, view.length) }) - 1;
+  }
+
+  async commit(synced: boolean): Promise<CommittedBatch> {
+    const events = this.#batch;
+    this.#batch = [];
+    const { sequences, repeats, refusal } = await this.#stream.append(events, synced);
+    await this.#reach(sequences.reduce((last, sequence) => Math.max(last, sequence), 0));
+    return {
+      sequenceOf: (index) => sequences[index]!,
+      isRepeat: (index) => repeats[index]!,
+      ...(refusal === undefined ? {} : { refusal: BusError.from(refusal) }),
+    };
+  }
+
+  /** Finds repeats of events that this node got recently; the broker finds the others. */
+  findDuplicate(bytes: Buffer, offset: number): number {
+    return this.#ids.find(this.#view.wrap(bytes, offset), this.dedupeWindowMs);
+  }
+
+  read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined): number {
+    if (this.#failure !== undefined) throw this.#failure;
+    const until = Math.min(request.until ?? this.head, this.head);
+    if (request.limit <= 0) return 0;
+    let { after } = request;
+    while (after < until) {
+      const run = this.#atHand.runAfter(after);
+      if (run === undefined) {
+        this.#fetch(after, until);
+        return NOT_AT_HAND;
+      }
+      const count = this.#readRun(run, after, { ...request, until }, visit);
+      if (count > 0) return count;
+      after = run.through;
+    }
+    return 0;
+  }
+
+  follow(follower: LogFollower): void {
+    this.#follower = follower;
+  }
+
+  scanTopics(after: number, limit: number, visit: (topic: TopicTotals) => void): number {
+    return this.#topics.scan(after, limit, visit);
+  }
+
+  topic(name: string): TopicSummary | undefined {
+    return this.#topics.get(name);
+  }
+
+  hasTopic(name: string): boolean {
+    return this.#topics.get(name) !== undefined;
+  }
+
+  maintain(): boolean {
+    if (this.#failure !== undefined) throw this.#failure;
+    return false;
+  }
+
+  async close(): Promise<void> {
+    this.#settleCommits(new BusError('STORE_FAILED', 'the log was closed'));
+    await this.#stream.close();
+  }
+
+  #readRun(
+    run: Run,
+    after: number,
+    { until, limit, limitBytes = Number.POSITIVE_INFINITY }: ReadRequest & { until: number },
+    visit: (record: StoredRecord) => boolean | undefined,
+  ): number {
+    let count = 0;
+    let bytes = 0;
+    for (let i = indexBehind(run, after); i < run.events.length; i++) {
+      const event = run.events[i]!;
+      if (event.sequence > until || count === limit || bytes >= limitBytes) break;
+      if (event.record === undefined) {
+        if (count > 0) break;
+        throw damaged(this.#shard, event.sequence);
+      }
+      count++;
+      bytes += event.record.length;
+      if (visit(this.#show(event, event.record)) === false) break;
+    }
+    return count;
+  }
+
+  #show({ sequence, recordedAt }: HeldEvent, record: Buffer): StoredRecord {
+    const shown = this.#shown;
+    shown.sequence = sequence;
+    shown.recordedAt = recordedAt;
+    shown.bytes = record;
+    shown.length = record.length;
+    return shown;
+  }
+
+  #fetch(after: number, until: number): void {
+    if (this.#fetching.has(after)) return;
+    this.#fetching.add(after);
+    const end = Math.min(until, after + FETCHED_EVENTS);
+    this.#stream.fetch(after, end).then(
+      (entries) => {
+        this.#fetching.delete(after);
+        this.#atHand.keep({
+          after,
+          through: entries.at(-1)?.sequence ?? end,
+          events: entries.map(held),
+        });
+        this.#follower?.onFetch();
+      },
+      (error) => this.#fail(error),
+    );
+  }
+
+  /** Notes a failure, which the next `read` or `maintain` throws. */
+  #fail(error: unknown): void {
+    this.#failure ??=
+      error instanceof BusError ? error : new BusError('STORE_FAILED', messageOf(error));
+    this.#settleCommits(this.#failure);
+    this.#follower?.onAdvance();
+  }
+
+  #inTurn(hear: () => void): void {
+    if (this.#early === undefined) hear();
+    else this.#early.push(hear);
+  }
+
+  #hear(entries: readonly StreamEntry[]): void {
+    for (const entry of entries) {
+      if (entry.sequence <= this.head) continue;
+      const next = Math.max(this.head, this.prunedThrough) + 1;
+      if (entry.sequence > next) {
+        const message = `the broker told of event ${entry.sequence} after event ${this.head}`;
+        this.#fail(new BusError('STORE_FAILED', message));
+        return;
+      }
+      this.#add(held(entry));
+    }
+    this.#advanced();
+  }
+
+  #add(event: HeldEvent): void {
+    const { sequence, recordedAt, record } = event;
+    if (record !== undefined) {
+      const view = this.#view.wrap(record, 0);
+      this.#topics.note(view.topic, sequence, recordedAt);
+      this.#ids.note(view, sequence);
+    }
+    this.#atHand.add(event);
+    this.head = sequence;
+    this.lastRecordedAt = recordedAt;
+  }
+
+  #prune(through: number): void {
+    if (through <= this.prunedThrough) return;
+    this.prunedThrough = through;
+    this.head = Math.max(this.head, through);
+    const changed = this.#topics.prune(through);
+    for (let at = 0; at < changed.length; at += TOPICS_PER_CALL) {
+      this.#stream.topics(changed.slice(at, at + TOPICS_PER_CALL)).then(
+        (topics) => {
+          for (const topic of topics) this.#topics.set(topic);
+        },
+        (error) => this.#fail(error),
+      );
+    }
+    this.#advanced();
+  }
+
+  #advanced(): void {
+    this.#settleCommits();
+    this.#follower?.onAdvance();
+  }
+
+  /** Waits until the log has all events up to a sequence. */
+  #reach(until: number): Promise<void> | undefined {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.head >= until) return undefined;
+    return new Promise((resolve, reject) => {
+      const settle = (error?: BusError): void => (error === undefined ? resolve() : reject(error));
+      this.#commits.push({ until, settle });
+    });
+  }
+
+  #settleCommits(error?: BusError): void {
+    const isOver = ({ until }: { until: number }): boolean =>
+      error !== undefined || until <= this.head;
+    const over = this.#commits.filter(isOver);
+    if (over.length === 0) return;
+    this.#commits = this.#commits.filter((commit) => !isOver(commit));
+    for (const { settle } of over) settle(error);
+  }
+}
+
+function held({ sequence, recordedAt, bytes }: StreamEntry): HeldEvent {
+  return { sequence, recordedAt, record: unseal(bytes) };
+}

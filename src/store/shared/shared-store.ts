@@ -1,0 +1,73 @@
+import { BusError } from '../../protocol/errors.js';
+import type { CursorPositions, ResolvedCursor } from '../cursor-positions.js';
+import type { HistoryAddress, OpenStore, ShardBy } from '../log-store.js';
+
+/** What a store on a broker says of itself. */
+export interface SharedStoreParts {
+  readonly shards: number;
+  readonly shardBy?: ShardBy | undefined;
+  readonly epoch: string;
+  /** The address of the `ShardLogModule`. */
+  readonly shardLog: string;
+  /** The address of the `HistoryModule`. */
+  readonly historyModule: string;
+  /** What both modules get; it must be possible to clone it. */
+  readonly options: unknown;
+  /** The last sequences of all shards, as the broker knows them. */
+  heads(): Promise<readonly number[]>;
+  close(): void | Promise<void>;
+}
+
+/** A store on a broker that one bus has open. */
+export class OpenSharedStore implements OpenStore {
+  readonly shards: number;
+  readonly shardBy: ShardBy | undefined;
+  readonly epoch: string;
+  readonly shardLog: string;
+  readonly history: HistoryAddress;
+  readonly #parts: SharedStoreParts;
+
+  constructor(parts: SharedStoreParts) {
+    this.shards = parts.shards;
+    this.shardBy = parts.shardBy;
+    this.epoch = parts.epoch;
+    this.shardLog = parts.shardLog;
+    this.history = { module: parts.historyModule, options: parts.options };
+    this.#parts = parts;
+  }
+
+  shardOptions(): unknown {
+    return this.#parts.options;
+  }
+
+  ready(): void {}
+
+  /** Compares with the broker's heads: a cursor of another node may be ahead of the events that this node has. */
+  async resolveCursor({ epoch, positions }: CursorPositions): Promise<ResolvedCursor> {
+    if (epoch !== this.epoch) {
+      throw new BusError('CURSOR_EXPIRED', `the cursor is of epoch ${epoch}, now unknown`, {
+        details: { epoch, current: this.epoch },
+      });
+    }
+    if (positions.length !== this.shards) {
+      throw new BusError(
+        'CURSOR_INVALID',
+        `the cursor is of a bus with ${positions.length} shards, not ${this.shards}`,
+      );
+    }
+    const heads = await this.#parts.heads();
+    return { positions: positions.map((one, shard) => Math.min(one, heads[shard]!)), gaps: [] };
+  }
+
+  close(): void | Promise<void> {
+    return this.#parts.close();
+  }
+}
+
+/** @throws BusError `SHARD_COUNT_MISMATCH` if the user asks for another number of shards than the broker has */
+export function assertShards(where: string, expected: number | undefined, found: number): void {
+  if (expected === undefined || expected === found) return;
+  throw new BusError('SHARD_COUNT_MISMATCH', `${where} has ${found} shards, not ${expected}`, {
+    details: { expected, found },
+  });
+}

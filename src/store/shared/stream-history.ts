@@ -1,0 +1,182 @@
+import { MIB } from '../../protocol/limits/units.js';
+import type { StoreHistory } from '../log-store.js';
+import type { Page, PageRequest } from '../page.js';
+import { type FoundRecord, pageOf } from '../page-of.js';
+import type { StreamEntry } from './log-stream.js';
+import { damaged, unseal } from './sealed-record.js';
+
+/** The most events that one look takes. */
+const LOOK_EVENTS = 512;
+/** A look backwards takes so many at first, and fewer or more by what they weigh. */
+const BACKWARD_EVENTS = 32;
+const BACKWARD_BYTES = MIB;
+/** A page that has found nothing goes on looking for so long, ms. */
+const PAGE_MS = 20;
+
+export interface StreamBounds {
+  readonly head: number;
+  /** See `StreamState.prunedThrough`. */
+  readonly prunedThrough: number;
+}
+
+/** What a broker does for `StreamHistory`. */
+export interface HistoryStream {
+  /** Waits for a replica that is behind `headLeast`. */
+  bounds(shard: number, headLeast: number): Promise<StreamBounds>;
+  /**
+   * The entries after `after`, up to `until`, as many as fit one answer and at most `limit`; at least one if the broker
+   * still has any.
+   */
+  fetch(
+    shard: number,
+    after: number,
+    until: number,
+    limit?: number,
+  ): Promise<readonly StreamEntry[]>;
+  close(): void | Promise<void>;
+}
+
+/** Pages and positions of a broker's streams, for threads that read and never append. */
+export class StreamHistory implements StoreHistory {
+  readonly #stream: HistoryStream;
+
+  constructor(stream: HistoryStream) {
+    this.#stream = stream;
+  }
+
+  async page(shard: number, request: PageRequest): Promise<Page> {
+    const { reverse = false, timeMs = PAGE_MS } = request;
+    const endsAt = performance.now() + Math.min(timeMs, PAGE_MS);
+    const { head, prunedThrough } = await this.#stream.bounds(shard, request.headLeast ?? 0);
+    const gone = prunedThrough > request.after ? prunedThrough : 0;
+    let { after, until } = await this.#range(shard, request, { head, prunedThrough });
+    for (;;) {
+      const look = { ...request, after, until };
+      const page = await (reverse
+        ? this.#backward(shard, look, head)
+        : this.#forward(shard, look, head));
+      const isOver = page.count > 0 || page.done || request.limit <= 0;
+      if (isOver || performance.now() >= endsAt) return { ...page, prunedThrough: gone };
+      if (reverse) until = page.next;
+      else after = page.next;
+    }
+  }
+
+  async positionAt(shard: number, timeMs: number): Promise<number> {
+    const { head, prunedThrough } = await this.#stream.bounds(shard, 0);
+    const position = await this.#lastBefore(shard, timeMs, prunedThrough, head);
+    // Nobody knows when the events that have gone were recorded.
+    return position === prunedThrough ? 0 : position;
+  }
+
+  close(): void | Promise<void> {
+    return this.#stream.close();
+  }
+
+  /** The part of the request's range that its times leave. */
+  async #range(shard: number, request: PageRequest, bounds: StreamBounds): Promise<Range> {
+    const { sinceMs, untilMs } = request;
+    let after = Math.max(request.after, bounds.prunedThrough, 0);
+    let until = Math.min(request.until ?? bounds.head, bounds.head);
+    if (sinceMs !== undefined) after = await this.#lastBefore(shard, sinceMs, after, until);
+    if (untilMs !== undefined) until = await this.#lastBefore(shard, untilMs, after, until);
+    return { after, until };
+  }
+
+  async #forward(shard: number, request: RangeRequest, head: number): Promise<Page> {
+    const { sequences, until } = request;
+    let { after } = request;
+    let end = Math.min(until, after + LOOK_EVENTS);
+    if (sequences !== undefined) {
+      after = Math.min((sequences.find((one) => one > after) ?? until + 1) - 1, until);
+      end = Math.min(until, sequences.findLast((one) => one <= after + LOOK_EVENTS) ?? until);
+    }
+    const limit = takesAll(request) ? Math.max(1, request.limit) : LOOK_EVENTS;
+    const entries = after < until ? await this.#stream.fetch(shard, after, end, limit) : [];
+    const through = entries.at(-1)?.sequence ?? end;
+    const page = pageOf(
+      this.#records(shard, entries),
+      { ...request, after },
+      head,
+      through >= until,
+    );
+    return entries.length === 0 ? { ...page, next: through } : page;
+  }
+
+  async #backward(shard: number, request: RangeRequest, head: number): Promise<Page> {
+    const { sequences, after: first } = request;
+    const until = sequences?.findLast((one) => one <= request.until) ?? request.until;
+    const { after, entries } = await this.#before(shard, until, first);
+    const records = this.#records(shard, entries.toReversed());
+    const page = pageOf(records, { ...request, until }, head, after <= first);
+    return entries.length === 0 ? { ...page, next: after } : page;
+  }
+
+  /** The last entries up to `until`, about as many as weigh `BACKWARD_BYTES`, and what they are all behind. */
+  async #before(
+    shard: number,
+    until: number,
+    first: number,
+  ): Promise<{ after: number; entries: StreamEntry[] }> {
+    let entries: StreamEntry[] = [];
+    let after = until;
+    let bytes = 0;
+    let events = BACKWARD_EVENTS;
+    while (after > first && entries.length < LOOK_EVENTS && bytes < BACKWARD_BYTES) {
+      const end = after;
+      after = Math.max(first, end - events);
+      const found = await this.#all(shard, after, end);
+      entries = [...found, ...entries];
+      bytes += found.reduce((sum, entry) => sum + entry.bytes.length, 0);
+      if (bytes < BACKWARD_BYTES / 4) events *= 4;
+    }
+    return { after, entries };
+  }
+
+  async #all(shard: number, after: number, until: number): Promise<StreamEntry[]> {
+    const all: StreamEntry[] = [];
+    for (let at = after; at < until; ) {
+      const entries = await this.#stream.fetch(shard, at, until);
+      all.push(...entries);
+      at = entries.at(-1)?.sequence ?? until;
+    }
+    return all;
+  }
+
+  /** The last sequence recorded before a time, of those after `after` up to `until`; `after` if there is none. */
+  async #lastBefore(shard: number, timeMs: number, after: number, until: number): Promise<number> {
+    let low = after;
+    let high = until;
+    // Mostly one of the ends is it.
+    for (let middle = low + 1; low < high; middle = low + Math.ceil((high - low) / 2)) {
+      const [entry] = await this.#stream.fetch(shard, middle - 1, high, 1);
+      if (entry !== undefined && entry.recordedAt < timeMs) low = entry.sequence;
+      else high = middle - 1;
+      if (middle === after + 1 && low < high) {
+        const [last] = await this.#stream.fetch(shard, high - 1, high, 1);
+        if (last !== undefined && last.recordedAt < timeMs) low = high;
+      }
+    }
+    return low;
+  }
+
+  *#records(shard: number, entries: readonly StreamEntry[]): Iterable<FoundRecord> {
+    for (const { sequence, recordedAt, bytes } of entries) {
+      const record = unseal(bytes);
+      if (record === undefined) throw damaged(shard, sequence);
+      yield { sequence, recordedAt, bytes: record };
+    }
+  }
+}
+
+interface Range {
+  readonly after: number;
+  readonly until: number;
+}
+
+type RangeRequest = PageRequest & Range;
+
+/** Whether the request wants every event of its range. */
+function takesAll({ filter, id, sequences }: PageRequest): boolean {
+  return filter === undefined && id === undefined && sequences === undefined;
+}

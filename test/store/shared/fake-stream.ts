@@ -1,0 +1,85 @@
+import type {
+  AppendedEntries,
+  LogStream,
+  NewEntry,
+  StreamEntry,
+  StreamFollower,
+  StreamState,
+} from '../../../src/store/shared/log-stream.js';
+import { seal } from '../../../src/store/shared/sealed-record.js';
+import type { HistoryStream } from '../../../src/store/shared/stream-history.js';
+import { Stream } from '../../../src/testing/broker/stream.js';
+import { record, type TestEvent } from '../records.js';
+
+/** A stream in the thread of the test, which says when the log hears of anything. */
+export class FakeStream implements LogStream {
+  readonly stream = new Stream();
+  prunedThrough = 0;
+  isOtherHistory = false;
+  isClosed = false;
+  /** The names of the topics that the log has asked for. */
+  readonly asked: string[] = [];
+  follower!: StreamFollower;
+  readonly #gone = new Set<number>();
+
+  async join(_least: number, _isFirst: boolean, follower: StreamFollower): Promise<StreamState> {
+    this.follower = follower;
+    const { prunedThrough, isOtherHistory } = this;
+    return { ...this.stream.state, prunedThrough, isOtherHistory };
+  }
+
+  async append(events: readonly NewEntry[]): Promise<AppendedEntries> {
+    return this.stream.append(events);
+  }
+
+  async fetch(after: number, until: number, limit = 3): Promise<StreamEntry[]> {
+    return this.stream.entries
+      .filter(({ sequence }) => sequence > after && sequence <= until && this.#has(sequence))
+      .slice(0, limit);
+  }
+
+  get history(): HistoryStream {
+    return {
+      bounds: async () => ({ head: this.stream.head, prunedThrough: this.prunedThrough }),
+      fetch: (_shard, after, until, limit = 3) => this.fetch(after, until, limit),
+      close: () => {},
+    };
+  }
+
+  async topics(names: readonly string[]) {
+    this.asked.push(...names);
+    return names.map((name) => ({ ...this.stream.state.topics[0]!, name, events: 77 }));
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+  }
+
+  /** Stores events as another node does. */
+  store(...events: TestEvent[]): void {
+    for (const event of events) {
+      const bytes = record(event);
+      const recordedAt = event.timestamp ?? 1;
+      this.stream.append([{ recordedAt, bytes: seal(bytes, 0, bytes.length) }]);
+    }
+  }
+
+  /** Tells the log of the events from `from` on. */
+  tell(from: number): void {
+    this.follower.onEntries(this.stream.entries.slice(from - 1));
+  }
+
+  /** Changes a bit of a stored event. */
+  damage(sequence: number): void {
+    this.stream.entries[sequence - 1]!.bytes[40]! ^= 1;
+  }
+
+  /** Removes one event. */
+  remove(sequence: number): void {
+    this.#gone.add(sequence);
+  }
+
+  #has(sequence: number): boolean {
+    return sequence > this.prunedThrough && !this.#gone.has(sequence);
+  }
+}

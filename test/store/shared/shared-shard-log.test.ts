@@ -1,0 +1,158 @@
+import { describe, expect, test } from 'vitest';
+import { BusError } from '../../../src/protocol/errors.js';
+import { NOT_AT_HAND, type ShardLog } from '../../../src/store/shard-log.js';
+import { openSharedLog } from '../../../src/store/shared/shared-shard-log.js';
+import { watch } from '../../bus/support/wait.js';
+import { record } from '../records.js';
+import { FakeStream } from './fake-stream.js';
+
+async function openOn(stream: FakeStream, headLeast = 0) {
+  const log = await openSharedLog(stream, { shard: 0, isFirst: headLeast === 0, headLeast });
+  const heard = { advances: 0, fetches: 0 };
+  log.follow?.({ onAdvance: () => heard.advances++, onFetch: () => heard.fetches++ });
+  return { log, heard };
+}
+
+function sequencesOf(log: ShardLog, after: number): number[] | typeof NOT_AT_HAND {
+  const sequences: number[] = [];
+  const read = log.read({ after, limit: 100 }, ({ sequence }) => {
+    sequences.push(sequence);
+    return undefined;
+  });
+  return read === NOT_AT_HAND ? read : sequences;
+}
+
+describe('a log on a stream', () => {
+  test('has committed a batch once the stream has told it of the batch', async () => {
+    const stream = new FakeStream();
+    const { log } = await openOn(stream);
+    log.append(record(), 0, 1);
+    const commit = watch(Promise.resolve(log.commit(true, [])));
+    await new Promise(setImmediate);
+    expect(commit.settled).toBe(false);
+    stream.tell(1);
+    await new Promise(setImmediate);
+    expect(commit.settled).toBe(true);
+    expect(log.head).toBe(1);
+  });
+
+  test('rejects the commits that wait when the stream fails, and reads nothing more', async () => {
+    const stream = new FakeStream();
+    const { log, heard } = await openOn(stream);
+    log.append(record(), 0, 1);
+    const commit = Promise.resolve(log.commit(true, []));
+    await new Promise(setImmediate);
+    stream.follower.onFailure(new BusError('STORE_FAILED', 'the stream was deleted'));
+    await expect(commit).rejects.toThrow('the stream was deleted');
+    expect(() => log.maintain()).toThrow('the stream was deleted');
+    expect(() => sequencesOf(log, 0)).toThrow('the stream was deleted');
+    expect(heard.advances).toBe(1);
+  });
+
+  test('shows the events before a damaged one, and then names it', async () => {
+    const stream = new FakeStream();
+    const { log } = await openOn(stream);
+    stream.store({}, {}, {}, {});
+    stream.damage(3);
+    stream.tell(1);
+    expect(log.head).toBe(4);
+    expect(sequencesOf(log, 0)).toEqual([1, 2]);
+    expect(() => sequencesOf(log, 2)).toThrow(
+      'event 3 of shard 0 is not what was stored: its checksum fails',
+    );
+    expect(sequencesOf(log, 3)).toEqual([4]);
+  });
+
+  test('finds damage in what it fetches, too', async () => {
+    const stream = new FakeStream();
+    stream.store({}, {});
+    stream.damage(1);
+    const { log, heard } = await openOn(stream);
+    expect(sequencesOf(log, 0)).toBe(NOT_AT_HAND);
+    await new Promise(setImmediate);
+    expect(heard.fetches).toBe(1);
+    expect(() => sequencesOf(log, 0)).toThrow('event 1 of shard 0');
+    expect(sequencesOf(log, 1)).toEqual([2]);
+  });
+
+  test('passes over events that the broker has removed', async () => {
+    const stream = new FakeStream();
+    stream.store({}, {}, {}, {}, {}, {});
+    for (const sequence of [2, 3, 6]) stream.remove(sequence);
+    const { log } = await openOn(stream);
+    const shown: unknown[] = [];
+    for (let after = 0; after < 6; ) {
+      const read = sequencesOf(log, after);
+      if (read === NOT_AT_HAND) await new Promise(setImmediate);
+      else {
+        shown.push(...read);
+        after = read.at(-1) ?? 6;
+      }
+    }
+    expect(shown).toEqual([1, 4, 5]);
+  });
+
+  test('goes on behind events that were removed before it had them, and asks for their topics', async () => {
+    const stream = new FakeStream();
+    const { log, heard } = await openOn(stream);
+    stream.store({ topic: 'a' }, { topic: 'b' });
+    stream.tell(1);
+    stream.store({ topic: 'a' }, { topic: 'a' });
+    stream.prunedThrough = 3;
+    stream.follower.onPruned(3);
+    expect([log.head, log.prunedThrough, log.prunedEvents]).toEqual([3, 3, 3]);
+    stream.tell(4);
+    expect(log.head).toBe(4);
+    expect(log.topic('b')).toMatchObject({ events: 0, prunedThrough: 2 });
+    expect(heard.advances).toBe(3);
+    expect(sequencesOf(log, 2)).toBe(NOT_AT_HAND);
+    await new Promise(setImmediate);
+    expect(sequencesOf(log, 2)).toEqual([4]);
+  });
+
+  test('takes the broker’s word for topics that lost some of their events', async () => {
+    const stream = new FakeStream();
+    stream.store({ topic: 'a' }, { topic: 'a' });
+    const { log } = await openOn(stream);
+    stream.follower.onPruned(1);
+    await new Promise(setImmediate);
+    expect(stream.asked).toEqual(['a']);
+    expect(log.topic('a')?.events).toBe(77);
+  });
+
+  test('fails if it misses an event that nobody has removed', async () => {
+    const stream = new FakeStream();
+    const { log } = await openOn(stream);
+    stream.store({}, {});
+    stream.tell(2);
+    expect(() => log.maintain()).toThrow('event 2 after event 0');
+  });
+
+  test('hears what came before the answer to its opening', async () => {
+    const stream = new FakeStream();
+    stream.store({}, {});
+    const { join } = stream;
+    stream.join = async (...of) => {
+      const state = await join.apply(stream, of);
+      stream.store({});
+      stream.tell(3);
+      return state;
+    };
+    const { log } = await openOn(stream);
+    expect(log.head).toBe(3);
+  });
+
+  test('says that history went backwards where the broker has another epoch', async () => {
+    const stream = new FakeStream();
+    stream.isOtherHistory = true;
+    expect((await openOn(stream, 9)).log.wentBackwardsFrom).toBe(9);
+    expect((await openOn(new FakeStream())).log.wentBackwardsFrom).toBeUndefined();
+  });
+
+  test('closes its stream where it cannot be opened', async () => {
+    const stream = new FakeStream();
+    stream.join = () => Promise.reject(new BusError('OPTION_INVALID', 'no such stream'));
+    await expect(openOn(stream)).rejects.toThrow('no such stream');
+    expect(stream.isClosed).toBe(true);
+  });
+});

@@ -1,0 +1,105 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { eachRecord, type PageRequest } from '../../../src/store/page.js';
+import { StreamHistory } from '../../../src/store/shared/stream-history.js';
+import { holds } from '../../bus/support/properties.js';
+import { FakeStream } from './fake-stream.js';
+
+/** Events whose times repeat and leave gaps: 10, 10, 20, 20 … */
+function historyOf(count: number) {
+  const stream = new FakeStream();
+  for (let n = 0; n < count; n++) {
+    stream.store({ id: `e${n + 1}`, topic: `t.${n % 3}`, timestamp: 10 + 10 * Math.floor(n / 2) });
+  }
+  return { stream, history: new StreamHistory(stream.history) };
+}
+
+/** All sequences of a request, page by page. */
+async function all(history: StreamHistory, request: PageRequest): Promise<number[]> {
+  const found: number[] = [];
+  for (let rest = request; ; ) {
+    const page = await history.page(0, rest);
+    eachRecord(Buffer.from(page.records), ({ sequence }) => found.push(sequence));
+    if (page.done) return found;
+    rest = { ...rest, ...(request.reverse === true ? { until: page.next } : { after: page.next }) };
+  }
+}
+
+describe('history on a stream', () => {
+  test('property: shows the same as a look at each event', async () => {
+    const requests = fc.record({
+      count: fc.nat({ max: 120 }),
+      gone: fc.array(fc.integer({ min: 1, max: 120 }), { maxLength: 90 }),
+      through: fc.nat({ max: 60 }),
+      request: fc.record(
+        {
+          after: fc.nat({ max: 130 }),
+          until: fc.nat({ max: 130 }),
+          sinceMs: fc.nat({ max: 700 }),
+          untilMs: fc.nat({ max: 700 }),
+          limit: fc.integer({ min: 1, max: 9 }),
+          limitBytes: fc.integer({ min: 1, max: 500 }),
+          reverse: fc.boolean(),
+          topic: fc.constantFrom('t.1', 't.*', 'none'),
+        },
+        { requiredKeys: ['after', 'limit'] },
+      ),
+    });
+    const property = fc.asyncProperty(requests, async ({ count, gone, through, request }) => {
+      const { stream, history } = historyOf(count);
+      for (const sequence of gone) stream.remove(sequence);
+      stream.prunedThrough = Math.min(through, count);
+      const { topic, ...rest } = request;
+      const wanted = stream.stream.entries
+        .filter(({ sequence }) => sequence > stream.prunedThrough && !gone.includes(sequence))
+        .filter(({ sequence }) => sequence > rest.after && sequence <= (rest.until ?? count))
+        .filter(({ recordedAt }) => recordedAt >= (rest.sinceMs ?? 0))
+        .filter(({ recordedAt }) => recordedAt < (rest.untilMs ?? 9999))
+        .filter(({ sequence }) => {
+          const own = `t.${(sequence - 1) % 3}`;
+          return topic === undefined || topic === 't.*' || topic === own;
+        })
+        .map(({ sequence }) => sequence);
+      const filter = topic === undefined ? {} : { filter: { topics: [topic] } };
+      expect(await all(history, { ...rest, ...filter })).toEqual(
+        rest.reverse === true ? wanted.reverse() : wanted,
+      );
+    });
+    await holds(property, 200);
+  });
+
+  test('finds the same position by time as a look at each event', async () => {
+    const { stream, history } = historyOf(40);
+    for (let time = 0; time <= 220; time += 5) {
+      const before = stream.stream.entries.filter(({ recordedAt }) => recordedAt < time);
+      expect(await history.positionAt(0, time)).toBe(before.at(-1)?.sequence ?? 0);
+    }
+  });
+
+  test('shows the events of a list, however far apart they lie', async () => {
+    const { history } = historyOf(1200);
+    const sequences = [3, 4, 900, 1200];
+    const listed = { after: 2, until: 1200, sequences, limit: 9 };
+    expect(await all(history, listed)).toEqual(sequences);
+    expect(await all(history, { ...listed, reverse: true })).toEqual(sequences.toReversed());
+  });
+
+  test('says up to where events have gone, to those that ask for them', async () => {
+    const { stream, history } = historyOf(10);
+    stream.prunedThrough = 4;
+    const through = async (after: number) =>
+      (await history.page(0, { after, limit: 1 })).prunedThrough;
+    expect(await Promise.all([0, 3, 4, 9].map(through))).toEqual([4, 4, 0, 0]);
+    expect(await history.positionAt(0, 5)).toBe(0);
+  });
+
+  test('names a damaged event', async () => {
+    const { stream, history } = historyOf(3);
+    stream.damage(2);
+    const page = history.page(0, { after: 1, limit: 1 });
+    await expect(page).rejects.toMatchObject({
+      code: 'STORE_CORRUPT',
+      details: { shard: 0, sequence: 2 },
+    });
+  });
+});

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import { TopicBook } from '../../../src/store/shared/topic-book.js';
+
+function bookOf(...topics: string[]): TopicBook {
+  const book = new TopicBook();
+  for (const [index, topic] of topics.entries()) book.note(topic, index + 1, 100 + index);
+  return book;
+}
+
+test('a topic book counts the events of each topic', () => {
+  const book = bookOf('a', 'b', 'a');
+  expect(book.get('a')).toEqual({
+    name: 'a',
+    events: 2,
+    prunedThrough: 0,
+    firstSequence: 1,
+    lastSequence: 3,
+    firstAt: 100,
+    lastAt: 102,
+  });
+  expect(book.get('c')).toBeUndefined();
+});
+
+test('it names the topics that have lost some of their events, and empties those that lost all', () => {
+  const book = bookOf('a', 'b', 'c', 'a', 'd');
+  expect(book.prune(3)).toEqual(['a']);
+  expect(book.all.map(({ name, events, prunedThrough }) => [name, events, prunedThrough])).toEqual([
+    ['a', 2, 3],
+    ['b', 0, 2],
+    ['c', 0, 3],
+    ['d', 1, 0],
+  ]);
+  expect(book.prune(3)).toEqual(['a']);
+  book.set({ ...book.get('a')!, events: 1, firstSequence: 4, firstAt: 103 });
+  expect(book.prune(3)).toEqual([]);
+});
+
+test('a topic that was emptied begins anew with its next event', () => {
+  const book = bookOf('a', 'a');
+  book.prune(2);
+  book.note('a', 3, 200);
+  expect(book.get('a')).toMatchObject({
+    events: 1,
+    firstSequence: 3,
+    firstAt: 200,
+    prunedThrough: 2,
+  });
+});
+
+test('an event that the broker has counted already is not counted again', () => {
+  const book = bookOf('a');
+  book.set({ ...book.get('a')!, events: 3, lastSequence: 5 });
+  for (const sequence of [3, 5, 6]) book.note('a', sequence, 200);
+  expect(book.get('a')).toMatchObject({ events: 4, lastSequence: 6 });
+});
