@@ -92,6 +92,18 @@ describe('a log on a stream', () => {
     expect(shown).toEqual([1, 4, 5]);
   });
 
+  test('passes over a long stretch of removed events, look by look', async () => {
+    const stream = new FakeStream();
+    stream.store(...Array.from({ length: 602 }, () => ({})));
+    for (let sequence = 1; sequence <= 600; sequence++) stream.remove(sequence);
+    const { log } = await openOn(stream);
+    for (let look = 0; look < 2; look++) {
+      expect(sequencesOf(log, 0)).toBe(NOT_AT_HAND);
+      await new Promise(setImmediate);
+    }
+    expect(sequencesOf(log, 0)).toEqual([601, 602]);
+  });
+
   test('goes on behind events that were removed before it had them, and asks for their topics', async () => {
     const stream = new FakeStream();
     const { log, heard } = await openOn(stream);
