@@ -40,7 +40,7 @@ export class SharedLog implements ShardLog {
   readonly refusals = new Map<number, AppendRefusal>();
   readonly #stream: Stream;
   readonly #view = new EventRecordView();
-  #batch: NewEntry[] = [];
+  #batch: Omit<NewEntry, 'terms'>[] = [];
   #decide: ((outcome?: Error) => void) | undefined;
   /** Set to let reads return `NOT_AT_HAND`. */
   isFetching = false;

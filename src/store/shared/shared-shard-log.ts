@@ -6,7 +6,9 @@ import { BusError } from '../../protocol/errors.js';
 import { messageOf } from '../../protocol/thrown.js';
 import { EventRecordView } from '../../record/event-record.js';
 import {
+  type AppendTerms,
   type CommittedBatch,
+  type JudgedTerms,
   type LogFollower,
   NOT_AT_HAND,
   type ReadRequest,
@@ -42,6 +44,7 @@ export async function openSharedLog(stream: LogStream, opening: Opening): Promis
 
 class SharedShardLog implements ShardLog {
   readonly isShared = true;
+  readonly judges: JudgedTerms;
   readonly forgottenThrough = 0;
   readonly walBytes = 0;
   wentBackwardsFrom: number | undefined;
@@ -68,6 +71,7 @@ class SharedShardLog implements ShardLog {
   #failure: BusError | undefined;
 
   constructor(stream: LogStream, shard: number) {
+    this.judges = stream.judges;
     this.#stream = stream;
     this.#shard = shard;
   }
@@ -104,20 +108,21 @@ class SharedShardLog implements ShardLog {
     return this.prunedThrough;
   }
 
-  append(bytes: Buffer, offset: number, recordedAt: number): number {
+  append(bytes: Buffer, offset: number, recordedAt: number, terms?: AppendTerms): number {
     const view = this.#view.wrap(bytes, offset);
     this.appendedTopic = view.topic;
-    return this.#batch.push({ recordedAt, bytes: seal(bytes, offset, view.length) }) - 1;
+    return this.#batch.push({ recordedAt, bytes: seal(bytes, offset, view.length), terms }) - 1;
   }
 
   async commit(synced: boolean): Promise<CommittedBatch> {
     const events = this.#batch;
     this.#batch = [];
-    const { sequences, repeats, refusal } = await this.#stream.append(events, synced);
+    const { sequences, repeats, refused, refusal } = await this.#stream.append(events, synced);
     await this.#reach(sequences.reduce((last, sequence) => Math.max(last, sequence), 0));
     return {
       sequenceOf: (index) => sequences[index]!,
       isRepeat: (index) => repeats[index]!,
+      refusalOf: (index) => refused?.get(index),
       ...(refusal === undefined ? {} : { refusal: BusError.from(refusal) }),
     };
   }

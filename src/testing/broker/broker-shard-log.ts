@@ -22,6 +22,7 @@ export function openShardLog(opening: ShardLogOpening): Promise<ShardLog> {
 }
 
 class BrokerLogStream implements LogStream {
+  readonly judges = { expect: false, groups: false };
   readonly #shard: number;
   readonly #link: BrokerLink;
   #follower: StreamFollower | undefined;

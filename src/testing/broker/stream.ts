@@ -63,7 +63,7 @@ export class Stream {
   }
 
   /** Stores all new events of a batch, or none of them if there is no room for all. */
-  append(events: readonly NewEntry[]): AppendedEntries {
+  append(events: readonly Omit<NewEntry, 'terms'>[]): AppendedEntries {
     this.#forgetIds(elapsedMs() - this.dedupeWindowMs);
     const keys = events.map(({ bytes }) => identityOf(this.#viewOf(bytes)));
     const added = new Set(keys.filter((key) => !this.#ids.has(key)));
@@ -83,7 +83,7 @@ export class Stream {
     return { code: 'STORE_FULL', message };
   }
 
-  #store({ recordedAt, bytes }: NewEntry, key: string): number {
+  #store({ recordedAt, bytes }: Omit<NewEntry, 'terms'>, key: string): number {
     const sequence = this.head + 1;
     const time = Math.max(recordedAt, this.lastRecordedAt);
     this.entries.push({ sequence, recordedAt: time, bytes });

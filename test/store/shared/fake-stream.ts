@@ -1,3 +1,4 @@
+import type { AppendRefusal } from '../../../src/store/shard-log.js';
 import type {
   AppendedEntries,
   LogStream,
@@ -13,10 +14,15 @@ import { record, type TestEvent } from '../records.js';
 
 /** A stream in the thread of the test, which says when the log hears of anything. */
 export class FakeStream implements LogStream {
+  readonly judges = { expect: true, groups: false };
   readonly stream = new Stream();
   prunedThrough = 0;
   isOtherHistory = false;
   isClosed = false;
+  /** What the last batch was appended with. */
+  appended: readonly NewEntry[] = [];
+  /** Refusals of the next batch. */
+  refused: ReadonlyMap<number, AppendRefusal> = new Map();
   /** The names of the topics that the log has asked for. */
   readonly asked: string[] = [];
   follower!: StreamFollower;
@@ -29,7 +35,8 @@ export class FakeStream implements LogStream {
   }
 
   async append(events: readonly NewEntry[]): Promise<AppendedEntries> {
-    return this.stream.append(events);
+    this.appended = events;
+    return { ...this.stream.append(events), refused: this.refused };
   }
 
   async fetch(after: number, until: number, limit = 3): Promise<StreamEntry[]> {

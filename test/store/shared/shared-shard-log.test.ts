@@ -36,6 +36,23 @@ describe('a log on a stream', () => {
     expect(log.head).toBe(1);
   });
 
+  test('hands on the terms of events, and the refusals of those that the broker did not store', async () => {
+    const stream = new FakeStream();
+    const { log } = await openOn(stream);
+    const terms = { expected: 3, group: undefined };
+    const refusal = { found: 2, error: { code: 'CONFLICT', message: 'not so' } } as const;
+    stream.refused = new Map([[1, refusal]]);
+    log.append(record(), 0, 1);
+    log.append(record(), 0, 1, terms);
+    const commit = log.commit(true, []);
+    await new Promise(setImmediate);
+    stream.tell(1);
+    const batch = await commit;
+    expect(log.judges).toBe(stream.judges);
+    expect(stream.appended.map((event) => event.terms)).toEqual([undefined, terms]);
+    expect([0, 1].map((index) => batch.refusalOf?.(index))).toEqual([undefined, refusal]);
+  });
+
   test('rejects the commits that wait when the stream fails, and reads nothing more', async () => {
     const stream = new FakeStream();
     const { log, heard } = await openOn(stream);
