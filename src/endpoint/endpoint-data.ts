@@ -2,6 +2,7 @@ import type { ReaderConnections } from '../link/reader-mail.js';
 import type { RetentionRule } from '../protocol/bus-api.js';
 import type { TopicDefinition } from '../protocol/define-topic.js';
 import type { BusError } from '../protocol/errors.js';
+import type { Durability } from '../protocol/event.js';
 import type { LinkEnds } from './links/links.js';
 import type { PublisherOptions } from './publish/publisher.js';
 
@@ -9,6 +10,8 @@ import type { PublisherOptions } from './publish/publisher.js';
 export interface EndpointData extends LinkEnds {
   readonly endpoint: string;
   readonly epoch: string;
+  /** What the store's ack is worth; see `OpenStore.durability`. */
+  readonly durability: Durability;
   /** The `elapsedMs` at which the bus was opened. */
   readonly openedAt: number;
   /** See `src/link/bus-counters.ts`. */

@@ -157,6 +157,7 @@ export class BusCore {
       retention: this.#options.retention.map(ruleOf),
       endpoint,
       epoch: this.epoch,
+      durability: this.#store.durability ?? 'synced',
       openedAt: this.openedAt,
       ends,
       generations: this.supervisors.map(({ generation }) => generation),
@@ -383,13 +384,17 @@ function assertPayloadFiles({ claimCheckBytes }: ParsedBusOptions, store: OpenSt
   throw optionInvalid('openBus', 'claimCheckBytes', fault);
 }
 
-function assertShardBy({ dir, shardBy: wanted }: ParsedBusOptions, { shardBy }: OpenStore): void {
+function assertShardBy(options: ParsedBusOptions, { shardBy }: OpenStore): void {
+  const { dir, store, shardBy: wanted } = options;
+  const place = dir ?? `a bus ${store!.name}`;
   if (wanted === undefined || wanted.segments === shardBy?.segments) return;
   const found = shardBy === undefined ? 'the whole topic' : `segments: ${shardBy.segments}`;
   throw new BusError(
     'SHARD_BY_MISMATCH',
-    `${dir} divides topics by ${found}, not by segments: ${wanted.segments}, and that cannot be changed`,
-    { details: { dir, expected: wanted, found: shardBy ?? null } },
+    `${place} divides topics by ${found}, not by segments: ${wanted.segments}, and that cannot be changed`,
+    {
+      details: { ...(dir === undefined ? {} : { dir }), expected: wanted, found: shardBy ?? null },
+    },
   );
 }
 

@@ -31,7 +31,8 @@ import {
 } from '../protocol/limits/store.js';
 import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 import { objectOf } from '../protocol/object-schema.js';
-import { aFunction } from '../protocol/options.js';
+import { aFunction, optionInvalid } from '../protocol/options.js';
+import type { LogStore } from '../store/log-store.js';
 import { archiveOption } from './archive-options.js';
 import type { SystemEventOptions } from './system-reporter.js';
 
@@ -92,7 +93,10 @@ const alertRules = v.pipe(
 );
 
 const busOptions = objectOf({
-  dir: v.optional(path, './data'),
+  dir: v.optional(path),
+  store: v.optional(
+    v.custom<LogStore>(isStore, 'has to be a LogStore, as natsStore and redisStore make'),
+  ),
   shards: v.optional(wholeFrom(1, SHARDS_MAX)),
   shardBy: v.optional(objectOf({ segments: wholeFrom(1, TOPIC_SEGMENTS_MAX) })),
   source: v.optional(
@@ -132,11 +136,19 @@ const busOptions = objectOf({
   onError: v.optional(checked<(error: BusError) => void>(aFunction)),
 });
 
+function isStore(input: unknown): boolean {
+  const { name, open } = (input ?? {}) as Partial<LogStore>;
+  return typeof name === 'string' && typeof open === 'function';
+}
+
 export type ParsedBusOptions = Readonly<v.InferOutput<typeof busOptions>>;
 
 /** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
 export function parseBusOptions(options: unknown): ParsedBusOptions {
-  return Object.freeze(parseWith(busOptions, options, 'openBus'));
+  const parsed = parseWith(busOptions, options, 'openBus');
+  if (parsed.store === undefined) return Object.freeze({ ...parsed, dir: parsed.dir ?? './data' });
+  if (parsed.dir === undefined) return Object.freeze(parsed);
+  throw optionInvalid('openBus', 'dir', 'has no meaning with a store, which keeps the logs');
 }
 
 /** `undefined` if system events are off. */

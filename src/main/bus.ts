@@ -6,6 +6,7 @@ import type { ArchiveOptions } from '../protocol/archive.js';
 import type { RetentionRule } from '../protocol/bus-api.js';
 import type { TopicDefinition } from '../protocol/define-topic.js';
 import type { BusError } from '../protocol/errors.js';
+import type { LogStore } from '../store/log-store.js';
 import type { GatewayHandle, GatewayOptions } from './gateway-options.js';
 
 /** An attachment for one worker: send it `data`, as `workerData` or in a message, together with `transferList`. */
@@ -42,6 +43,11 @@ export interface SystemEventsOptions {
 export interface BusOptions {
   /** The directory of the logs, made if it does not exist; `:memory:` stores nothing on disk. Default `./data`. */
   dir?: string;
+  /**
+   * Keeps the logs in the place of `dir`: a broker, made by `natsStore` or `redisStore`, or a store of your own. Several buses
+   * may share the history of a broker. Default: a directory.
+   */
+  store?: LogStore;
   /**
    * Worker threads that share the topics, 1 to 16. Default: the directory's own number; for a new one, cores minus 1.
    */

@@ -18,12 +18,13 @@ import { LocalBus } from './local-bus.js';
  * @throws BusError `OPTION_INVALID`, `STORE_LOCKED`, `STORE_CORRUPT`, `STORE_FAILED`, `SHARD_COUNT_MISMATCH`
  */
 export function openBus(options: BusOptions = {}): Promise<Bus> {
-  return opened(options, ({ dir, archive }) => {
+  return opened(options, ({ dir, store, archive }) => {
+    if (store !== undefined) return store;
     // Both keep a file of the name `archive.json`, and each would take the other's for damaged.
-    if (archive?.dir !== undefined && resolve(archive.dir) === resolve(dir)) {
+    if (archive?.dir !== undefined && resolve(archive.dir) === resolve(dir!)) {
       throw optionInvalid('openBus', 'archive.dir', 'has to be another directory than dir');
     }
-    return storeOf(dir);
+    return storeOf(dir!);
   });
 }
 
@@ -35,7 +36,7 @@ export function openBus(options: BusOptions = {}): Promise<Bus> {
  * @param options the options of `openBus` without `dir`
  */
 export function openBusOn(store: LogStore, options: Omit<BusOptions, 'dir'> = {}): Promise<Bus> {
-  return opened(options, () => store);
+  return openBus({ ...options, store });
 }
 
 /** The store for a `dir` option. */

@@ -4,7 +4,7 @@
  */
 
 /** How durable a publish has become when it is acknowledged. */
-export type Durability = 'synced' | 'written' | 'none';
+export type Durability = 'synced' | 'replicated' | 'written' | 'none';
 
 /** One immutable fact, published once, delivered to every matching subscription. */
 export interface Event<P = unknown> {

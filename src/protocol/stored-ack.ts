@@ -1,26 +1,9 @@
-import { cursorAfter, encodeCursor } from './cursor.js';
+import { cursorAfter } from './cursor.js';
 import type { Durability, PublishAck } from './event.js';
 
 /** A position of all logs before a publish. */
 export interface Before {
   readonly cursor: string;
-}
-
-/** The position as numbers, shared by all publishes of a run. Its text is made once, on access. */
-export class LogPosition implements Before {
-  readonly #epoch: string;
-  readonly #positions: readonly number[];
-  #cursor: string | undefined;
-
-  constructor(epoch: string, positions: readonly number[]) {
-    this.#epoch = epoch;
-    this.#positions = positions;
-  }
-
-  get cursor(): string {
-    this.#cursor ??= encodeCursor({ epoch: this.#epoch, positions: this.#positions });
-    return this.#cursor;
-  }
 }
 
 /** The ack of an event that this publish stored, not of a duplicate. Used by the bus, its gateway and the client. */

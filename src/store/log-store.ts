@@ -40,6 +40,12 @@ export interface OpenStore {
   readonly shardBy?: ShardBy | undefined;
   /** The identity of the history that is being written. */
   readonly epoch: string;
+  /**
+   * What the store's own ack is worth to a publish that asks for the most: `synced`, the event survives a loss of power;
+   * `replicated`, a quorum of the broker's nodes has it, or as many replicas as the store was told; `written`, one node has it.
+   * The bus's acks name it. Default: `synced`.
+   */
+  readonly durability?: 'synced' | 'replicated' | 'written';
   /** The address of the module that each shard's thread imports: a `ShardLogModule`. */
   readonly shardLog: string;
   /** The value for `ShardLogOpening.options`; it must be possible to clone it. */

@@ -2,9 +2,9 @@ import { ACK_REFUSED } from '../../link/link-records.js';
 import { BusError } from '../../protocol/errors.js';
 import type { PublishAck } from '../../protocol/event.js';
 import { quote } from '../../protocol/quote.js';
-import type { Before } from '../../protocol/stored-ack.js';
 import type { PendingPublish } from '../links/endpoint-end.js';
 import { ackOf } from './pending-publish.js';
+import type { PublishMoment } from './publish-moment.js';
 
 /** An atomic `publishMany`: all its events have one outcome. */
 export class AtomicPublish implements PendingPublish {
@@ -15,7 +15,7 @@ export class AtomicPublish implements PendingPublish {
   constructor(
     readonly ids: readonly string[],
     readonly topics: readonly string[],
-    readonly before: Before,
+    readonly moment: PublishMoment,
     readonly resolve: (acks: PublishAck[]) => void,
     readonly reject: (error: BusError) => void,
   ) {}
@@ -26,10 +26,10 @@ export class AtomicPublish implements PendingPublish {
       this.fail(error!);
       return;
     }
-    const { ids, topics, before } = this;
+    const { ids, topics, moment } = this;
     const acks = this.#acks;
     const at = acks.length;
-    acks.push(ackOf(ids[at]!, topics[at]!, shard, kind, sequence, before));
+    acks.push(ackOf(ids[at]!, topics[at]!, shard, kind, sequence, moment));
     if (acks.length < ids.length) return;
     this.#end();
     this.resolve(acks);

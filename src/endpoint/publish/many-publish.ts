@@ -5,9 +5,9 @@
 import { ACK_REFUSED } from '../../link/link-records.js';
 import { BusError } from '../../protocol/errors.js';
 import type { PublishAck } from '../../protocol/event.js';
-import type { Before } from '../../protocol/stored-ack.js';
 import type { PendingPublish } from '../links/endpoint-end.js';
 import { ackOf } from './pending-publish.js';
+import type { PublishMoment } from './publish-moment.js';
 
 export class ManyPublish {
   onSettled: (() => void) | undefined;
@@ -19,7 +19,7 @@ export class ManyPublish {
   constructor(
     readonly ids: readonly string[],
     readonly topics: readonly string[],
-    readonly before: Before,
+    readonly moment: PublishMoment,
     readonly resolve: (acks: PublishAck[]) => void,
     readonly reject: (error: BusError) => void,
   ) {
@@ -40,7 +40,7 @@ export class ManyPublish {
     }
     const id = this.ids[index]!;
     const topic = this.topics[index]!;
-    this.#conclude(index, ackOf(id, topic, shard, kind, sequence, this.before));
+    this.#conclude(index, ackOf(id, topic, shard, kind, sequence, this.moment));
   }
 
   fail(index: number, error: BusError): void {

@@ -15,8 +15,9 @@ import {
 } from '../../link/link-records.js';
 import type { BusError } from '../../protocol/errors.js';
 import type { Durability, PublishAck } from '../../protocol/event.js';
-import { type Before, StoredAck } from '../../protocol/stored-ack.js';
+import { StoredAck } from '../../protocol/stored-ack.js';
 import type { PendingPublish } from '../links/endpoint-end.js';
+import type { PublishMoment } from './publish-moment.js';
 
 export function ackOf(
   id: string,
@@ -24,18 +25,18 @@ export function ackOf(
   shard: number,
   kind: number,
   sequence: number,
-  before: Before,
+  moment: PublishMoment,
 ): PublishAck {
-  if (isWaitingAck(kind)) return waitingAckOf(id, topic, shard, kind, sequence);
+  if (isWaitingAck(kind)) return waitingAckOf(id, topic, shard, kind, sequence, moment);
   const duplicate = kind === ACK_DUPLICATE || kind === ACK_DUPLICATE_WRITTEN;
   if (kind === ACK_EPHEMERAL) return { id, topic, shard, durability: 'none', duplicate };
   const isWritten = kind === ACK_WRITTEN || kind === ACK_DUPLICATE_WRITTEN;
-  const durability: Durability = isWritten ? 'written' : 'synced';
+  const durability: Durability = isWritten ? 'written' : moment.durability;
   // The first publish of this repeat was pruned before a restarted shard judged it again.
   if (sequence === 0) return { id, topic, shard, durability, duplicate };
   // The positions of the other logs at the first publish are no longer known.
   if (duplicate) return { id, topic, shard, sequence, durability, duplicate };
-  return new StoredAck(id, topic, shard, sequence, durability, before);
+  return new StoredAck(id, topic, shard, sequence, durability, moment);
 }
 
 function waitingAckOf(
@@ -44,9 +45,10 @@ function waitingAckOf(
   shard: number,
   kind: number,
   dueAt: number,
+  moment: PublishMoment,
 ): PublishAck {
   const isWritten = kind === ACK_WAITING_WRITTEN || kind === ACK_WAITING_DUPLICATE_WRITTEN;
-  const durability: Durability = isWritten ? 'written' : 'synced';
+  const durability: Durability = isWritten ? 'written' : moment.durability;
   const duplicate = kind === ACK_WAITING_DUPLICATE || kind === ACK_WAITING_DUPLICATE_WRITTEN;
   return { id, topic, shard, deliverAt: new Date(dueAt).toISOString(), durability, duplicate };
 }
@@ -58,7 +60,7 @@ export class SinglePublish implements PendingPublish {
   constructor(
     readonly id: string,
     readonly topic: string,
-    readonly before: Before,
+    readonly moment: PublishMoment,
     readonly resolve: (ack: PublishAck) => void,
     readonly reject: (error: BusError) => void,
   ) {}
@@ -66,7 +68,7 @@ export class SinglePublish implements PendingPublish {
   settle(shard: number, kind: number, sequence: number, error: BusError | undefined): void {
     this.#settled();
     if (kind === ACK_REFUSED) this.reject(error!);
-    else this.resolve(ackOf(this.id, this.topic, shard, kind, sequence, this.before));
+    else this.resolve(ackOf(this.id, this.topic, shard, kind, sequence, this.moment));
   }
 
   fail(error: BusError): void {

@@ -8,6 +8,7 @@ import type { TopicDefinitions } from '../../protocol/define-topic.js';
 import { delayOption, deliveryTime } from '../../protocol/deliver-at.js';
 import { BusError } from '../../protocol/errors.js';
 import type {
+  Durability,
   EventInput,
   PublishAck,
   PublishManyOptions,
@@ -22,7 +23,6 @@ import { checkPublishManyOptions, checkPublishOptions } from '../../protocol/opt
 import { inputPayloadText } from '../../protocol/payload.js';
 import { checkGroup, expectedSequences, notStored } from '../../protocol/publish-terms.js';
 import { quote } from '../../protocol/quote.js';
-import { LogPosition } from '../../protocol/stored-ack.js';
 import { parseTimestamp } from '../../protocol/timestamp.js';
 import { matchesPattern } from '../../protocol/topic.js';
 import { shardOf } from '../../protocol/topic-hash.js';
@@ -43,6 +43,7 @@ import { Handing } from './handing.js';
 import { ManyPublish, ManyPublishPart } from './many-publish.js';
 import { SinglePublish, UnawaitedPublish } from './pending-publish.js';
 import { aborted, watchAbort, watchAbortOfMany } from './publish-abort.js';
+import { PublishMoment } from './publish-moment.js';
 import { type Waiter, WaitingRooms } from './waiting-rooms.js';
 
 export interface PublisherOptions {
@@ -55,6 +56,13 @@ export interface PublisherOptions {
   readonly shardSegments?: number;
   /** Absent if system events are off. */
   readonly systemEvents?: { readonly persist: boolean };
+}
+
+/** What a publisher needs of an endpoint's data. */
+interface PublisherData {
+  readonly epoch: string;
+  readonly durability: Durability;
+  readonly options: PublisherOptions;
 }
 
 /** The shard of a topic, and its settings. */
@@ -72,6 +80,7 @@ const NO_OPTIONS: Omit<PublishOptions, 'expect'> = Object.freeze({});
 
 export class Publisher {
   readonly #epoch: string;
+  readonly #durability: Durability;
   readonly #ends: readonly EndpointEnd[];
   readonly #options: PublisherOptions;
   readonly #definitions: TopicDefinitions;
@@ -87,16 +96,17 @@ export class Publisher {
   /**
    * The heads of all logs at the first publish since deliveries were last read, and so before each of these publishes.
    */
-  #before: LogPosition | undefined;
+  #moment: PublishMoment | undefined;
   #closed: BusError | undefined;
 
   constructor(
-    { epoch, options }: { readonly epoch: string; readonly options: PublisherOptions },
+    { epoch, durability, options }: PublisherData,
     ends: readonly EndpointEnd[],
     definitions: TopicDefinitions,
     onError: (error: BusError) => void,
   ) {
     this.#epoch = epoch;
+    this.#durability = durability;
     this.#ends = ends;
     this.#options = options;
     this.#definitions = definitions;
@@ -112,7 +122,7 @@ export class Publisher {
       const { id, topic } = this.#encoder;
       const { signal } = options;
       return new Promise((resolve, reject) => {
-        const pending = new SinglePublish(id, topic, this.#position, resolve, reject);
+        const pending = new SinglePublish(id, topic, this.#now, resolve, reject);
         const waiter = this.#handing.hand(route.end, pending, terms);
         if (signal !== undefined && !pending.isSettled) watchAbort(signal, pending, waiter);
       });
@@ -168,7 +178,7 @@ export class Publisher {
     const record = this.#group.end(ack);
     const { signal } = options;
     return new Promise((resolve, reject) => {
-      const pending = new AtomicPublish(ids, topics, this.#position, resolve, reject);
+      const pending = new AtomicPublish(ids, topics, this.#now, resolve, reject);
       const waiter = this.#handing.handRecord(end, record, pending);
       if (signal !== undefined && !pending.isSettled) watchAbort(signal, pending, waiter);
     });
@@ -235,7 +245,7 @@ export class Publisher {
 
   /** Deliveries were read: there may be room again, and later publishes need newer heads. */
   pump(): void {
-    this.#before = undefined;
+    this.#moment = undefined;
     this.#waiting.pump();
   }
 
@@ -253,12 +263,13 @@ export class Publisher {
     this.#waiting.close(this.#closed!);
   }
 
-  get #position(): LogPosition {
-    this.#before ??= new LogPosition(
+  get #now(): PublishMoment {
+    this.#moment ??= new PublishMoment(
       this.#epoch,
       this.#ends.map(({ control }) => control.head),
+      this.#durability,
     );
-    return this.#before;
+    return this.#moment;
   }
 
   /** Checks all events before any is handed over, so that an invalid one publishes nothing. */
@@ -274,7 +285,7 @@ export class Publisher {
     const ids: string[] = new Array(inputs.length);
     const topics: string[] = new Array(inputs.length);
     return new Promise((resolve, reject) => {
-      const many = new ManyPublish(ids, topics, this.#position, resolve, reject);
+      const many = new ManyPublish(ids, topics, this.#now, resolve, reject);
       const parts: (ManyPublishPart | undefined)[] = new Array(this.#ends.length);
       const waiters: Waiter[] = [];
       for (let i = 0; i < inputs.length; i++) {
