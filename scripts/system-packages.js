@@ -43,6 +43,7 @@ const NEEDED = [
     package: 'faketime',
     suite: 'fuzz/faults: the clock of a whole process',
   },
+  { command: 'nats-server', package: 'nats-server', suite: 'test/stores/nats' },
   { command: 'openssl', package: 'openssl', suite: 'test/gateway: TLS' },
 ];
 

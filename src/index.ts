@@ -138,4 +138,7 @@ export type {
 export type { SinkFailure, SinkFigures, SinkList, SinkState } from './protocol/sink-figures.js';
 export { matchesPattern } from './protocol/topic.js';
 export type { BackupProgress } from './store/backup.js';
+export type { LogStore } from './store/log-store.js';
+export type { NatsCredentials, NatsStoreOptions, NatsTls } from './store/nats/nats-options.js';
+export { natsStore } from './store/nats/nats-store.js';
 export { EventType } from './vocabulary/event-types.js';

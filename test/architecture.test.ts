@@ -28,6 +28,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   store: ['protocol', 'record'],
   // What all stores on brokers have in common.
   'store/shared': ['protocol', 'record', 'threads', 'store'],
+  'store/nats': ['protocol', 'record', 'threads', 'store', 'store/shared'],
   'store/sqlite/driver': ['protocol'],
   // What lies beside the logs, and what their files say without SQLite.
   'store/directory': ['protocol', 'store', 'store/sqlite/driver'],
@@ -364,6 +365,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'vocabulary',
     'endpoint',
     'store/backup',
+    'store/log-store',
+    'store/nats',
     'main',
     'gateway/create-gateway',
     'auth/auth-options',

@@ -7,6 +7,8 @@ export interface SharedStoreParts {
   readonly shards: number;
   readonly shardBy?: ShardBy | undefined;
   readonly epoch: string;
+  /** See `OpenStore.durability`. */
+  readonly durability?: OpenStore['durability'];
   /** The address of the `ShardLogModule`. */
   readonly shardLog: string;
   /** The address of the `HistoryModule`. */
@@ -23,6 +25,7 @@ export class OpenSharedStore implements OpenStore {
   readonly shards: number;
   readonly shardBy: ShardBy | undefined;
   readonly epoch: string;
+  readonly durability: NonNullable<OpenStore['durability']>;
   readonly shardLog: string;
   readonly history: HistoryAddress;
   readonly #parts: SharedStoreParts;
@@ -31,6 +34,7 @@ export class OpenSharedStore implements OpenStore {
     this.shards = parts.shards;
     this.shardBy = parts.shardBy;
     this.epoch = parts.epoch;
+    this.durability = parts.durability ?? 'synced';
     this.shardLog = parts.shardLog;
     this.history = { module: parts.historyModule, options: parts.options };
     this.#parts = parts;

@@ -1,0 +1,36 @@
+import { MIB } from './units.js';
+
+/** Limits of a store on NATS JetStream. */
+
+/** The oldest server that is supported: it has direct gets, and flow control that works. */
+export const NATS_VERSION_MIN = '2.9.0';
+/** For how long the first thread of a bus waits for a server, and for a stream's leader. */
+export const NATS_OPEN_MS = 10_000;
+/** How long one question to the server may take before it is asked again. */
+export const NATS_REQUEST_MS = 5000;
+export const NATS_RECONNECT_MS = 250;
+/** A server that leaves two pings unanswered is given up, and the next one taken. */
+export const NATS_PING_MS = 1000;
+/** An append without an answer for so long looks whether its events are stored. */
+export const NATS_ANSWER_MS = 2000;
+/** The pause before a step is tried again. */
+export const NATS_RETRY_MS = 100;
+/** How many events are sent before the answers that came meanwhile are looked at. */
+export const NATS_SENT_PER_TURN = 256;
+/** The consumer that follows a stream is made anew when it has been silent for three of these. */
+export const NATS_HEARTBEAT_MS = 1000;
+/** How often a stream with limits is asked what it has removed. */
+export const NATS_PRUNED_MS = 5000;
+/** How long a consumer that reads history lives when nobody reads on. */
+export const NATS_READER_MS = 30_000;
+/** How many such consumers one thread keeps for each stream, each at its own position. */
+export const NATS_READERS_MAX = 8;
+/** The most events that one answer brings. */
+export const NATS_FETCH_EVENTS = 512;
+export const NATS_FETCH_BYTES = 4 * MIB;
+/** So few events are got one by one, which takes no consumer. */
+export const NATS_GETS_MAX = 64;
+/** How many topics one page of a stream's subjects has, by the server. */
+export const NATS_TOPICS_PER_PULL = 10_000;
+/** By the length of a stream's name, which has a shard's number besides. */
+export const NATS_PREFIX_LENGTH_MAX = 64;

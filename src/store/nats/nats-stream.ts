@@ -1,0 +1,255 @@
+/** A shard's stream on NATS JetStream. Used by the shard's thread alone. */
+import { setTimeout as afterMs } from 'node:timers/promises';
+import type { StreamInfo } from '@nats-io/jetstream';
+import { BusError } from '../../protocol/errors.js';
+import { NATS_OPEN_MS, NATS_PRUNED_MS, NATS_RETRY_MS } from '../../protocol/limits/nats.js';
+import { elapsedMs } from '../../threads/elapsed.js';
+import type { TopicSummary } from '../shard-log.js';
+import type {
+  AppendedEntries,
+  LogStream,
+  NewEntry,
+  StreamEntry,
+  StreamFollower,
+  StreamState,
+} from '../shared/log-stream.js';
+import { endEpoch, readCharter } from './charter.js';
+import { callFault } from './nats-faults.js';
+import { NatsLink } from './nats-link.js';
+import type { NatsSettings } from './nats-options.js';
+import { Publisher } from './publisher.js';
+import { StreamReader } from './reader.js';
+import { streamInfo } from './streams.js';
+import { Subjects, streamName } from './subjects.js';
+import { Tail } from './tail.js';
+import { TopicTable } from './topics.js';
+
+const NS_PER_MS = 1e6;
+
+/** What each thread of a store gets. */
+export interface NatsAddress {
+  readonly settings: NatsSettings;
+  /** Of the history that the bus has opened. */
+  readonly epoch: string;
+  /** When each shard's stream was made. */
+  readonly created: readonly string[];
+}
+
+/** What is known of a joined stream. */
+interface Joined {
+  readonly link: NatsLink;
+  readonly reader: StreamReader;
+  readonly topics: TopicTable;
+  readonly publisher: Publisher;
+  readonly tail: Tail;
+  readonly pruned: NodeJS.Timeout | undefined;
+}
+
+export class NatsStream implements LogStream {
+  readonly judges = { expect: true, groups: false };
+  readonly #address: NatsAddress;
+  readonly #shard: number;
+  readonly #name: string;
+  readonly #subjects: Subjects;
+  #link: NatsLink | undefined;
+  #joined: Joined | undefined;
+  #follower: StreamFollower | undefined;
+  #head = 0;
+  #prunedThrough = 0;
+  /** The entry at the head, which shows after a reconnect whether the history is still the same. */
+  #last: StreamEntry | undefined;
+  #recordedAt = 0;
+  #isClosed = false;
+
+  constructor(shard: number, address: NatsAddress) {
+    const { prefix } = address.settings;
+    this.#address = address;
+    this.#shard = shard;
+    this.#name = streamName(prefix, shard);
+    this.#subjects = new Subjects(prefix, shard);
+  }
+
+  async join(headLeast: number, isFirst: boolean, follower: StreamFollower): Promise<StreamState> {
+    const { settings } = this.#address;
+    this.#follower = follower;
+    const link = await NatsLink.open(settings, `millrace ${this.#name}`, !isFirst);
+    this.#link = link;
+    if (this.#isClosed) await link.close();
+    const info = await this.#infoAt(link, headLeast, isFirst);
+    if (info === undefined) return this.#otherHistory(link);
+    const reader = new StreamReader(link, this.#name, this.#subjects);
+    const topics = new TopicTable(link, this.#name, this.#subjects, reader);
+    const counted = await topics.count();
+    const summaries = await topics.summaries(counted);
+    this.#head = counted.lastSequence;
+    this.#recordedAt = counted.lastAt;
+    this.#prunedThrough = Math.max(0, counted.firstSequence - 1);
+    if (this.#head > 0) [this.#last] = await reader.entriesOf([this.#head]);
+    const dedupeWindowMs = info.config.duplicate_window / NS_PER_MS;
+    const publisher = new Publisher(link, this.#name, this.#subjects, {
+      headNow: () => this.#head,
+      shownHead: headLeast,
+      isFirst,
+      dedupeWindowMs,
+    });
+    this.#joined = { link, reader, topics, publisher, ...this.#follow(link, info) };
+    link.watch({ onFailure: (error) => follower.onFailure(error) });
+    return {
+      head: this.#head,
+      lastRecordedAt: this.#recordedAt,
+      topics: summaries,
+      dedupeWindowMs,
+      prunedThrough: this.#prunedThrough,
+    };
+  }
+
+  append(events: readonly NewEntry[]): Promise<AppendedEntries> {
+    return this.#joined!.publisher.append(events);
+  }
+
+  async fetch(after: number, until: number): Promise<readonly StreamEntry[]> {
+    return this.#joined!.reader.read(after, until);
+  }
+
+  topics(names: readonly string[]): Promise<readonly TopicSummary[]> {
+    return this.#joined!.topics.of(names);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#joined?.pruned);
+    this.#joined?.tail.close();
+    this.#joined?.publisher.close();
+    await this.#link?.close();
+  }
+
+  #follow(link: NatsLink, info: StreamInfo): Pick<Joined, 'tail' | 'pruned'> {
+    const tail = new Tail(link, this.#name, this.#head, {
+      onEntries: (entries) => this.#take(entries),
+      isSameHistory: () => this.#isSameHistory(link),
+    });
+    void tail.run();
+    const { max_age: age, max_bytes: bytes, max_msgs: events } = info.config;
+    const hasLimits = age > 0 || bytes > 0 || events > 0;
+    if (!hasLimits) return { tail, pruned: undefined };
+    const pruned = setInterval(() => void this.#lookForPruned(link), NATS_PRUNED_MS);
+    return { tail, pruned };
+  }
+
+  /** The stream once it has `headLeast`; `undefined`: it has another history than the one that the bus has opened. */
+  async #infoAt(
+    link: NatsLink,
+    headLeast: number,
+    isFirst: boolean,
+  ): Promise<StreamInfo | undefined> {
+    const { settings, epoch, created } = this.#address;
+    const limitMs = isFirst ? NATS_OPEN_MS : Number.POSITIVE_INFINITY;
+    const charter = await readCharter(link, settings.prefix, limitMs);
+    if (charter?.charter.epoch !== epoch) return undefined;
+    const endsAt = elapsedMs() + NATS_OPEN_MS;
+    for (;;) {
+      const info = await streamInfo(link, this.#name, limitMs);
+      if (info === undefined || info.created !== created[this.#shard]) break;
+      if (info.state.last_seq >= headLeast) return info;
+      if (elapsedMs() > endsAt) break;
+      await afterMs(NATS_RETRY_MS);
+    }
+    await endEpoch(link, settings.prefix, epoch);
+    return undefined;
+  }
+
+  async #otherHistory(link: NatsLink): Promise<StreamState> {
+    await link.close();
+    return {
+      head: 0,
+      lastRecordedAt: 0,
+      topics: [],
+      dedupeWindowMs: Number.MAX_SAFE_INTEGER,
+      prunedThrough: 0,
+      isOtherHistory: true,
+    };
+  }
+
+  async #take(entries: readonly StreamEntry[]): Promise<void> {
+    let run: StreamEntry[] = [];
+    for (const entry of entries) {
+      if (entry.sequence !== this.#head + 1) {
+        this.#show(run);
+        run = [];
+        if (!(await this.#skip(entry.sequence))) return;
+      }
+      this.#head = entry.sequence;
+      // A new leader's clock may be behind.
+      this.#recordedAt = Math.max(this.#recordedAt, entry.recordedAt);
+      run.push({ ...entry, recordedAt: this.#recordedAt });
+    }
+    this.#show(run);
+  }
+
+  #show(run: readonly StreamEntry[]): void {
+    if (run.length === 0 || this.#isClosed) return;
+    this.#last = run.at(-1);
+    this.#follower!.onEntries(run);
+  }
+
+  /** The consumer has passed over what the broker has removed before `sequence`. */
+  async #skip(sequence: number): Promise<boolean> {
+    const info = await streamInfo(this.#link!, this.#name, Number.POSITIVE_INFINITY);
+    const through = Math.min((info?.state.first_seq ?? 0) - 1, sequence - 1);
+    this.#pruned(through);
+    if (through === sequence - 1) return true;
+    const message = `stream ${this.#name} has lost events between ${this.#head} and ${sequence}`;
+    this.#follower!.onFailure(new BusError('STORE_FAILED', message));
+    return false;
+  }
+
+  async #lookForPruned(link: NatsLink): Promise<void> {
+    if (!link.isUp) return;
+    const info = await link.manager.streams.info(this.#name).catch(() => undefined);
+    if (info === undefined) return;
+    // What the tail has not shown yet, it finds missing itself.
+    this.#pruned(Math.min(info.state.first_seq - 1, this.#head));
+  }
+
+  #pruned(through: number): void {
+    if (through <= this.#prunedThrough || this.#isClosed) return;
+    this.#prunedThrough = through;
+    this.#follower!.onPruned(through);
+  }
+
+  async #isSameHistory(link: NatsLink): Promise<boolean> {
+    const { settings, epoch, created } = this.#address;
+    const info = await streamInfo(link, this.#name, Number.POSITIVE_INFINITY);
+    const fault =
+      info === undefined
+        ? 'it was deleted'
+        : info.created !== created[this.#shard]
+          ? 'it was made anew'
+          : await this.#faultOf(info);
+    if (fault === undefined) return true;
+    await endEpoch(link, settings.prefix, epoch);
+    const message = `stream ${this.#name} has another history than the one that was read: ${fault}`;
+    this.#follower!.onFailure(new BusError('STORE_FAILED', message));
+    return false;
+  }
+
+  async #faultOf({ state }: StreamInfo): Promise<string | undefined> {
+    const last = this.#last;
+    if (state.last_seq < this.#head) {
+      return `it ends with event ${state.last_seq}, and ${this.#head} was read`;
+    }
+    if (last === undefined || last.sequence < state.first_seq) return undefined;
+    const question = JSON.stringify({ seq: last.sequence });
+    const there = await this.#joined?.reader.byLeader(question);
+    if (there === undefined || Buffer.compare(there.entry.bytes, last.bytes) === 0)
+      return undefined;
+    return `event ${last.sequence} is another one`;
+  }
+}
+
+/** @throws BusError `STORE_FAILED` */
+export async function headOf(link: NatsLink, stream: string): Promise<StreamInfo['state']> {
+  const info = await streamInfo(link, stream);
+  if (info === undefined) throw callFault(`stream ${stream}`, new Error('it was deleted'));
+  return info.state;
+}

@@ -1,0 +1,313 @@
+/**
+ * Appends batches to a stream: it sends the events one behind the other, and counts the answers. A lost answer is found
+ * out: the same id with an expectation that cannot hold is answered as a repeat if the event is stored, and refused
+ * otherwise, as the server looks at ids first. See docs/adr/0085.
+ */
+import { setTimeout as afterMs, setImmediate as nextTurn } from 'node:timers/promises';
+import type { Msg, Subscription } from '@nats-io/transport-node';
+import { unexpectedError } from '../../protocol/conflicts.js';
+import { BusError } from '../../protocol/errors.js';
+import { NATS_ANSWER_MS, NATS_RETRY_MS, NATS_SENT_PER_TURN } from '../../protocol/limits/nats.js';
+import { SHARED_DEDUPE_MARGIN_MS } from '../../protocol/limits/store.js';
+import { elapsedMs } from '../../threads/elapsed.js';
+import type { AppendRefusal } from '../shard-log.js';
+import type { AppendedEntries, NewEntry } from '../shared/log-stream.js';
+import {
+  EXPECTED_OF_STREAM,
+  EXPECTED_OF_TOPIC,
+  type Flight,
+  flightOf,
+  MSG_ID,
+  messageBytes,
+  overtaken,
+} from './flight.js';
+import {
+  type ApiFault,
+  DUPLICATE_IN_PROCESS,
+  isFull,
+  isTooLarge,
+  outOfOrder,
+  storeFull,
+  tooLarge,
+  WRONG_LAST_SEQUENCE,
+  WRONG_LAST_SEQUENCE_UNKNOWN,
+} from './nats-faults.js';
+import type { NatsLink } from './nats-link.js';
+import type { Subjects } from './subjects.js';
+
+/** No stream has this as its last sequence. */
+const IMPOSSIBLE = `${Number.MAX_SAFE_INTEGER}`;
+/** The events of a batch that a thread before has left lie no further than this before the head that it had shown. */
+const RECENT_EVENTS = 8192;
+/** For how long a thread that follows another looks first which events are stored, ms. */
+const AGAIN_MS = 10_000;
+/** The server may answer for so long that an event is on its way, ms. */
+const FIND_MS = 30_000;
+
+interface PubAck {
+  readonly seq?: number;
+  readonly duplicate?: boolean;
+  readonly error?: ApiFault;
+}
+
+/** One sending of events, of which each gets one answer. */
+interface Round {
+  readonly name: string;
+  readonly isProbe: boolean;
+  readonly flights: readonly Flight[];
+  readonly answered: Uint8Array;
+  waiting: number;
+  /** An answer said that nobody is there to answer. */
+  isLost: boolean;
+  heardAt: number;
+}
+
+export interface PublisherState {
+  /** The head that this thread knows. */
+  headNow(): number;
+  /** The head that threads before this one have shown. */
+  readonly shownHead: number;
+  readonly isFirst: boolean;
+  readonly dedupeWindowMs: number;
+}
+
+export class Publisher {
+  readonly #link: NatsLink;
+  readonly #stream: string;
+  readonly #subjects: Subjects;
+  readonly #inbox: string;
+  readonly #answers: Subscription;
+  readonly #headNow: () => number;
+  #round: Round | undefined;
+  #wake: (() => void) | undefined;
+  #rounds = 0;
+  /** Until then, events may come again that a thread before has sent. */
+  readonly #againUntil: number;
+  readonly #shownHead: number;
+  /** How long after an append its events may be sent for the first time or again: the server still knows their ids. */
+  readonly #sendsMs: number;
+  #isClosed = false;
+
+  constructor(link: NatsLink, stream: string, subjects: Subjects, state: PublisherState) {
+    this.#link = link;
+    this.#stream = stream;
+    this.#subjects = subjects;
+    this.#headNow = state.headNow;
+    this.#shownHead = state.shownHead;
+    this.#againUntil = state.isFirst ? 0 : elapsedMs() + AGAIN_MS;
+    this.#sendsMs = state.dedupeWindowMs - SHARED_DEDUPE_MARGIN_MS;
+    this.#inbox = link.newInbox();
+    this.#answers = link.connection.subscribe(`${this.#inbox}.*`, {
+      callback: (error, message) => {
+        if (error === null) this.#take(message);
+      },
+    });
+    link.watch({
+      onDown: () => this.#lose(),
+      onFailure: () => this.#lose(),
+    });
+  }
+
+  /** See `LogStream.append`. */
+  async append(events: readonly NewEntry[]): Promise<AppendedEntries> {
+    const flights = events.map((event) => flightOf(event, this.#subjects));
+    const begunAt = elapsedMs();
+    const head = this.#headNow();
+    const isAgain = begunAt < this.#againUntil;
+    const sendsUntil = begunAt + (isAgain ? SHARED_DEDUPE_MARGIN_MS : this.#sendsMs);
+    this.#refuseLarge(flights);
+    if (isAgain) await this.#find(flights, this.#shownHead - RECENT_EVENTS);
+    for (let round = 1; flights.some(isUndecided); round++) {
+      await this.#link.up();
+      if (elapsedMs() > sendsUntil) throw unknown(this.#stream);
+      await this.#send(false, flights.filter(isUndecided));
+      if (flights.some(isUndecided)) await this.#find(flights, head);
+      if (round > 1 || flights.some(isUndecided)) ownAgain(flights, head);
+    }
+    return this.#outcome(flights);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#answers.unsubscribe();
+    this.#lose();
+  }
+
+  #refuseLarge(flights: readonly Flight[]): void {
+    const { maxPayload } = this.#link;
+    for (const flight of flights) {
+      if (messageBytes(flight) <= maxPayload) continue;
+      flight.verdict = 'refused';
+      flight.fault = undefined;
+    }
+  }
+
+  /**
+   * Finds out which events are stored, however long it takes: asking stores nothing. Refuses those that a later one of
+   * their topic has overtaken.
+   */
+  async #find(flights: readonly Flight[], after: number): Promise<void> {
+    const isOpen = ({ verdict }: Flight): boolean => verdict === 'open';
+    const endsAt = elapsedMs() + FIND_MS;
+    for (let isAnswered = false; flights.some(isOpen); ) {
+      if (isAnswered && elapsedMs() > endsAt) throw unknown(this.#stream);
+      await afterMs(NATS_RETRY_MS);
+      await this.#link.up();
+      if (this.#isClosed) throw unknown(this.#stream);
+      isAnswered = await this.#send(true, flights.filter(isOpen));
+    }
+    const isNew = (flight: Flight): boolean => !flight.hasSuppliedId || flight.sequence > after;
+    for (const flight of overtaken(flights, isNew)) {
+      flight.verdict = 'refused';
+      flight.fault = OVERTAKEN;
+    }
+  }
+
+  /** Sends events and waits until all are answered, or no answer can be hoped for. True: all are answered. */
+  async #send(isProbe: boolean, flights: readonly Flight[]): Promise<boolean> {
+    const round: Round = {
+      name: `${++this.#rounds}`,
+      isProbe,
+      flights,
+      answered: new Uint8Array(flights.length),
+      waiting: flights.length,
+      isLost: false,
+      heardAt: elapsedMs(),
+    };
+    this.#round = round;
+    for (const flight of flights) flight.verdict = 'open';
+    for (const [index, flight] of flights.entries()) {
+      if (index % NATS_SENT_PER_TURN === NATS_SENT_PER_TURN - 1) await nextTurn();
+      if (round.isLost || !this.#link.isUp) break;
+      this.#publish(round, index, flight);
+    }
+    await this.#answersOf(round);
+    this.#round = undefined;
+    return round.waiting === 0;
+  }
+
+  #publish({ name, isProbe }: Round, index: number, flight: Flight): void {
+    const headers = this.#link.headers();
+    headers.set(MSG_ID, flight.msgId);
+    if (isProbe) headers.set(EXPECTED_OF_STREAM, IMPOSSIBLE);
+    else if (flight.expected !== undefined) headers.set(EXPECTED_OF_TOPIC, `${flight.expected}`);
+    const reply = `${this.#inbox}.${name}_${index}`;
+    const data = isProbe ? undefined : flight.bytes;
+    this.#link.connection.publish(flight.subject, data, { headers, reply });
+  }
+
+  async #answersOf(round: Round): Promise<void> {
+    while (round.waiting > 0 && !round.isLost && this.#link.isUp && !this.#isClosed) {
+      const silentMs = elapsedMs() - round.heardAt;
+      if (silentMs >= NATS_ANSWER_MS) return;
+      const timer = new AbortController();
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      const late = afterMs(NATS_ANSWER_MS - silentMs, undefined, { signal: timer.signal });
+      await Promise.race([woken, late.catch(() => {})]);
+      timer.abort();
+      this.#wake = undefined;
+    }
+  }
+
+  #take(message: Msg): void {
+    const round = this.#round;
+    if (round === undefined) return;
+    const at = message.subject.lastIndexOf('_');
+    const name = message.subject.slice(this.#inbox.length + 1, at);
+    const index = Number(message.subject.slice(at + 1));
+    const flight = round.flights[index];
+    if (name !== round.name || flight === undefined || round.answered[index] === 1) return;
+    round.answered[index] = 1;
+    round.heardAt = elapsedMs();
+    // Without a leader the server says that nobody responds, at once.
+    if (message.headers !== undefined && message.headers.code !== 0) round.isLost = true;
+    else decide(flight, message.json<PubAck>(), round.isProbe);
+    round.waiting--;
+    if (round.waiting === 0 || round.isLost) this.#wake?.();
+  }
+
+  #lose(): void {
+    if (this.#round !== undefined) this.#round.isLost = true;
+    this.#wake?.();
+  }
+
+  #outcome(flights: readonly Flight[]): AppendedEntries {
+    const sequences = flights.map(({ sequence }) => sequence);
+    const repeats = flights.map(({ verdict, isRepeat }) => verdict === 'stored' && isRepeat);
+    const refused = new Map<number, AppendRefusal>();
+    for (const [index, flight] of flights.entries()) {
+      if (flight.verdict === 'refused') refused.set(index, this.#refusalOf(flight));
+    }
+    if (refused.size === 0) return { sequences, repeats };
+    const isNoRoom = [...refused.values()].every(({ error }) => error.code === 'STORE_FULL');
+    const areOthersRepeats = flights.length === refused.size + repeats.filter(Boolean).length;
+    const [first] = refused.values();
+    if (isNoRoom && areOthersRepeats) return { sequences, repeats, refusal: first!.error };
+    return { sequences, repeats, refused };
+  }
+
+  #refusalOf(flight: Flight): AppendRefusal {
+    const { topic, id, fault, expected = 0 } = flight;
+    if (fault === undefined) {
+      const error = tooLarge(messageBytes(flight), this.#link.maxPayload, 'max_payload');
+      return { found: 0, error };
+    }
+    if (fault === OVERTAKEN) return { found: 0, error: outOfOrder(topic, id) };
+    if (isFull(fault)) return { found: 0, error: storeFull(this.#stream, fault.description) };
+    if (isTooLarge(fault)) {
+      const message = `the event is larger than max_msg_size of stream ${this.#stream}`;
+      return { found: 0, error: { code: 'PAYLOAD_TOO_LARGE', message } };
+    }
+    if (isUnexpected(fault)) {
+      const found = Number(/\d+$/.exec(fault.description)?.[0] ?? 0);
+      return { found, error: unexpectedError({ topic, expected, found }) };
+    }
+    const message = `stream ${this.#stream} refuses the event: ${fault.description}`;
+    return { found: 0, error: { code: 'STORE_FAILED', message } };
+  }
+}
+
+const OVERTAKEN: ApiFault = { err_code: 0, description: 'a later event of the topic is stored' };
+
+function isUndecided({ verdict }: Flight): boolean {
+  return verdict === 'open' || verdict === 'absent';
+}
+
+function isUnexpected({ err_code: code }: ApiFault): boolean {
+  return code === WRONG_LAST_SEQUENCE || code === WRONG_LAST_SEQUENCE_UNKNOWN;
+}
+
+/** After a lost answer an event behind `head` is the one that this batch has sent, unless the batch has it twice. */
+function ownAgain(flights: readonly Flight[], head: number): void {
+  const seen = new Set<number>();
+  for (const flight of flights) {
+    if (flight.verdict !== 'stored' || flight.sequence <= head) continue;
+    flight.isRepeat = seen.has(flight.sequence);
+    seen.add(flight.sequence);
+  }
+}
+
+function decide(flight: Flight, answer: PubAck, isProbe: boolean): void {
+  const { seq = 0, duplicate = false, error } = answer;
+  if (error === undefined) {
+    // A repeat of an event that is on its way itself has no sequence yet.
+    if (seq === 0) return;
+    flight.verdict = 'stored';
+    flight.sequence = seq;
+    flight.isRepeat = duplicate;
+  } else if (isProbe && isUnexpected(error)) {
+    flight.verdict = 'absent';
+  } else if (error.err_code !== DUPLICATE_IN_PROCESS) {
+    flight.verdict = 'refused';
+    flight.fault = error;
+  }
+}
+
+function unknown(stream: string): BusError {
+  return new BusError(
+    'STORE_FAILED',
+    `stream ${stream} did not answer in time: it is not known which events of a batch it has`,
+  );
+}

@@ -1,0 +1,240 @@
+/**
+ * Reads a stream from any position: a few events by direct gets, which any replica answers, and longer stretches by pull
+ * consumers, each of which stays at its position for whoever reads on.
+ */
+import { setTimeout as afterMs } from 'node:timers/promises';
+import type { ConsumerConfig } from '@nats-io/jetstream';
+import type { Msg } from '@nats-io/transport-node';
+import {
+  NATS_ANSWER_MS,
+  NATS_FETCH_BYTES,
+  NATS_FETCH_EVENTS,
+  NATS_GETS_MAX,
+  NATS_READER_MS,
+  NATS_READERS_MAX,
+  NATS_RETRY_MS,
+} from '../../protocol/limits/nats.js';
+import type { StreamEntry } from '../shared/log-stream.js';
+import { askAll } from './asker.js';
+import { deliveredBy, entryOf, gotten } from './delivered.js';
+import { apiFaultOf, callFault, STREAM_NOT_FOUND } from './nats-faults.js';
+import type { NatsLink } from './nats-link.js';
+import type { Subjects } from './subjects.js';
+
+const NS_PER_MS = 1e6;
+
+/** A pull consumer. */
+interface Cursor {
+  readonly name: string;
+  readonly filter: string | undefined;
+  /** The sequence of the event that it delivered last. */
+  position: number;
+  /** How many events it has delivered. */
+  delivered: number;
+}
+
+interface Pulled {
+  readonly entries: readonly StreamEntry[];
+  /** The consumer is gone, or an answer is lost. */
+  readonly isLost: boolean;
+}
+
+export interface ReadOptions {
+  /** Default `NATS_FETCH_EVENTS`. */
+  readonly limit?: number;
+  /** Only events of these subjects. */
+  readonly filter?: string | undefined;
+}
+
+export class StreamReader {
+  readonly #link: NatsLink;
+  readonly #stream: string;
+  readonly #subjects: Subjects;
+  /** The one that was used last comes last. */
+  readonly #cursors: Cursor[] = [];
+
+  constructor(link: NatsLink, stream: string, subjects: Subjects) {
+    this.#link = link;
+    this.#stream = stream;
+    this.#subjects = subjects;
+  }
+
+  /** The entries after `after`, up to `until`, as many as fit one answer; at least one if there is any. */
+  async read(
+    after: number,
+    until: number,
+    { limit = NATS_FETCH_EVENTS, filter }: ReadOptions = {},
+  ): Promise<readonly StreamEntry[]> {
+    if (limit === 1) return this.#next(after, until, filter);
+    const count = Math.min(until - after, limit);
+    if (count <= 0) return [];
+    const isFew = count <= NATS_GETS_MAX && filter === undefined;
+    if (isFew && this.#cursorAt(after, filter) === undefined) {
+      const found = await this.#gets(after, after + count);
+      return found.length > 0 ? found : this.#next(after + count, until, filter);
+    }
+    return this.#pull(after, until, Math.min(limit, NATS_FETCH_EVENTS, count), filter);
+  }
+
+  /** The entries of these sequences, without those that are gone. */
+  async entriesOf(sequences: readonly number[]): Promise<StreamEntry[]> {
+    const found = await this.#get(sequences.map((seq) => JSON.stringify({ seq })));
+    return found.flatMap((one) => (one === undefined ? [] : [one.entry]));
+  }
+
+  /** As the stream's leader has it; `undefined`: it has none. */
+  async byLeader(question: string): Promise<{ subject: string; entry: StreamEntry } | undefined> {
+    const [message] = await askAll(this.#link, `$JS.API.STREAM.MSG.GET.${this.#stream}`, [
+      question,
+    ]);
+    return ofLeader(message!);
+  }
+
+  /** By direct gets: the answers in the order of the questions, `undefined` where there is no such message. */
+  async #get(
+    questions: readonly string[],
+  ): Promise<({ subject: string; entry: StreamEntry } | undefined)[]> {
+    const answers = await askAll(this.#link, `$JS.API.DIRECT.GET.${this.#stream}`, questions);
+    const found = answers.map(gotten);
+    // A replica may be behind; the leader is not.
+    const missing = found.flatMap((one, index) => (one === undefined ? [index] : []));
+    if (missing.length === 0) return found;
+    const asked = missing.map((index) => questions[index]!);
+    const byLeader = await askAll(this.#link, `$JS.API.STREAM.MSG.GET.${this.#stream}`, asked);
+    for (const [at, index] of missing.entries()) found[index] = ofLeader(byLeader[at]!);
+    return found;
+  }
+
+  /** Direct gets of any kind, in the order of the questions. */
+  async firsts(questions: readonly string[]): Promise<(StreamEntry | undefined)[]> {
+    return (await this.#get(questions)).map((one) => one?.entry);
+  }
+
+  async #gets(after: number, until: number): Promise<StreamEntry[]> {
+    return this.entriesOf(Array.from({ length: until - after }, (_, n) => after + 1 + n));
+  }
+
+  async #next(after: number, until: number, filter = this.#subjects.all): Promise<StreamEntry[]> {
+    if (after >= until) return [];
+    const question = JSON.stringify({ seq: after + 1, next_by_subj: filter });
+    const [found] = await this.#get([question]);
+    return found === undefined || found.entry.sequence > until ? [] : [found.entry];
+  }
+
+  async #pull(
+    after: number,
+    until: number,
+    count: number,
+    filter: string | undefined,
+  ): Promise<readonly StreamEntry[]> {
+    for (;;) {
+      const cursor = this.#take(after, filter) ?? (await this.#create(after, filter));
+      const { entries, isLost } = await this.#pullFrom(cursor, count);
+      const wanted = entries.filter(({ sequence }) => sequence <= until);
+      if (!isLost && wanted.length === entries.length && entries.length > 0) this.#keep(cursor);
+      else this.#drop(cursor);
+      if (wanted.length > 0) return wanted;
+      const next = await this.#next(after, until, filter);
+      if (next.length === 0 || entries.length > 0) return next;
+      await afterMs(NATS_RETRY_MS);
+    }
+  }
+
+  async #create(after: number, filter: string | undefined): Promise<Cursor> {
+    const config: Partial<ConsumerConfig> = {
+      ack_policy: 'none',
+      deliver_policy: 'by_start_sequence',
+      opt_start_seq: after + 1,
+      mem_storage: true,
+      num_replicas: 1,
+      inactive_threshold: NATS_READER_MS * NS_PER_MS,
+      ...(filter === undefined ? {} : { filter_subject: filter }),
+    };
+    const { name } = await this.#link
+      .insist(
+        `a consumer of stream ${this.#stream}`,
+        () => this.#link.manager.consumers.add(this.#stream, config),
+        (error) => apiFaultOf(error)?.err_code === STREAM_NOT_FOUND,
+      )
+      .catch((error) => {
+        throw callFault(`a consumer of stream ${this.#stream}`, error);
+      });
+    return { name, filter, position: after, delivered: 0 };
+  }
+
+  async #pullFrom(cursor: Cursor, count: number): Promise<Pulled> {
+    const link = this.#link;
+    await link.up();
+    const entries: StreamEntry[] = [];
+    const inbox = link.newInbox();
+    return new Promise((resolve) => {
+      const end = (isLost: boolean): void => {
+        clearTimeout(silence);
+        subscription.unsubscribe();
+        resolve({ entries, isLost });
+      };
+      const silence = setTimeout(() => end(true), NATS_ANSWER_MS);
+      const subscription = link.connection.subscribe(inbox, {
+        callback: (error, message) => {
+          silence.refresh();
+          const status = error === null ? (message.headers?.code ?? 0) : 503;
+          if (status !== 0) return end(!isEndOfBatch(message));
+          const delivered = deliveredBy(message.reply ?? '');
+          if (delivered?.number !== cursor.delivered + 1) return end(true);
+          cursor.delivered = delivered.number;
+          cursor.position = delivered.sequence;
+          entries.push(entryOf(message, delivered.sequence, delivered.timestamp));
+          if (entries.length === count) end(false);
+        },
+      });
+      const maxBytes = Math.max(NATS_FETCH_BYTES, 2 * link.maxPayload);
+      const request = JSON.stringify({ batch: count, max_bytes: maxBytes, no_wait: true });
+      const subject = `$JS.API.CONSUMER.MSG.NEXT.${this.#stream}.${cursor.name}`;
+      link.connection.publish(subject, request, { reply: inbox });
+    });
+  }
+
+  #cursorAt(position: number, filter: string | undefined): Cursor | undefined {
+    return this.#cursors.find((one) => one.position === position && one.filter === filter);
+  }
+
+  #take(position: number, filter: string | undefined): Cursor | undefined {
+    const cursor = this.#cursorAt(position, filter);
+    if (cursor !== undefined) this.#cursors.splice(this.#cursors.indexOf(cursor), 1);
+    return cursor;
+  }
+
+  #keep(cursor: Cursor): void {
+    this.#cursors.push(cursor);
+    if (this.#cursors.length > NATS_READERS_MAX) this.#drop(this.#cursors.shift()!);
+  }
+
+  /** The server removes it some time later if this fails. */
+  #drop({ name }: Cursor): void {
+    if (this.#link.isUp) this.#link.manager.consumers.delete(this.#stream, name).catch(() => {});
+  }
+}
+
+/** The server has sent what it had, or what fitted. */
+function isEndOfBatch({ headers }: Msg): boolean {
+  const { code = 0, description = '' } = headers ?? {};
+  return code === 404 || code === 408 || (code === 409 && /maxbytes/i.test(description));
+}
+
+interface StoredMessage {
+  readonly message?: {
+    readonly subject: string;
+    readonly seq: number;
+    /** Base64. */
+    readonly data?: string;
+    readonly time: string;
+  };
+}
+
+function ofLeader(answer: Msg): { subject: string; entry: StreamEntry } | undefined {
+  const { message } = answer.json<StoredMessage>();
+  if (message === undefined) return undefined;
+  const { subject, seq, data = '', time } = message;
+  const bytes = Uint8Array.from(Buffer.from(data, 'base64'));
+  return { subject, entry: { sequence: seq, recordedAt: Date.parse(time), bytes } };
+}

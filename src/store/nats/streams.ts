@@ -1,0 +1,205 @@
+/** The streams of a store: made where they are missing, and judged where they are there. */
+import type { StreamConfig, StreamInfo } from '@nats-io/jetstream';
+import { BusError } from '../../protocol/errors.js';
+import { NATS_OPEN_MS } from '../../protocol/limits/nats.js';
+import { DEDUPE_WINDOW_MS, SHARED_DEDUPE_WINDOW_MS_MIN } from '../../protocol/limits/store.js';
+import {
+  apiFaultOf,
+  callFault,
+  NAME_IN_USE,
+  STREAM_NOT_FOUND,
+  streamFault,
+} from './nats-faults.js';
+import type { NatsLink } from './nats-link.js';
+import type { NatsSettings } from './nats-options.js';
+import { Subjects, streamName } from './subjects.js';
+
+const NS_PER_MS = 1e6;
+
+/** Makes the stream of a shard, or takes the one that is there. @throws BusError naming the setting that does not fit */
+export async function ensureStream(
+  link: NatsLink,
+  settings: NatsSettings,
+  shard: number,
+): Promise<StreamInfo> {
+  const name = streamName(settings.prefix, shard);
+  const found = await streamInfo(link, name);
+  const info = found ?? (await madeStream(link, settings, name, streamConfig(settings, shard)));
+  assertFits(settings, shard, info.config);
+  return info;
+}
+
+/** A stream of the store that holds no events: made as it has to be, or left as it is. */
+export async function ensureBucket(link: NatsLink, settings: NatsSettings): Promise<void> {
+  const name = bucketStream(settings.prefix);
+  if ((await streamInfo(link, name)) !== undefined) return;
+  await madeStream(link, settings, name, {
+    name,
+    subjects: [`$KV.${settings.prefix}.>`],
+    description: 'Millrace: what the nodes of a bus have to agree on',
+    max_msgs_per_subject: 1,
+    discard: 'new',
+    allow_rollup_hdrs: true,
+    deny_delete: true,
+    allow_direct: true,
+    storage: 'file',
+    num_replicas: settings.replicas ?? 1,
+  });
+}
+
+export function bucketStream(prefix: string): string {
+  return `KV_${prefix}`;
+}
+
+/** By the stream's leader; `undefined`: there is no such stream. */
+export async function streamInfo(
+  link: NatsLink,
+  name: string,
+  limitMs = NATS_OPEN_MS,
+): Promise<StreamInfo | undefined> {
+  try {
+    return await link.insist(
+      `stream ${name}`,
+      () => link.manager.streams.info(name),
+      isOfApi,
+      limitMs,
+    );
+  } catch (error) {
+    if (apiFaultOf(error)?.err_code === STREAM_NOT_FOUND) return undefined;
+    throw streamFault(name, error);
+  }
+}
+
+/** The server has judged: asking again would not change it. */
+function isOfApi(error: unknown): boolean {
+  const fault = apiFaultOf(error);
+  return fault !== undefined && !/temporarily|no leader|offline/i.test(fault.description);
+}
+
+async function madeStream(
+  link: NatsLink,
+  { create }: NatsSettings,
+  name: string,
+  config: Partial<StreamConfig> & { name: string },
+): Promise<StreamInfo> {
+  if (!create) {
+    throw new BusError(
+      'OPTION_INVALID',
+      `natsStore: create: stream ${name} is missing and create is false: make it, or let the store do so`,
+      { details: { stream: name } },
+    );
+  }
+  try {
+    await link.insist(
+      `stream ${name}`,
+      () => link.manager.streams.add(config),
+      isOfApi,
+      NATS_OPEN_MS,
+    );
+  } catch (error) {
+    // Another node has made it meanwhile, with settings of its own.
+    if (apiFaultOf(error)?.err_code !== NAME_IN_USE) throw streamFault(name, error);
+  }
+  const info = await streamInfo(link, name);
+  if (info === undefined) throw callFault(`stream ${name}`, new Error('it was deleted again'));
+  return info;
+}
+
+function streamConfig(
+  settings: NatsSettings,
+  shard: number,
+): Partial<StreamConfig> & { name: string } {
+  const { prefix, replicas = 1, storage = 'file', discard = 'old' } = settings;
+  const { maxAgeMs = 0, maxEvents = -1, maxBytes = -1, maxEventsPerTopic = -1 } = settings;
+  return {
+    name: streamName(prefix, shard),
+    subjects: [new Subjects(prefix, shard).all],
+    description: `Millrace: the events of shard ${shard}`,
+    retention: 'limits',
+    storage,
+    discard,
+    num_replicas: replicas,
+    max_age: maxAgeMs * NS_PER_MS,
+    max_msgs: maxEvents,
+    max_bytes: maxBytes,
+    max_msgs_per_subject: maxEventsPerTopic,
+    duplicate_window: windowMs(settings) * NS_PER_MS,
+    allow_direct: true,
+  };
+}
+
+/** A stream cannot know ids longer than it keeps events. */
+function windowMs({ dedupeWindowMs = DEDUPE_WINDOW_MS, maxAgeMs = 0 }: NatsSettings): number {
+  return maxAgeMs === 0 ? dedupeWindowMs : Math.min(dedupeWindowMs, maxAgeMs);
+}
+
+/** What the store needs of a stream, and what the user has asked for. */
+function assertFits(settings: NatsSettings, shard: number, config: StreamConfig): void {
+  const { all } = new Subjects(settings.prefix, shard);
+  const needs: [string, unknown, unknown][] = [
+    ['subjects', all, config.subjects?.join(' ')],
+    ['retention', 'limits', config.retention],
+    ['no_ack', false, config.no_ack ?? false],
+    ['sealed', false, config.sealed ?? false],
+    ['mirror', 'none', config.mirror === undefined ? 'none' : config.mirror.name],
+    ['allow_direct', true, config.allow_direct ?? false],
+  ];
+  for (const [field, needed, found] of needs) {
+    if (needed === found) continue;
+    throw misfit(
+      config.name,
+      `${field} is ${String(found)}, and a store needs ${String(needed)}: change it, or take another prefix`,
+      { field, needed, found },
+    );
+  }
+  assertWindow(settings, config);
+  assertAsked(settings, config);
+}
+
+function assertWindow({ dedupeWindowMs }: NatsSettings, config: StreamConfig): void {
+  const found = config.duplicate_window / NS_PER_MS;
+  const needed = dedupeWindowMs ?? SHARED_DEDUPE_WINDOW_MS_MIN;
+  if (found >= needed) return;
+  throw misfit(
+    config.name,
+    `duplicate_window is ${found} ms, and has to be at least ${needed} (dedupeWindowMs): raise it, ` +
+      'and max_age with it where that is shorter',
+    { field: 'duplicate_window', needed, found },
+  );
+}
+
+function assertAsked(settings: NatsSettings, config: StreamConfig): void {
+  const asked: [keyof NatsSettings, string, unknown][] = [
+    ['replicas', 'num_replicas', config.num_replicas],
+    ['storage', 'storage', config.storage],
+    ['discard', 'discard', config.discard],
+    ['maxAgeMs', 'max_age', config.max_age / NS_PER_MS],
+    ['maxEvents', 'max_msgs', config.max_msgs],
+    ['maxBytes', 'max_bytes', config.max_bytes],
+    ['maxEventsPerTopic', 'max_msgs_per_subject', config.max_msgs_per_subject],
+  ];
+  for (const [setting, field, found] of asked) {
+    const needed = settings[setting];
+    if (needed === undefined || needed === found) continue;
+    throw misfit(
+      config.name,
+      `${field} is ${String(found)}, and ${setting} asks for ${String(needed)}: leave ${setting} out, ` +
+        `or change the stream (nats stream edit ${config.name})`,
+      { field, setting, needed, found },
+    );
+  }
+}
+
+function misfit(stream: string, fault: string, details: Record<string, unknown>): BusError {
+  return new BusError('OPTION_INVALID', `natsStore: stream ${stream} does not fit: ${fault}`, {
+    details: { stream, ...details },
+  });
+}
+
+/** How many streams of this prefix follow one another from the first on. */
+export async function countStreams(link: NatsLink, prefix: string, most: number): Promise<number> {
+  for (let shard = 0; shard < most; shard++) {
+    if ((await streamInfo(link, streamName(prefix, shard))) === undefined) return shard;
+  }
+  return most;
+}

@@ -1,0 +1,149 @@
+/**
+ * Follows a stream from a position on, by a consumer that the server pushes to. It notices what is missing by the
+ * consumer's own count, and what has fallen silent by its heartbeats, and then goes on with a new consumer from the last
+ * event that was shown.
+ */
+import { setTimeout as afterMs } from 'node:timers/promises';
+import type { Msg } from '@nats-io/transport-node';
+import { NATS_HEARTBEAT_MS, NATS_RETRY_MS } from '../../protocol/limits/nats.js';
+import { elapsedMs } from '../../threads/elapsed.js';
+import type { StreamEntry } from '../shared/log-stream.js';
+import { deliveredBy, entryOf } from './delivered.js';
+import type { NatsLink } from './nats-link.js';
+
+const NS_PER_MS = 1e6;
+/** A consumer without heartbeats for so long is gone. */
+const SILENCE_MS = 3 * NATS_HEARTBEAT_MS;
+const FLOW_CONTROL = 100;
+
+export interface TailReader {
+  /** The next entries; where one does not follow the one before, the broker has removed what was between them. */
+  onEntries(entries: readonly StreamEntry[]): void | Promise<void>;
+  /** Whether the stream still has the history that was shown: false ends the tail. Called before each new consumer. */
+  isSameHistory(): Promise<boolean>;
+}
+
+export class Tail {
+  readonly #link: NatsLink;
+  readonly #stream: string;
+  readonly #reader: TailReader;
+  #position: number;
+  #isClosed = false;
+  /** The consumer's own count of what it has delivered. */
+  #delivered = 0;
+  #heardAt = 0;
+  #queue: StreamEntry[] = [];
+  #isShowing = false;
+  /** Ends the consumer that is followed now. */
+  #end: (() => void) | undefined;
+
+  constructor(link: NatsLink, stream: string, position: number, reader: TailReader) {
+    this.#link = link;
+    this.#stream = stream;
+    this.#position = position;
+    this.#reader = reader;
+    link.watch({
+      onDown: () => this.#end?.(),
+      onFailure: () => this.#end?.(),
+    });
+  }
+
+  /** Follows until `close`, or until the history is another one; rejects only if the reader throws. */
+  async run(): Promise<void> {
+    while (!this.#isClosed && !this.#link.isClosed) {
+      try {
+        await this.#link.up();
+        if (!(await this.#reader.isSameHistory())) return;
+        await this.#follow();
+      } catch {
+        await afterMs(NATS_RETRY_MS);
+      }
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#end?.();
+  }
+
+  async #follow(): Promise<void> {
+    const { connection, manager } = this.#link;
+    const inbox = this.#link.newInbox();
+    this.#delivered = 0;
+    this.#heardAt = elapsedMs();
+    const ended = new Promise<void>((resolve) => {
+      this.#end = resolve;
+    });
+    const subscription = connection.subscribe(inbox, {
+      callback: (error, message) => {
+        if (error === null) this.#take(message);
+        else this.#end?.();
+      },
+    });
+    const silence = setInterval(() => {
+      if (elapsedMs() - this.#heardAt > SILENCE_MS) this.#end?.();
+    }, NATS_HEARTBEAT_MS);
+    let name: string | undefined;
+    try {
+      ({ name } = await manager.consumers.add(this.#stream, {
+        ack_policy: 'none',
+        deliver_policy: 'by_start_sequence',
+        opt_start_seq: this.#position + 1,
+        deliver_subject: inbox,
+        flow_control: true,
+        idle_heartbeat: NATS_HEARTBEAT_MS * NS_PER_MS,
+        mem_storage: true,
+        num_replicas: 1,
+        max_deliver: 1,
+      }));
+      await ended;
+    } finally {
+      this.#end = undefined;
+      clearInterval(silence);
+      subscription.unsubscribe();
+      if (name !== undefined && this.#link.isUp) {
+        manager.consumers.delete(this.#stream, name).catch(() => {});
+      }
+    }
+  }
+
+  #take(message: Msg): void {
+    this.#heardAt = elapsedMs();
+    const { headers } = message;
+    if (headers !== undefined && headers.code !== 0) {
+      if (headers.code === FLOW_CONTROL) this.#control(message);
+      else this.#end?.();
+      return;
+    }
+    const delivered = deliveredBy(message.reply ?? '');
+    if (delivered?.number !== this.#delivered + 1) {
+      this.#end?.();
+      return;
+    }
+    this.#delivered = delivered.number;
+    this.#position = delivered.sequence;
+    this.#queue.push(entryOf(message, delivered.sequence, delivered.timestamp));
+    if (!this.#isShowing) void this.#show();
+  }
+
+  /** Heartbeats, and questions whether what was delivered has been taken. */
+  #control({ reply, headers }: Msg): void {
+    const stalled = headers!.get('Nats-Consumer-Stalled');
+    const answerTo = reply !== undefined && reply !== '' ? reply : stalled;
+    if (answerTo !== '') this.#link.connection.publish(answerTo);
+    const last = headers!.get('Nats-Last-Consumer');
+    if (last !== '' && Number(last) !== this.#delivered) this.#end?.();
+  }
+
+  /** Shows what has come, a turn later: all messages of one piece of the socket's bytes together. */
+  async #show(): Promise<void> {
+    this.#isShowing = true;
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (this.#queue.length > 0 && !this.#isClosed) {
+      const entries = this.#queue;
+      this.#queue = [];
+      await this.#reader.onEntries(entries);
+    }
+    this.#isShowing = false;
+  }
+}
