@@ -64,6 +64,11 @@ export const CONSUMER_CALLS = {
     fields<ConsumerLeaveRequest>({ member: isNumber, how: isText }),
     isNull,
   ),
+  /**
+   * Answered once the shard has looked for events for the member: it has told the member of all that it leased to it, and
+   * whether there are more. Events that the log had when it was asked count.
+   */
+  consumerLook: by('shard', fields<{ readonly member: number }>({ member: isNumber }), isNull),
   /** The endpoint has joined again with all leases that it holds, or it has no member. */
   consumersClaimed: by('shard', fields<object>({}), isNull),
 

@@ -35,7 +35,7 @@ import { EventRecordView } from '../record/event-record.js';
 import type { PruneStep } from '../store/pruning.js';
 import type { ShardLog, ShardPages, ShardPruning } from '../store/shard-log.js';
 import { ConsumerCommands, type ConsumerHandlers } from './consumers/calls/consumer-commands.js';
-import { WhenStored } from './consumers/calls/when-stored.js';
+import { WhenLooked, WhenStored } from './consumers/calls/when-stored.js';
 import { Introspection } from './introspection.js';
 import { ScheduleCommands, type ScheduleHandlers } from './later/schedule-commands.js';
 import { WaitingCommands, type WaitingHandlers } from './later/waiting-commands.js';
@@ -179,8 +179,12 @@ export class Commands {
     );
     try {
       const answer = serve(this.#handlers, name, request, link);
-      if (!(answer instanceof WhenStored)) link.reply(id, name, answer);
-      else this.#shard.desk!.whenStored(() => link.reply(id, name, answer.answer));
+      if (answer instanceof WhenStored) {
+        this.#shard.desk!.whenStored(() => link.reply(id, name, answer.answer));
+      } else if (answer instanceof WhenLooked) {
+        const { member } = answer;
+        this.#shard.desk!.whenLooked(link, member, () => link.reply(id, name, answer.answer));
+      } else link.reply(id, name, answer);
     } catch (error) {
       if (!(error instanceof BusError) || !TOLD_TO_ASKER.has(error.code)) throw error;
       link.refuse(id, error.toJSON());

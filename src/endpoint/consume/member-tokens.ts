@@ -40,18 +40,29 @@ export class MemberTokens implements TokenRoad {
    * Lends tokens to the shards that were not given up.
    * @param ends of every shard
    * @param prefetches whether events are leased ahead of the handlers
+   * @param first which of the shards is lent to first
    */
-  constructor(holder: TokenHolder, ends: readonly EndpointEnd[], prefetches: boolean) {
+  constructor(
+    holder: TokenHolder,
+    ends: readonly EndpointEnd[],
+    prefetches: boolean,
+    first: number,
+  ) {
     this.#holder = holder;
     this.#ends = ends;
     this.#prefetches = prefetches;
     const shards = ends.filter(({ failure }) => failure === undefined).map(({ shard }) => shard);
-    this.#pool = new TokenPool(shards, holder.concurrency, this);
+    this.#pool = new TokenPool(shards, holder.concurrency, this, first);
   }
 
   /** True if none lies in a shard: no event is on its way. */
   get isCollected(): boolean {
     return this.#pool.isCollected;
+  }
+
+  /** The shards in which events wait, for all that they have said, each with the tokens that lie there. */
+  get waiting(): TokenPool['waiting'] {
+    return this.#pool.waiting;
   }
 
   /** False if an event that comes now is to be handed back. */
@@ -145,6 +156,11 @@ export class MemberTokens implements TokenRoad {
 
   returned(shard: number, count: number): void {
     this.#pool.returned(shard, count);
+  }
+
+  /** Tokens lie in these shards to no use, for now: they go to others that have events. */
+  moveOn(shards: ReadonlySet<number>): void {
+    for (const { shard } of this.#pool.waiting) if (shards.has(shard)) this.#pool.dry(shard);
   }
 
   /** The shard's next thread knows the member, and of no token. */

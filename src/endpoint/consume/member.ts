@@ -35,6 +35,7 @@ import {
   Membership,
 } from './membership.js';
 import type { Settlement } from './settlements.js';
+import type { TokenPool } from './token-pool.js';
 
 /** Publishes events, and acknowledges a lease in the same commit. */
 export type PublishWithAck = (
@@ -59,6 +60,8 @@ const SETTLE: Readonly<Record<SettleKind, number>> = {
 export interface MemberHost extends JoinedShards {
   /** Calls `flush` of the member at the end of this turn. */
   touch(member: Member): void;
+  /** The shard to which the consumer's next member lends tokens first; each time another one. */
+  firstShardOf(consumer: MemberConsumer): number;
   readonly turns: Pick<Dispatcher, 'add'>;
   forget(member: Member): void;
   readonly publishWithAck: PublishWithAck;
@@ -93,7 +96,7 @@ export class Member implements TakenMember<BusDelivery>, TokenHolder, Joining, D
     this.#taker = taker;
     this.#membership = new Membership(this, options, host, this.#waiters);
     for (const end of this.live) this.join(end);
-    this.#tokens = new MemberTokens(this, host.ends, options.prefetch);
+    this.#tokens = new MemberTokens(this, host.ends, options.prefetch, host.firstShardOf(consumer));
   }
 
   get concurrency(): number {
@@ -113,9 +116,44 @@ export class Member implements TakenMember<BusDelivery>, TokenHolder, Joining, D
     return this.#membership.live;
   }
 
-  /** A shard answers before it leases in the same turn, so a token that it has then is used before it is asked for it. */
+  /**
+   * Resolves when the shards have leased what they have for the member: as much as it may have, or something, or nothing
+   * at all. Where it has fewer tokens than there are shards, they go round, once to each that has events.
+   */
   async shardsHaveLeased(): Promise<void> {
-    await Promise.allSettled(this.live.map((end) => end.call('sync', () => ({}))));
+    const isOver = (): boolean => this.#membership.isOver || this.#tokens.isCollected;
+    await this.#looked(this.live, isOver);
+    const asked = new Set<number>();
+    for (;;) {
+      const more = (): TokenPool['waiting'] =>
+        this.#tokens.waiting.filter(({ shard }) => !asked.has(shard));
+      // Tokens are called in from where they lie idle, unless somebody else takes what waits.
+      const isDecided = (): boolean => more().length === 0 || more().some(({ lent }) => lent > 0);
+      await this.#waiters.when(() => isOver() || !this.hand.isEmpty || isDecided());
+      if (isOver() || !this.hand.isEmpty || more().length === 0) return;
+      const there = new Set(more().flatMap(({ shard, lent }) => (lent > 0 ? [shard] : [])));
+      await this.#looked(
+        this.live.filter(({ shard }) => there.has(shard)),
+        isOver,
+      );
+      // Others may take what comes anew, again and again.
+      for (const shard of there) asked.add(shard);
+      // What it has leased nothing to is of more use elsewhere.
+      if (this.hand.isEmpty) this.#tokens.moveOn(there);
+    }
+  }
+
+  /** Resolves when these shards have told all that they have leased to the member; or at once when `isDone`. */
+  async #looked(ends: readonly EndpointEnd[], isDone: () => boolean): Promise<void> {
+    let open = ends.length;
+    const answered = (): void => {
+      open--;
+      this.#waiters.wake();
+    };
+    for (const end of ends) {
+      end.call('consumerLook', () => ({ member: this.number })).then(answered, answered);
+    }
+    await this.#waiters.when(() => open === 0 || isDone());
   }
 
   // For its taker.
@@ -266,6 +304,7 @@ export class Member implements TakenMember<BusDelivery>, TokenHolder, Joining, D
     if (this.#options.isDetached) {
       hand.add(delivery);
       this.#host.turns.add(this.#taker);
+      this.#waiters.wake();
     } else if (!this.#tokens.isTaking) {
       hand.add(delivery);
       this.handBack(delivery);
@@ -283,10 +322,12 @@ export class Member implements TakenMember<BusDelivery>, TokenHolder, Joining, D
 
   onReady(shard: number): void {
     this.#tokens.ready(shard);
+    this.#waiters.wake();
   }
 
   onDry(shard: number): void {
     this.#tokens.dry(shard);
+    this.#waiters.wake();
   }
 
   onReturned(shard: number, count: number): void {

@@ -17,7 +17,7 @@ import {
 import { LeaseView, SupplyView } from '../../link/consumer-views.js';
 import { BusError } from '../../protocol/errors.js';
 import { shardsOf } from '../../protocol/filter-shards.js';
-import { CONSUMER_MEMBERS_MAX } from '../../protocol/limits/consumers.js';
+import { CONSUMER_MEMBERS_MAX, CONSUMERS_MAX } from '../../protocol/limits/consumers.js';
 import { ITSELF } from '../asker.js';
 import type { MemberHandler } from '../links/delivery-reader.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
@@ -45,6 +45,8 @@ export class Members implements MemberHost, MemberHandler {
   readonly #textDecoder = new RecordDecoder({ sendsOn: true });
   readonly #lease = new LeaseView();
   readonly #supply = new SupplyView();
+  /** By consumer, the shard to which its next member lends tokens first. */
+  readonly #firstShards = new Map<string, number>();
   #nextNumber = 1;
   #isInTurn = false;
   #isScheduled = false;
@@ -161,6 +163,13 @@ export class Members implements MemberHost, MemberHandler {
     this.#isScheduled = true;
     // Runs when the promises of this turn are done, so their settlements share a record.
     process.nextTick(this.#onTick);
+  }
+
+  firstShardOf({ id }: MemberConsumer): number {
+    const first = this.#firstShards.get(id) ?? 0;
+    if (this.#firstShards.size >= CONSUMERS_MAX) this.#firstShards.clear();
+    this.#firstShards.set(id, (first + 1) % this.ends.length);
+    return first;
   }
 
   forget(member: Member): void {

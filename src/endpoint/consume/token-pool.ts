@@ -41,13 +41,17 @@ export class TokenPool {
   /** Whose turn it is among the shards. */
   #next = 0;
 
-  /** @param window Events that the member may have in hand at once: at least 1. */
-  constructor(shards: readonly number[], window: number, road: TokenRoad) {
+  /**
+   * @param window Events that the member may have in hand at once: at least 1.
+   * @param first Which of the shards is lent to first, where there are fewer tokens than shards.
+   */
+  constructor(shards: readonly number[], window: number, road: TokenRoad, first = 0) {
     this.#lendings = shards.map((shard) => ({ shard, lent: 0, recalled: 0, isReady: false }));
     this.#road = road;
     this.#window = window;
     this.#free = window;
     this.#total = window;
+    this.#next = shards.length === 0 ? 0 : first % shards.length;
     this.#lend();
   }
 
@@ -59,6 +63,11 @@ export class TokenPool {
   /** True if none lies in a shard, or is on its way to or from one. */
   get isCollected(): boolean {
     return this.#lendings.every(({ lent }) => lent === 0);
+  }
+
+  /** The shards in which events wait, for all that they have said, each with the tokens that lie there. */
+  get waiting(): readonly { readonly shard: number; readonly lent: number }[] {
+    return this.#lendings.filter(({ isReady }) => isReady);
   }
 
   ready(shard: number): void {

@@ -21,6 +21,7 @@ import type { PublishBatch } from '../publish-batch.js';
 import type { ShardEnd } from '../shard-end.js';
 import { NewsDesk } from './calls/consumer-news.js';
 import { DeadEntries } from './calls/dead-entries.js';
+import { Looks } from './calls/looks.js';
 import type { DeskView } from './calls/questions.js';
 import { DeskConsumer } from './desk-consumer.js';
 import type { SharedGates } from './gates/consumer-gates.js';
@@ -75,6 +76,7 @@ export class Desk implements DeskView {
   readonly groupAcks: GroupAcks;
   readonly events: EventFinder;
   readonly entries: DeadEntries;
+  readonly #looks = new Looks();
   readonly onDamage: (error: BusError) => void;
   readonly #options: DeskOptions;
   readonly #gates: SharedGates;
@@ -160,12 +162,21 @@ export class Desk implements DeskView {
   leaveLink(end: ShardEnd): void {
     this.claims.departed(end);
     this.groupAcks.release();
+    this.#looks.leave(end);
     this.members.leaveLink(end, this.now());
   }
 
   /** Calls back once all that was decided until now is stored. */
   whenStored(done: () => void): void {
     this.#whenStored.push(done);
+  }
+
+  /** Calls back once the desk has looked for events for a member, and has told it what there is. */
+  whenLooked(end: ShardEnd, number: number, done: () => void): void {
+    const member = this.members.find(end, number);
+    // Its endpoint has heard, or will hear, what became of it.
+    if (member === undefined) done();
+    else this.#looks.add(member, this.log.head, done);
   }
 
   /** Matches the batch's events, which are appended and not committed, ends what is due, and leases. */
@@ -184,6 +195,7 @@ export class Desk implements DeskView {
       if (consumer.machine.nextDue <= now) consumer.machine.expire(now);
       left -= consumer.lease(left, now);
     }
+    this.#looks.decided(left <= 0 || this.#examined >= CONSUMER_READ_EVENTS_PER_TURN);
     // Events that were only read are no change of a row, and may be blocked.
     if (batch.appended > 0 || this.#hasChanged) this.#news.touch(now);
   }
@@ -267,6 +279,7 @@ export class Desk implements DeskView {
       }
       for (const link of this.members.links) if (link.mayTell) link.tell(this.events);
       for (const done of this.#whenStored.splice(0)) done();
+      this.#looks.answer((consumer) => this.roster.byId.get(consumer.id) === consumer);
     }
     this.events.end();
     this.groupAcks.end();
@@ -312,6 +325,7 @@ export class Desk implements DeskView {
   /** True if a turn would find work now. */
   get hasWork(): boolean {
     if (this.isDirty || this.#gates.bell.hasRung || this.nextDue <= this.now()) return true;
+    if (this.#looks.hasWork) return true;
     for (const link of this.members.links) if (link.mayTell && !this.#hasChanged) return true;
     return this.roster.listed.some((consumer) => LaneReader.isBehind(consumer, this.log.head));
   }

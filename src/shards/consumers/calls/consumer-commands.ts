@@ -17,7 +17,7 @@ import { dueLetters, noteSent } from './letters.js';
 import { heldKeysPage, openPage, stateOf } from './questions.js';
 import { Redriving } from './redriving.js';
 import { seekPreview } from './seek-preview.js';
-import { WhenStored } from './when-stored.js';
+import { WhenLooked, WhenStored } from './when-stored.js';
 
 type ConsumerCall = Extract<keyof typeof CONSUMER_CALLS, NameOf<'shard'>>;
 
@@ -25,7 +25,7 @@ export type ConsumerHandlers = {
   [N in ConsumerCall]: (
     request: RequestOf<N>,
     link: ShardEnd,
-  ) => AnswerOf<N> | WhenStored<AnswerOf<N>>;
+  ) => AnswerOf<N> | WhenStored<AnswerOf<N>> | WhenLooked<AnswerOf<N>>;
 };
 
 export class ConsumerCommands {
@@ -47,6 +47,8 @@ export class ConsumerCommands {
       if (desk !== undefined && found !== undefined) desk.members.leave(found, how, desk.now());
       return null;
     },
+    consumerLook: ({ member }) =>
+      this.#shard.desk === undefined ? null : new WhenLooked(null, member),
     consumersClaimed: (_, link) => {
       this.#shard.desk?.claims.claimed(link);
       return null;

@@ -77,10 +77,14 @@ export class DeskLink<Member> {
     this.settled = settled;
   }
 
+  /** True if something is not told yet. */
+  get owes(): boolean {
+    return this.#decided.size > 0 || this.#outgoing.length > 0;
+  }
+
   /** True if something waits that could be told now. */
   get mayTell(): boolean {
-    const waits = this.#decided.size > 0 || this.#outgoing.length > 0;
-    return waits && !this.end.isBlocked && this.end.mayHaveRoom;
+    return this.owes && !this.end.isBlocked && this.end.mayHaveRoom;
   }
 
   /** The reason of a settlement, which comes once. */
