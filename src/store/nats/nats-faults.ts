@@ -58,7 +58,7 @@ export function connectFault({ servers }: NatsSettings, error: unknown): BusErro
       `the server at ${where} refuses them (${reason}): give those of one of its users`,
     );
   }
-  if (/nkey|seed|creds|jwt/i.test(reason)) {
+  if (/nkey|seed|cred|jwt/i.test(reason)) {
     return invalid('credentials', `are malformed (${reason})`);
   }
   if (/tls|certificate|self.signed|altname|ssl/i.test(reason)) {

@@ -34,6 +34,7 @@ export class NatsLink {
   /** What the server last complained of: a permission that is missing makes a call wait in vain. */
   #complaint: Error | undefined;
   #failure: BusError | undefined;
+  #maxPayload: number;
 
   private constructor(
     client: Client,
@@ -44,6 +45,7 @@ export class NatsLink {
     this.#client = client;
     this.connection = connection;
     this.manager = manager;
+    this.#maxPayload = connection.info!.max_payload;
     void this.#follow();
     void connection.closed().then((error) => this.#end(settings, error));
   }
@@ -69,9 +71,10 @@ export class NatsLink {
     }
   }
 
-  /** The most bytes that a message may have. */
+  /** The most bytes that a message may have, by the server that was connected last. */
   get maxPayload(): number {
-    return this.connection.info?.max_payload ?? 0;
+    this.#maxPayload = this.connection.info?.max_payload ?? this.#maxPayload;
+    return this.#maxPayload;
   }
 
   headers(): MsgHdrs {

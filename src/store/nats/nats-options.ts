@@ -59,7 +59,7 @@ export interface NatsStoreOptions {
   readonly create?: boolean;
   /** Where new streams keep their events. Default `file`. */
   readonly storage?: 'file' | 'memory';
-  /** The broker removes events that it recorded longer ago than this. Default: all stay. */
+  /** The broker removes events that it recorded longer ago than this, at least `dedupeWindowMs`. Default: all stay. */
   readonly maxAgeMs?: number;
   /** How many events a shard keeps. Default: all. */
   readonly maxEvents?: number;
@@ -140,6 +140,7 @@ export function natsSettings(options: NatsStoreOptions): NatsSettings {
   if (options.servers === undefined) {
     throw optionInvalid(CALL, 'servers', 'is missing: name at least one, as in "localhost:4222"');
   }
+  assertAge(options);
   const { servers, prefix = DEFAULT_PREFIX, create = true, credentials, ...rest } = options;
   return {
     shards: undefined,
@@ -160,8 +161,11 @@ export function natsSettings(options: NatsStoreOptions): NatsSettings {
   };
 }
 
-export function defaultWindowMs(): number {
-  return DEDUPE_WINDOW_MS;
+/** A stream cannot know ids longer than it keeps events. */
+function assertAge({ maxAgeMs, dedupeWindowMs = DEDUPE_WINDOW_MS }: NatsStoreOptions): void {
+  if (maxAgeMs === undefined || maxAgeMs >= dedupeWindowMs) return;
+  const fault = `has to be at least dedupeWindowMs, ${dedupeWindowMs}, not ${maxAgeMs}`;
+  throw optionInvalid(CALL, 'maxAgeMs', fault);
 }
 
 function withText(credentials: NatsCredentials): NonNullable<NatsSettings['credentials']> {

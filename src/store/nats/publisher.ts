@@ -4,7 +4,7 @@
  * otherwise, as the server looks at ids first. See docs/adr/0085.
  */
 import { setTimeout as afterMs, setImmediate as nextTurn } from 'node:timers/promises';
-import type { Msg, Subscription } from '@nats-io/transport-node';
+import type { Msg, MsgHdrs, NatsConnection, Subscription } from '@nats-io/transport-node';
 import { unexpectedError } from '../../protocol/conflicts.js';
 import { BusError } from '../../protocol/errors.js';
 import { NATS_ANSWER_MS, NATS_RETRY_MS, NATS_SENT_PER_TURN } from '../../protocol/limits/nats.js';
@@ -32,7 +32,7 @@ import {
   WRONG_LAST_SEQUENCE,
   WRONG_LAST_SEQUENCE_UNKNOWN,
 } from './nats-faults.js';
-import type { NatsLink } from './nats-link.js';
+import type { LinkWatcher } from './nats-link.js';
 import type { Subjects } from './subjects.js';
 
 /** No stream has this as its last sequence. */
@@ -62,6 +62,17 @@ interface Round {
   heardAt: number;
 }
 
+/** What a publisher needs of the connection. */
+export interface PublishingLink {
+  readonly connection: Pick<NatsConnection, 'publish' | 'subscribe'>;
+  readonly isUp: boolean;
+  readonly maxPayload: number;
+  headers(): MsgHdrs;
+  newInbox(): string;
+  up(): Promise<void>;
+  watch(watcher: LinkWatcher): void;
+}
+
 export interface PublisherState {
   /** The head that this thread knows. */
   headNow(): number;
@@ -72,7 +83,7 @@ export interface PublisherState {
 }
 
 export class Publisher {
-  readonly #link: NatsLink;
+  readonly #link: PublishingLink;
   readonly #stream: string;
   readonly #subjects: Subjects;
   readonly #inbox: string;
@@ -88,7 +99,7 @@ export class Publisher {
   readonly #sendsMs: number;
   #isClosed = false;
 
-  constructor(link: NatsLink, stream: string, subjects: Subjects, state: PublisherState) {
+  constructor(link: PublishingLink, stream: string, subjects: Subjects, state: PublisherState) {
     this.#link = link;
     this.#stream = stream;
     this.#subjects = subjects;
@@ -117,13 +128,16 @@ export class Publisher {
     const sendsUntil = begunAt + (isAgain ? SHARED_DEDUPE_MARGIN_MS : this.#sendsMs);
     this.#refuseLarge(flights);
     if (isAgain) await this.#find(flights, this.#shownHead - RECENT_EVENTS);
-    for (let round = 1; flights.some(isUndecided); round++) {
+    let hasLost = false;
+    while (flights.some(isUndecided)) {
       await this.#link.up();
       if (elapsedMs() > sendsUntil) throw unknown(this.#stream);
       await this.#send(false, flights.filter(isUndecided));
-      if (flights.some(isUndecided)) await this.#find(flights, head);
-      if (round > 1 || flights.some(isUndecided)) ownAgain(flights, head);
+      if (!flights.some(isUndecided)) break;
+      hasLost = true;
+      await this.#find(flights, head);
     }
+    if (hasLost) ownAgain(flights, head);
     return this.#outcome(flights);
   }
 
@@ -149,12 +163,13 @@ export class Publisher {
   async #find(flights: readonly Flight[], after: number): Promise<void> {
     const isOpen = ({ verdict }: Flight): boolean => verdict === 'open';
     const endsAt = elapsedMs() + FIND_MS;
-    for (let isAnswered = false; flights.some(isOpen); ) {
-      if (isAnswered && elapsedMs() > endsAt) throw unknown(this.#stream);
-      await afterMs(NATS_RETRY_MS);
+    while (flights.some(isOpen)) {
       await this.#link.up();
       if (this.#isClosed) throw unknown(this.#stream);
-      isAnswered = await this.#send(true, flights.filter(isOpen));
+      const isAnswered = await this.#send(true, flights.filter(isOpen));
+      if (!flights.some(isOpen)) break;
+      if (isAnswered && elapsedMs() > endsAt) throw unknown(this.#stream);
+      await afterMs(NATS_RETRY_MS);
     }
     const isNew = (flight: Flight): boolean => !flight.hasSuppliedId || flight.sequence > after;
     for (const flight of overtaken(flights, isNew)) {

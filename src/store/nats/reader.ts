@@ -178,9 +178,15 @@ export class StreamReader {
         callback: (error, message) => {
           silence.refresh();
           const status = error === null ? (message.headers?.code ?? 0) : 503;
-          if (status !== 0) return end(!isEndOfBatch(message));
+          if (status !== 0) {
+            end(!isEndOfBatch(message));
+            return;
+          }
           const delivered = deliveredBy(message.reply ?? '');
-          if (delivered?.number !== cursor.delivered + 1) return end(true);
+          if (delivered?.number !== cursor.delivered + 1) {
+            end(true);
+            return;
+          }
           cursor.delivered = delivered.number;
           cursor.position = delivered.sequence;
           entries.push(entryOf(message, delivered.sequence, delivered.timestamp));

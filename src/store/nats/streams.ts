@@ -110,6 +110,7 @@ function streamConfig(
   shard: number,
 ): Partial<StreamConfig> & { name: string } {
   const { prefix, replicas = 1, storage = 'file', discard = 'old' } = settings;
+  const { dedupeWindowMs = DEDUPE_WINDOW_MS } = settings;
   const { maxAgeMs = 0, maxEvents = -1, maxBytes = -1, maxEventsPerTopic = -1 } = settings;
   return {
     name: streamName(prefix, shard),
@@ -123,14 +124,9 @@ function streamConfig(
     max_msgs: maxEvents,
     max_bytes: maxBytes,
     max_msgs_per_subject: maxEventsPerTopic,
-    duplicate_window: windowMs(settings) * NS_PER_MS,
+    duplicate_window: dedupeWindowMs * NS_PER_MS,
     allow_direct: true,
   };
-}
-
-/** A stream cannot know ids longer than it keeps events. */
-function windowMs({ dedupeWindowMs = DEDUPE_WINDOW_MS, maxAgeMs = 0 }: NatsSettings): number {
-  return maxAgeMs === 0 ? dedupeWindowMs : Math.min(dedupeWindowMs, maxAgeMs);
 }
 
 /** What the store needs of a stream, and what the user has asked for. */

@@ -198,7 +198,10 @@ export class TopicTable {
         callback: (error, message) => {
           silence.refresh();
           const delivered = error === null ? deliveredBy(message.reply ?? '') : undefined;
-          if (delivered === undefined) return end();
+          if (delivered === undefined) {
+            end();
+            return;
+          }
           const { sequence, timestamp } = delivered;
           lasts.set(message.subject, { sequence, at: timestamp });
           if (++count === NATS_TOPICS_PER_PULL) end();

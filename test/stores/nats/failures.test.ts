@@ -1,0 +1,176 @@
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Bus } from '../../../src/main/bus.js';
+import { Collector, gather } from '../../bus/support/collector.js';
+import { refused } from '../../bus/support/failures.js';
+import { until } from '../../bus/support/wait.js';
+import { openBusOn } from '../../testing/subjects.js';
+import { expectKept, Load } from './support/load.js';
+import { natsStore, newPrefix } from './support/nats.js';
+import { NatsServer, natsServerPath, startCluster } from './support/server.js';
+
+const ROUNDS = 3;
+
+async function nodeOn(servers: readonly NatsServer[], prefix: string) {
+  const replicas = servers.length;
+  const store = natsStore({ servers: servers.map(({ url }) => url), prefix, replicas, shards: 1 });
+  const bus = await openBusOn(store, { publishWaitMs: 60_000 });
+  onTestFinished(() => bus.close());
+  return bus;
+}
+
+async function cluster(): Promise<NatsServer[]> {
+  const servers = await startCluster(3);
+  onTestFinished(async () => {
+    for (const server of servers) await server.dispose();
+  });
+  return servers;
+}
+
+/** The server that leads a stream. */
+async function leaderOf(servers: readonly NatsServer[], stream: string): Promise<NatsServer> {
+  const connection = await connect({
+    servers: servers.map(({ url }) => url),
+    maxReconnectAttempts: -1,
+  });
+  const manager = await jetstreamManager(connection, { checkAPI: false });
+  let name: string | undefined;
+  await until(`a leader of ${stream}`, async () => {
+    const info = await manager.streams.info(stream).catch(() => undefined);
+    name = info?.cluster?.leader;
+    return name !== undefined && name !== '';
+  });
+  await connection.close();
+  return servers[Number(name!.slice(1))]!;
+}
+
+/** Two nodes that publish, and a subscription on each. */
+async function loaded(servers: readonly NatsServer[], prefix: string) {
+  const buses = [await nodeOn(servers, prefix), await nodeOn(servers, prefix)];
+  const live = await Promise.all(buses.map((bus) => Collector.start(bus, 't.*')));
+  const loads = buses.map((bus, at) => new Load(bus, `node${at}`));
+  const more = async (count: number): Promise<void> => {
+    await Promise.all(loads.map((load) => load.more(count)));
+  };
+  const judged = async (): Promise<void> => {
+    await Promise.all(loads.map((load) => load.end()));
+    await expectKept(buses[0]!, loads, live);
+  };
+  return { buses, more, judged };
+}
+
+describe.runIf(natsServerPath !== undefined)(
+  'a bus on NATS goes on, and loses and repeats nothing',
+  () => {
+    test('where the server dies and comes again', async () => {
+      const server = await NatsServer.start();
+      onTestFinished(() => server.dispose());
+      const { more, judged } = await loaded([server], newPrefix());
+      for (let round = 0; round < ROUNDS; round++) {
+        await more(200);
+        await server.kill();
+        await server.start();
+      }
+      await more(200);
+      await judged();
+    });
+
+    test('where the server stops answering for a while', async () => {
+      const server = await NatsServer.start();
+      onTestFinished(() => server.dispose());
+      const { buses, more, judged } = await loaded([server], newPrefix());
+      await more(200);
+      // As impatient as the nodes' own connections.
+      const watching = await connect({ servers: server.url, pingInterval: 1000, maxPingOut: 2 });
+      onTestFinished(() => watching.close());
+      server.signal('SIGSTOP');
+      for await (const { type } of watching.status()) if (type === 'disconnect') break;
+      expect((await buses[0]!.stats()).shards[0]!.state).toBe('running');
+      server.signal('SIGCONT');
+      await more(200);
+      await judged();
+    });
+
+    test('where the leader of a cluster dies while they publish', {
+      timeout: 120_000,
+    }, async () => {
+      const servers = await cluster();
+      const prefix = newPrefix();
+      const { more, judged } = await loaded(servers, prefix);
+      await more(200);
+      const leader = await leaderOf(servers, `${prefix}-0`);
+      await leader.kill();
+      await more(200);
+      await leader.start();
+      await more(200);
+      await judged();
+    });
+
+    test('where the leader of a cluster stops answering', { timeout: 120_000 }, async () => {
+      const servers = await cluster();
+      const prefix = newPrefix();
+      const { more, judged } = await loaded(servers, prefix);
+      await more(200);
+      const leader = await leaderOf(servers, `${prefix}-0`);
+      leader.signal('SIGSTOP');
+      await more(200);
+      leader.signal('SIGCONT');
+      await more(200);
+      await judged();
+    });
+  },
+);
+
+describe.runIf(natsServerPath !== undefined)('a stream that was made anew', () => {
+  async function withServer() {
+    const server = await NatsServer.start();
+    onTestFinished(() => server.dispose());
+    const connection = await connect({ servers: server.url });
+    onTestFinished(() => connection.close());
+    const { streams } = await jetstreamManager(connection);
+    return { server, streams, prefix: newPrefix() };
+  }
+
+  const event = { topic: 'a', type: 't', payload: 1 };
+
+  async function cursorOf(bus: Bus): Promise<string> {
+    const seen = await Collector.start(bus, '*', { from: 'earliest' });
+    await seen.count(1);
+    await bus.drain();
+    return seen.subscription.cursor;
+  }
+
+  test('begins a new epoch when the store is opened', async () => {
+    const { server, streams, prefix } = await withServer();
+    const bus = await nodeOn([server], prefix);
+    await bus.publish(event);
+    const cursor = await cursorOf(bus);
+    await bus.close();
+    await streams.delete(`${prefix}-0`);
+    const next = await nodeOn([server], prefix);
+    expect(await next.publish(event)).toMatchObject({ sequence: 1 });
+    const old = next.subscribe('*', () => {}, { from: { after: cursor } });
+    await refused(() => old.ready, 'CURSOR_EXPIRED');
+    await refused(() => old.closed, 'CURSOR_EXPIRED');
+  });
+
+  test('ends the shard of a bus that has read the other history', async () => {
+    const { server, streams, prefix } = await withServer();
+    const bus = await nodeOn([server], prefix);
+    for (let n = 0; n < 3; n++) await bus.publish(event);
+    const { config } = await streams.info(`${prefix}-0`);
+    await streams.delete(`${prefix}-0`);
+    await streams.add(config);
+    // It looks when the server was away.
+    await server.kill();
+    await server.start();
+    await until('the shard is given up', async () => {
+      return (await bus.stats()).shards[0]!.state === 'failed';
+    });
+    await refused(() => bus.publish(event), 'STORE_FAILED', 'its log went back from sequence 3');
+    const next = await nodeOn([server], prefix);
+    expect(await next.publish(event)).toMatchObject({ sequence: 1 });
+    expect(await gather(next.read({ topic: '*' }))).toHaveLength(1);
+  });
+});

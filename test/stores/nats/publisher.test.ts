@@ -1,0 +1,191 @@
+import { headers, type Msg, type MsgHdrs, type SubscriptionOptions } from '@nats-io/transport-node';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { Publisher, type PublisherState } from '../../../src/store/nats/publisher.js';
+import { Subjects } from '../../../src/store/nats/subjects.js';
+import type { NewEntry } from '../../../src/store/shared/log-stream.js';
+import { seal } from '../../../src/store/shared/sealed-record.js';
+import { BY_PUBLISHER } from '../../../src/testing/events.js';
+import { record } from '../../store/records.js';
+
+const MSG_ID = 'Nats-Msg-Id';
+const EXPECTED = 'Nats-Expected-Last-Sequence';
+
+type Fate =
+  /** It never reaches the stream. */
+  | 'lost'
+  /** It is stored, and nobody hears of it. */
+  | 'unheard'
+  /** The stream has no leader. */
+  | 'leaderless'
+  /** It is a repeat of a message that is on its way itself. */
+  | 'in process';
+
+/** A stream as a server keeps it, and what becomes of the messages on their way to it. */
+class FakeServer {
+  /** The ids that are stored, in order. */
+  readonly ids: string[] = [];
+  /** Every message that was sent: the id, or `?` and the id where it only asks. */
+  readonly sent: string[] = [];
+  /** What becomes of the sendings of an event, one after the other. */
+  readonly fates = new Map<string, Fate[]>();
+  readonly isUp = true;
+  readonly maxPayload = 1_000_000;
+  #answer: SubscriptionOptions['callback'];
+  readonly connection = {
+    subscribe: (_: string, { callback }: SubscriptionOptions = {}) => {
+      this.#answer = callback;
+      return { unsubscribe: () => {} } as never;
+    },
+    publish: (_: string, __?: unknown, options: { headers?: MsgHdrs; reply?: string } = {}) =>
+      this.#take(options.headers!, options.reply!),
+  };
+
+  headers = headers;
+  newInbox = () => 'inbox';
+  up = async () => {};
+  watch = () => {};
+
+  #take(sent: MsgHdrs, reply: string): void {
+    const key = sent.get(MSG_ID);
+    const id = (JSON.parse(key) as string[])[3]!;
+    const isProbe = sent.has(EXPECTED);
+    this.sent.push(isProbe ? `?${id}` : id);
+    const fate = this.fates.get(id)?.shift();
+    if (fate !== 'lost') this.#judge(id, isProbe, fate, reply);
+  }
+
+  #judge(id: string, isProbe: boolean, fate: Fate | undefined, reply: string): void {
+    const stored = this.ids.indexOf(id) + 1;
+    if (fate === 'in process') this.#tell(reply, { seq: 0, duplicate: true });
+    else if (fate === 'leaderless') this.#tell(reply, undefined, 503);
+    else if (stored > 0) this.#tell(reply, { seq: stored, duplicate: true });
+    else if (isProbe) {
+      const description = `wrong last sequence: ${this.ids.length}`;
+      this.#tell(reply, { error: { err_code: 10071, description } });
+    } else {
+      const seq = this.ids.push(id);
+      if (fate !== 'unheard') this.#tell(reply, { seq });
+    }
+  }
+
+  #tell(subject: string, answer: unknown, code = 0): void {
+    const message = { subject, headers: { code }, json: () => answer };
+    setImmediate(() => void this.#answer?.(null, message as unknown as Msg));
+  }
+}
+
+function publisherOn(server: FakeServer, state: Partial<PublisherState> = {}): Publisher {
+  const publisher = new Publisher(server, 'stream', new Subjects('p', 0), {
+    headNow: () => 0,
+    shownHead: 0,
+    isFirst: true,
+    dedupeWindowMs: 120_000,
+    ...state,
+  });
+  onTestFinished(() => publisher.close());
+  return publisher;
+}
+
+/** `a1 a2 b1`: events of the topics `a` and `b`, with these ids. */
+function batch(ids: string, flags?: number): NewEntry[] {
+  return ids.split(' ').map((id) => {
+    const event = { topic: id[0]!, id, ...(flags === undefined ? {} : { flags }) };
+    const bytes = record(event);
+    return { recordedAt: 1, bytes: seal(bytes, 0, bytes.length), terms: undefined };
+  });
+}
+
+describe('a batch on its way to a stream', () => {
+  test('is sent once, and each event has its place', async () => {
+    const server = new FakeServer();
+    const appended = await publisherOn(server).append(batch('a1 a2 b1'));
+    expect(appended).toEqual({ sequences: [1, 2, 3], repeats: [false, false, false] });
+    expect(server.sent).toEqual(['a1', 'a2', 'b1']);
+  });
+
+  test('is asked about where answers are lost, and what is stored is not sent again', async () => {
+    const server = new FakeServer();
+    server.fates.set('a2', ['unheard']);
+    server.fates.set('b1', ['leaderless']);
+    const appended = await publisherOn(server).append(batch('a1 a2 b1'));
+    expect(appended).toEqual({ sequences: [1, 2, 3], repeats: [false, false, false] });
+    expect(server.sent.filter((id) => id === 'a2')).toEqual(['a2']);
+    expect(server.sent).toContain('?a2');
+  });
+
+  test('is sent again in its order where its end is lost', async () => {
+    const server = new FakeServer();
+    for (const id of ['a2', 'a3', 'b2']) server.fates.set(id, ['leaderless']);
+    const appended = await publisherOn(server).append(batch('a1 b1 a2 b2 a3'));
+    expect(appended.refused).toBeUndefined();
+    expect(server.ids).toEqual(['a1', 'b1', 'a2', 'b2', 'a3']);
+  });
+
+  test('gives up an event whose topic has a later one, and no other', async () => {
+    const server = new FakeServer();
+    server.fates.set('a2', ['lost']);
+    server.fates.set('b2', ['lost']);
+    server.fates.set('b3', ['leaderless']);
+    const appended = await publisherOn(server).append(batch('a1 b1 a2 b2 a3 b3'));
+    expect(server.ids).toEqual(['a1', 'b1', 'a3', 'b2', 'b3']);
+    expect([...appended.refused!.keys()]).toEqual([2]);
+    expect(appended.refused!.get(2)?.error).toMatchObject({
+      code: 'PUBLISH_UNKNOWN',
+      details: { topic: 'a', id: 'a2' },
+    });
+    expect(appended.sequences).toEqual([1, 2, 0, 4, 3, 5]);
+  });
+
+  test('waits until a message that is on its way has its place', async () => {
+    const server = new FakeServer();
+    server.ids.push('a1');
+    server.fates.set('a1', ['in process', 'in process']);
+    const appended = await publisherOn(server).append(batch('a1'));
+    expect(appended.sequences).toEqual([1]);
+  });
+
+  test('tells repeats: of events stored before, and within itself', async () => {
+    const server = new FakeServer();
+    server.ids.push('a1');
+    const publisher = publisherOn(server, { headNow: () => 1 });
+    const appended = await publisher.append(batch('a1 a2 a2', BY_PUBLISHER));
+    expect(appended).toEqual({ sequences: [1, 2, 2], repeats: [true, false, true] });
+  });
+
+  test('is not sent when the server may have forgotten what it has of it', async () => {
+    const server = new FakeServer();
+    const publisher = publisherOn(server, { dedupeWindowMs: 5100 });
+    server.fates.set('a1', ['lost']);
+    await expect(publisher.append(batch('a1'))).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    expect(server.sent).toEqual(['a1', '?a1']);
+  });
+});
+
+describe('a batch that the thread before has left', () => {
+  test('is looked for before it is sent', async () => {
+    const server = new FakeServer();
+    server.ids.push('x', 'a1');
+    const publisher = publisherOn(server, { isFirst: false, headNow: () => 1, shownHead: 1 });
+    const appended = await publisher.append(batch('a1 a2'));
+    expect(appended).toEqual({ sequences: [2, 3], repeats: [true, false] });
+    expect(server.sent).toEqual(['?a1', '?a2', 'a2']);
+  });
+
+  test('does not get an event stored behind a later one of its topic', async () => {
+    const server = new FakeServer();
+    server.ids.push('a2');
+    const publisher = publisherOn(server, { isFirst: false, headNow: () => 1, shownHead: 1 });
+    const appended = await publisher.append(batch('a1 a2 a3'));
+    expect(server.ids).toEqual(['a2', 'a3']);
+    expect([...appended.refused!.keys()]).toEqual([0]);
+  });
+
+  test('may repeat an old event of the publisher, which says nothing of those before it', async () => {
+    const server = new FakeServer();
+    server.ids.push('a2');
+    const state = { isFirst: false, headNow: () => 9000, shownHead: 9000 };
+    const appended = await publisherOn(server, state).append(batch('a1 a2', BY_PUBLISHER));
+    expect(server.ids).toEqual(['a2', 'a1']);
+    expect(appended).toEqual({ sequences: [2, 1], repeats: [false, true] });
+  });
+});
