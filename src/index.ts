@@ -141,4 +141,6 @@ export type { BackupProgress } from './store/backup.js';
 export type { LogStore } from './store/log-store.js';
 export type { NatsCredentials, NatsStoreOptions, NatsTls } from './store/nats/nats-options.js';
 export { natsStore } from './store/nats/nats-store.js';
+export type { RedisNode, RedisStoreOptions, RedisTls } from './store/redis/redis-options.js';
+export { redisStore } from './store/redis/redis-store.js';
 export { EventType } from './vocabulary/event-types.js';

@@ -29,6 +29,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // What all stores on brokers have in common.
   'store/shared': ['protocol', 'record', 'threads', 'store'],
   'store/nats': ['protocol', 'record', 'threads', 'store', 'store/shared'],
+  'store/redis': ['protocol', 'record', 'threads', 'store', 'store/shared'],
   'store/sqlite/driver': ['protocol'],
   // What lies beside the logs, and what their files say without SQLite.
   'store/directory': ['protocol', 'store', 'store/sqlite/driver'],
@@ -367,6 +368,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/backup',
     'store/log-store',
     'store/nats',
+    'store/redis/redis-store',
+    'store/redis/redis-options',
     'main',
     'gateway/create-gateway',
     'auth/auth-options',

@@ -5,7 +5,7 @@ import type * as testing from '../../src/testing.js';
 import type { FreshStore, StoreUnderTest } from '../../src/testing.js';
 import { removeDirectory, temporaryDirectory } from '../bus/support/open.js';
 
-async function built<T>(module: string): Promise<T> {
+export async function built<T>(module: string): Promise<T> {
   const { href } = new URL(`../../dist/${module}.js`, import.meta.url);
   return import(/* @vite-ignore */ href);
 }

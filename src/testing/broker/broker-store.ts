@@ -52,6 +52,7 @@ export class BrokerStore implements LogStore {
     return new OpenSharedStore({
       shards: broker.shards,
       epoch: broker.epoch,
+      durability: 'synced',
       shardLog: SHARD_LOG,
       historyModule: HISTORY,
       options: address,

@@ -1,0 +1,199 @@
+import { Script } from './script.js';
+
+/**
+ * Appends a batch to a shard's stream: all events that are new and meet their terms, or none where there is no room.
+ *
+ * KEYS: meta, log, ids, ids by age, topics, and the key of this log's last batch.
+ * ARGV: the epoch; the number of the batch, which grows with each of this log; the last moment for it by Redis's clock, ms; the
+ * dedupe window, ms; the terms as JSON, `[place, expected or -1, group or -1]` of each event that has some; then of each event
+ * its identity and its sealed record.
+ *
+ * Returns `OK`, `FULL`, `EPOCH` or `LATE`; Redis's time, ms; and of `OK` and `FULL`, by place: the sequence, negative for a
+ * repeat, 0 for none; and a list of refusals: place, kind, the event's place in its group from 0, and the sequence found. `FULL`
+ * has Redis's error besides.
+ *
+ * Judging reads alone. The first write is an `XADD`, which Redis refuses when its memory is full; once a script has written, it
+ * refuses nothing more of it.
+ */
+export const APPEND = new Script(`
+local CHUNK = 500
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'at')
+if meta[1] ~= ARGV[1] then return {'EPOCH', now} end
+if now > tonumber(ARGV[3]) then return {'LATE', now} end
+local head = tonumber(meta[2])
+local at = math.max(tonumber(meta[3]), now)
+local count = (#ARGV - 5) / 2
+local function identity(place) return ARGV[4 + 2 * place] end
+local function record(place) return ARGV[5 + 2 * place] end
+
+-- What is stored already. What this very batch has stored, when it was sent before, counts as new.
+local known = {}
+for from = 1, count, CHUNK do
+  local wanted = {}
+  for place = from, math.min(count, from + CHUNK - 1) do wanted[#wanted + 1] = identity(place) end
+  local found = redis.call('HMGET', KEYS[3], unpack(wanted))
+  for i = 1, #wanted do known[from + i - 1] = found[i] and tonumber(found[i]) or false end
+end
+local firstOwn, lastOwn = 1, 0
+local before = redis.call('GET', KEYS[6])
+if before then
+  local number, first, last = string.match(before, '^(%d+):(%d+):(%d+)$')
+  if number == ARGV[2] then firstOwn, lastOwn = tonumber(first), tonumber(last) end
+end
+
+local topics = {}
+local function topicOf(place)
+  local bytes = record(place)
+  local name = string.sub(bytes, 33, 32 + string.byte(bytes, 7))
+  local topic = topics[name]
+  if topic == nil then
+    local row = redis.call('HGET', KEYS[5], name)
+    topic = {name = name, events = 0, first = 0, firstAt = 0, last = 0, lastAt = 0, pruned = 0}
+    if row then
+      topic.events, topic.first, topic.firstAt, topic.last, topic.lastAt, topic.pruned =
+        struct.unpack('<dddddd', row)
+    end
+    topics[name] = topic
+  end
+  return topic
+end
+
+local sequences, refusals, plan, fresh = {}, {}, {}, {}
+local function refuse(place, kind, inGroup, found)
+  refusals[#refusals + 1] = place - 1
+  refusals[#refusals + 1] = kind
+  refusals[#refusals + 1] = inGroup
+  refusals[#refusals + 1] = found
+  sequences[place] = 0
+end
+local function accept(place)
+  local topic = topicOf(place)
+  plan[#plan + 1] = place
+  local sequence = head + #plan
+  sequences[place] = sequence
+  fresh[identity(place)] = sequence
+  if topic.events == 0 then topic.first, topic.firstAt = sequence, at end
+  topic.events, topic.last, topic.lastAt, topic.isChanged = topic.events + 1, sequence, at, true
+end
+local function repeated(place, sequence)
+  local isOwn = sequence >= firstOwn and sequence <= lastOwn
+  sequences[place] = isOwn and sequence or -sequence
+end
+
+local expected, group = {}, {}
+if ARGV[5] ~= '' then
+  for _, term in ipairs(cjson.decode(ARGV[5])) do
+    if term[2] >= 0 then expected[term[1] + 1] = term[2] end
+    if term[3] >= 0 then group[term[1] + 1] = term[3] end
+  end
+end
+
+-- The sequence that the whole group repeats, 0 if it is new; nothing if a part of it is stored apart.
+local function repeatOfGroup(from, to)
+  local first = known[from] or 0
+  for place = from + 1, to do
+    local sequence = known[place] or 0
+    if first == 0 and sequence > 0 then return nil, place, sequence end
+    if first > 0 and sequence == 0 then return nil, place - 1, known[place - 1] end
+    if first > 0 and sequence ~= first + place - from then return nil, place, sequence end
+  end
+  return first
+end
+local function judgeGroup(from, to)
+  local first, apart, found = repeatOfGroup(from, to)
+  if first == nil then
+    refuse(from, 'APART', apart - from, found)
+    for place = from + 1, to do sequences[place] = 0 end
+    return
+  end
+  if first > 0 then
+    for place = from, to do repeated(place, known[place]) end
+    return
+  end
+  for place = from, to do
+    local last = expected[place] and topicOf(place).last
+    if last and last ~= expected[place] then
+      refuse(from, 'UNEXPECTED', place - from, last)
+      for other = from + 1, to do sequences[other] = 0 end
+      return
+    end
+  end
+  for place = from, to do accept(place) end
+end
+
+local place = 1
+while place <= count do
+  if group[place] then
+    local to = place
+    while group[to + 1] == group[place] do to = to + 1 end
+    judgeGroup(place, to)
+    place = to + 1
+  else
+    local sequence = known[place] or fresh[identity(place)]
+    if sequence then
+      repeated(place, sequence)
+    elseif expected[place] and topicOf(place).last ~= expected[place] then
+      refuse(place, 'UNEXPECTED', 0, topicOf(place).last)
+    else
+      accept(place)
+    end
+    place = place + 1
+  end
+end
+
+local function add(call, index)
+  local id = string.format('%.0f-0', head + index)
+  return call('XADD', KEYS[2], id, 't', string.format('%.0f', at), 'e', record(plan[index]))
+end
+if #plan > 0 then
+  local added = add(redis.pcall, 1)
+  if type(added) == 'table' and added.err then
+    if not string.match(added.err, '^OOM') and not string.match(added.err, '^MISCONF') then
+      return added
+    end
+    for i = 1, count do
+      sequences[i] = 0
+      if known[i] then repeated(i, known[i]) end
+    end
+    return {'FULL', now, sequences, {}, added.err}
+  end
+  for index = 2, #plan do add(redis.call, index) end
+  local batch = {struct.pack('<d', now)}
+  for from = 1, #plan, CHUNK do
+    local fields = {}
+    for index = from, math.min(#plan, from + CHUNK - 1) do
+      fields[#fields + 1] = identity(plan[index])
+      fields[#fields + 1] = string.format('%.0f', head + index)
+      batch[#batch + 1] = identity(plan[index])
+    end
+    redis.call('HSET', KEYS[3], unpack(fields))
+  end
+  redis.call('RPUSH', KEYS[4], table.concat(batch))
+  for name, topic in pairs(topics) do
+    if topic.isChanged then
+      redis.call('HSET', KEYS[5], name, struct.pack('<dddddd',
+        topic.events, topic.first, topic.firstAt, topic.last, topic.lastAt, topic.pruned))
+    end
+  end
+  local first, last = string.format('%.0f', head + 1), string.format('%.0f', head + #plan)
+  redis.call('HSET', KEYS[1], 'head', last, 'at', string.format('%.0f', at))
+  redis.call('SET', KEYS[6], ARGV[2] .. ':' .. first .. ':' .. last, 'PX', ARGV[4])
+end
+
+-- Forgets the ids of a few batches that are older than the window.
+for _ = 1, 4 do
+  local oldest = redis.call('LINDEX', KEYS[4], 0)
+  if not oldest or struct.unpack('<d', oldest) >= now - tonumber(ARGV[4]) then break end
+  for from = 9, #oldest, 16 * CHUNK do
+    local gone = {}
+    for byte = from, math.min(#oldest, from + 16 * CHUNK - 1), 16 do
+      gone[#gone + 1] = string.sub(oldest, byte, byte + 15)
+    end
+    redis.call('HDEL', KEYS[3], unpack(gone))
+  end
+  redis.call('LPOP', KEYS[4])
+end
+return {'OK', now, sequences, refusals}
+`);

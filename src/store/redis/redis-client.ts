@@ -1,0 +1,88 @@
+/** The client library: an optional peer, loaded only when a store is opened. */
+import { BusError } from '../../protocol/errors.js';
+import type { ParsedRedisOptions } from './redis-options.js';
+
+/** The longest pause before the next attempt to connect, ms. */
+const RECONNECT_MS_MAX = 1000;
+const RECONNECT_MS_MIN = 20;
+
+/** The part of a `Redis` or `Cluster` of ioredis that is used here. */
+export interface RedisClient {
+  readonly status: string;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
+  connect(): Promise<void>;
+  disconnect(reconnect?: boolean): void;
+  callBuffer(command: string, ...args: (string | number | Buffer)[]): Promise<unknown>;
+  pipeline(): RedisPipeline;
+}
+
+export interface RedisPipeline {
+  callBuffer(command: string, ...args: (string | number | Buffer)[]): unknown;
+  exec(): Promise<[error: Error | null, reply: unknown][] | null>;
+}
+
+interface ClientModule {
+  readonly Redis: new (...of: unknown[]) => RedisClient;
+  readonly Cluster: new (...of: unknown[]) => RedisClient;
+}
+
+/** Declared as any text, so that the types of an optional peer are not needed to build or use Millrace. */
+const CLIENT: string = 'ioredis';
+
+/**
+ * Makes a client that does not connect yet. It keeps no queue of its own and sends nothing a second time: `RedisLink` knows
+ * what may be sent again.
+ * @throws BusError `OPTION_INVALID` where ioredis is not installed
+ */
+export async function makeClient(options: ParsedRedisOptions): Promise<RedisClient> {
+  const { Redis, Cluster } = await importClient();
+  const { url, sentinels, name, cluster, username, password, tls, idleTimeoutMs } = options;
+  const common = {
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: null,
+    // Of ioredis 6; its version 5 speaks no other.
+    protocol: 2,
+    connectTimeout: idleTimeoutMs,
+    // Also while it says nothing to the first commands of a connection.
+    socketTimeout: idleTimeoutMs,
+    retryStrategy: pauseMs,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(tls === undefined || tls === false ? {} : { tls: tls === true ? {} : tls }),
+  };
+  if (cluster !== undefined) {
+    return new Cluster(cluster, {
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      clusterRetryStrategy: pauseMs,
+      redisOptions: common,
+    });
+  }
+  if (url !== undefined) return new Redis(url, common);
+  const { sentinelUsername, sentinelPassword } = options;
+  return new Redis({
+    ...common,
+    sentinels,
+    name,
+    sentinelRetryStrategy: pauseMs,
+    ...(sentinelUsername === undefined ? {} : { sentinelUsername }),
+    ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
+  });
+}
+
+/** Grows, and differs between nodes, so that they do not all come at once when a server is back. */
+function pauseMs(attempt: number): number {
+  const longest = Math.min(RECONNECT_MS_MAX, RECONNECT_MS_MIN * 2 ** Math.min(attempt, 10));
+  return longest * (0.5 + Math.random() / 2);
+}
+
+async function importClient(): Promise<ClientModule> {
+  try {
+    return (await import(CLIENT)) as ClientModule;
+  } catch (cause) {
+    const message = 'redisStore needs the package ioredis: npm install ioredis';
+    throw new BusError('OPTION_INVALID', message, { details: { setting: 'store' }, cause });
+  }
+}

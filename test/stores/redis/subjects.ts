@@ -1,0 +1,34 @@
+import type * as index from '../../../src/index.js';
+import type { RedisStoreOptions } from '../../../src/store/redis/redis-options.js';
+import type { FreshStore, StoreUnderTest } from '../../../src/testing.js';
+import { built } from '../../testing/subjects.js';
+import { RedisServer } from './redis-server.js';
+
+/** The built one, because a bus's threads load built modules. */
+export const { redisStore, openBus } = await built<typeof index>('index');
+
+let prefixes = 0;
+
+/** A prefix that no other store of this process has. */
+export function freshPrefix(): string {
+  return `test-${++prefixes}`;
+}
+
+/** Stores on one server, each under a prefix of its own. */
+export function onRedis(
+  server: () => RedisServer,
+  options: RedisStoreOptions = {},
+): StoreUnderTest {
+  return {
+    isShared: true,
+    keeps: true,
+    hasPruning: false,
+    create: () => ({ store: redisStore({ url: server().url, prefix: freshPrefix(), ...options }) }),
+    small: { create: smallRedis },
+  };
+}
+
+async function smallRedis(): Promise<FreshStore> {
+  const server = await RedisServer.start({ maxmemory: '6mb' });
+  return { store: redisStore({ url: server.url }), dispose: () => server.end() };
+}
