@@ -45,6 +45,7 @@ const NEEDED = [
   },
   { command: 'nats-server', package: 'nats-server', suite: 'test/stores/nats' },
   { command: 'openssl', package: 'openssl', suite: 'test/gateway: TLS' },
+  { command: 'redis-server', package: 'redis-server', suite: 'test/stores/redis' },
 ];
 
 function isInstalled(command) {

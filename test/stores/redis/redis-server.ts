@@ -6,6 +6,10 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { onTestFinished } from 'vitest';
 import { until } from '../../bus/support/wait.js';
+import { neededCommand } from '../../support/needed-command.js';
+
+export const hasRedis =
+  neededCommand('redis-server', 'the store on Redis, in test/stores/redis') !== undefined;
 
 /** A server ends after so long, s, even if the test that began it dies. */
 const LIFE_S = 600;

@@ -1,14 +1,13 @@
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { storeChecks } from '../../testing/subjects.js';
-import { RedisServer } from './redis-server.js';
+import { hasRedis, RedisServer } from './redis-server.js';
 import { onRedis } from './subjects.js';
 
-let server: RedisServer;
-beforeAll(async () => {
-  server = await RedisServer.start();
-});
-afterAll(() => server.end());
-
-describe('the store on Redis', () => {
+describe.runIf(hasRedis)('the store on Redis', () => {
+  let server: RedisServer;
+  beforeAll(async () => {
+    server = await RedisServer.start();
+  });
+  afterAll(() => server.end());
   for (const { name, run } of storeChecks(onRedis(() => server))) it(name, run);
 });

@@ -1,4 +1,6 @@
+import { onTestFinished } from 'vitest';
 import type * as index from '../../../src/index.js';
+import type { Bus, BusOptions } from '../../../src/main/bus.js';
 import type { RedisStoreOptions } from '../../../src/store/redis/redis-options.js';
 import type { FreshStore, StoreUnderTest } from '../../../src/testing.js';
 import { built } from '../../testing/subjects.js';
@@ -32,3 +34,19 @@ async function smallRedis(): Promise<FreshStore> {
   const server = await RedisServer.start({ maxmemory: '6mb' });
   return { store: redisStore({ url: server.url }), dispose: () => server.end() };
 }
+
+/** A bus on a store in Redis; it ends with the test. */
+export async function busOn(options: RedisStoreOptions, rest: BusOptions = {}): Promise<Bus> {
+  const bus = await openBus({ store: redisStore(options), ...rest });
+  onTestFinished(() => bus.close());
+  return bus;
+}
+
+export const input = (n: number, from = 'node', topics = 5) => ({
+  topic: `t.${n % topics}`,
+  type: 'counted',
+  payload: { n, from },
+});
+
+export const inputs = (count: number, from: string) =>
+  Array.from({ length: count }, (_, n) => input(n, from));
