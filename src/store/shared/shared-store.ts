@@ -9,7 +9,6 @@ export interface SharedStoreParts {
   readonly epoch: string;
   /** See `OpenStore.durability`. */
   readonly durability?: OpenStore['durability'];
-  readonly durability: 'synced' | 'replicated' | 'written';
   /** The address of the `ShardLogModule`. */
   readonly shardLog: string;
   /** The address of the `HistoryModule`. */
@@ -27,7 +26,6 @@ export class OpenSharedStore implements OpenStore {
   readonly shardBy: ShardBy | undefined;
   readonly epoch: string;
   readonly durability: NonNullable<OpenStore['durability']>;
-  readonly durability: 'synced' | 'replicated' | 'written';
   readonly shardLog: string;
   readonly history: HistoryAddress;
   readonly #parts: SharedStoreParts;
@@ -37,7 +35,6 @@ export class OpenSharedStore implements OpenStore {
     this.shardBy = parts.shardBy;
     this.epoch = parts.epoch;
     this.durability = parts.durability ?? 'synced';
-    this.durability = parts.durability;
     this.shardLog = parts.shardLog;
     this.history = { module: parts.historyModule, options: parts.options };
     this.#parts = parts;

@@ -52,7 +52,6 @@ export class BrokerStore implements LogStore {
     return new OpenSharedStore({
       shards: broker.shards,
       epoch: broker.epoch,
-      durability: 'synced',
       shardLog: SHARD_LOG,
       historyModule: HISTORY,
       options: address,

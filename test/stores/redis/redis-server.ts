@@ -1,18 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { onTestFinished } from 'vitest';
 import { until } from '../../bus/support/wait.js';
 import { neededCommand } from '../../support/needed-command.js';
+import { freePort } from '../free-port.js';
 
 export const hasRedis =
   neededCommand('redis-server', 'the store on Redis, in test/stores/redis') !== undefined;
-
-/** A server ends after so long, s, even if the test that began it dies. */
-const LIFE_S = 600;
 
 const DEFAULTS: Readonly<Record<string, string>> = {
   bind: '127.0.0.1',
@@ -51,21 +49,12 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  get #pidFile(): string {
-    return join(this.#directory, 'pid');
-  }
-
-  get pid(): number {
-    return Number(readFileSync(this.#pidFile, 'utf8'));
-  }
-
   async start(): Promise<void> {
     const config = { ...this.#config, port: `${this.port}`, dir: this.#directory };
-    const args = Object.entries({ ...config, pidfile: this.#pidFile });
-    const words = args.flatMap(([name, value]) => [`--${name}`, value]);
-    this.#process = spawn('timeout', ['-s', 'KILL', `${LIFE_S}`, 'redis-server', ...words], {
-      stdio: 'ignore',
-    });
+    const words = Object.entries(config).flatMap(([name, value]) => [`--${name}`, value]);
+    // It ends with the process that has started it, also where that dies.
+    const guarded = ['--pdeathsig', 'KILL', 'redis-server', ...words];
+    this.#process = spawn('setpriv', guarded, { stdio: 'ignore' });
     await this.#answers();
   }
 
@@ -88,17 +77,19 @@ export class RedisServer {
   }
 
   signal(signal: NodeJS.Signals): void {
-    process.kill(this.pid, signal);
+    this.#process?.kill(signal);
   }
 
   async kill(): Promise<void> {
-    const ended = new Promise((resolve) => this.#process!.once('exit', resolve));
-    this.signal('SIGKILL');
+    const running = this.#process;
+    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
+    const ended = once(running, 'exit');
+    running.kill('SIGKILL');
     await ended;
   }
 
   async end(): Promise<void> {
-    if (this.#process!.exitCode === null && this.#process!.signalCode === null) await this.kill();
+    await this.kill();
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
@@ -112,15 +103,4 @@ export class RedisServer {
       }
     });
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from '../../../bus/support/wait.js';
 import { neededCommand } from '../../../support/needed-command.js';
+import { freePort } from '../../free-port.js';
 
 /** nats-server, on a free loopback port, with a directory of its own. */
 export const natsServerPath = neededCommand('nats-server', 'test/stores/nats');
@@ -91,16 +92,6 @@ export async function startCluster(count: number): Promise<NatsServer[]> {
   return Promise.all(
     ports.map((port, at) => NatsServer.start({ name: `n${at}`, cluster: { port, routes: ports } })),
   );
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 function isListening(port: number): Promise<boolean> {
