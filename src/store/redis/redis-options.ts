@@ -45,10 +45,13 @@ export interface RedisStoreOptions {
   readonly prefix?: string;
   /** Makes the store where Redis has none under this prefix. Default true. */
   readonly create?: boolean;
+  /** The user of Redis. Default: the one of the url, or Redis's default user. */
   readonly username?: string;
+  /** Its password. Default: the one of the url, or none. */
   readonly password?: string;
-  /** The sentinels' own. */
+  /** The user of the sentinels. Default: their default user. */
   readonly sentinelUsername?: string;
+  /** The password of the sentinels. Default: none. */
   readonly sentinelPassword?: string;
   /** True, or certificates. Default: as the url says. */
   readonly tls?: boolean | RedisTls;
