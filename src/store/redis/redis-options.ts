@@ -35,11 +35,11 @@ export interface RedisTls {
 export interface RedisStoreOptions {
   /** `redis://USER:PASSWORD@HOST:PORT/DATABASE`, or `rediss://…` with TLS. Default `redis://127.0.0.1:6379`. */
   readonly url?: string;
-  /** The sentinels that know the master; needs `name`. */
+  /** The sentinels that know the master; needs `name`. Default: none. */
   readonly sentinels?: readonly RedisNode[];
-  /** The name by which the sentinels know the master. */
+  /** The name by which the sentinels know the master. Default: none. */
   readonly name?: string;
-  /** Some nodes of a Redis Cluster. */
+  /** Some nodes of a Redis Cluster. Default: none. */
   readonly cluster?: readonly RedisNode[];
   /** All keys begin with `{PREFIX`: 1 to 64 of `A-Z a-z 0-9 _ . : -`. Default `millrace`. */
   readonly prefix?: string;
