@@ -41,7 +41,8 @@ export async function makeClient(options: ParsedRedisOptions): Promise<RedisClie
     lazyConnect: true,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: null,
+    // Any other value leaves commands of a lost connection without an answer, as they are not sent again.
+    maxRetriesPerRequest: 0,
     // Of ioredis 6; its version 5 speaks no other.
     protocol: 2,
     connectTimeout: idleTimeoutMs,

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -25,15 +25,17 @@ export class RedisServer {
   readonly port: number;
   readonly #directory = mkdtempSync(join(tmpdir(), 'millrace-redis-'));
   readonly #config: Readonly<Record<string, string>>;
+  /** Before its configuration. */
+  #words: readonly string[] = [];
   #process: ChildProcess | undefined;
 
   private constructor(port: number, config: Readonly<Record<string, string>>) {
     this.port = port;
-    this.#config = { ...DEFAULTS, ...config };
+    this.#config = config;
   }
 
   static async start(config: Readonly<Record<string, string>> = {}): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(), config);
+    const server = new RedisServer(await freePort(), { ...DEFAULTS, ...config });
     await server.start();
     return server;
   }
@@ -41,6 +43,22 @@ export class RedisServer {
   /** Ends with the test. */
   static async forTest(config: Readonly<Record<string, string>> = {}): Promise<RedisServer> {
     const server = await RedisServer.start(config);
+    onTestFinished(() => server.end());
+    return server;
+  }
+
+  /** A sentinel that watches a master of the name `main`, and ends with the test. */
+  static async sentinel(masterPort: number): Promise<RedisServer> {
+    const server = new RedisServer(await freePort(), { bind: '127.0.0.1' });
+    const file = join(server.#directory, 'sentinel.conf');
+    const lines = [
+      `sentinel monitor main 127.0.0.1 ${masterPort} 2`,
+      'sentinel down-after-milliseconds main 500',
+      'sentinel failover-timeout main 3000',
+    ];
+    writeFileSync(file, `${lines.join('\n')}\n`);
+    server.#words = [file, '--sentinel'];
+    await server.start();
     onTestFinished(() => server.end());
     return server;
   }
@@ -53,7 +71,7 @@ export class RedisServer {
     const config = { ...this.#config, port: `${this.port}`, dir: this.#directory };
     const words = Object.entries(config).flatMap(([name, value]) => [`--${name}`, value]);
     // It ends with the process that has started it, also where that dies.
-    const guarded = ['--pdeathsig', 'KILL', 'redis-server', ...words];
+    const guarded = ['--pdeathsig', 'KILL', 'redis-server', ...this.#words, ...words];
     this.#process = spawn('setpriv', guarded, { stdio: 'ignore' });
     await this.#answers();
   }

@@ -30,9 +30,21 @@ export function onRedis(
   };
 }
 
+/** It is full for good once it has some events: what Redis itself takes of its memory goes up and down. */
 async function smallRedis(): Promise<FreshStore> {
-  const server = await RedisServer.start({ maxmemory: '6mb' });
-  return { store: redisStore({ url: server.url }), dispose: () => server.end() };
+  const server = await RedisServer.start();
+  const client = server.client();
+  const full = client
+    .call('XREAD', 'BLOCK', 0, 'STREAMS', '{millrace:0}:log', '20-0')
+    .then(() => client.call('CONFIG', 'SET', 'maxmemory', '1'));
+  return {
+    store: redisStore({ url: server.url }),
+    dispose: async () => {
+      await full;
+      client.disconnect();
+      await server.end();
+    },
+  };
 }
 
 /** A bus on a store in Redis; it ends with the test. */

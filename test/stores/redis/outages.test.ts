@@ -1,0 +1,128 @@
+import { describe, expect, test } from 'vitest';
+import type { PublishAck } from '../../../src/protocol/event.js';
+import { Collector, gather } from '../../bus/support/collector.js';
+import { refused } from '../../bus/support/failures.js';
+import {
+  expectSameHistory,
+  expectTopicOrder,
+  expectWithoutHoles,
+} from '../../bus/support/oracle.js';
+import { until, within } from '../../bus/support/wait.js';
+import { hasRedis, RedisServer } from './redis-server.js';
+import { SilentProxy } from './silent-proxy.js';
+import { busOn, input, inputs } from './subjects.js';
+
+const OPTIONS = { publishWaitMs: 60_000, shards: 2 };
+
+describe.runIf(hasRedis)('buses on a Redis that', () => {
+  test('is killed and starts again lose nothing that was acknowledged, and repeat nothing', async () => {
+    const server = await RedisServer.forTest({ appendfsync: 'always' });
+    const buses = [await busOn({ url: server.url }, OPTIONS), await busOn({ url: server.url })];
+    const live = await Promise.all(buses.map((bus) => Collector.start(bus, '*')));
+    const acks: PublishAck[] = [];
+    let isOver = false;
+    const publishing = buses.map(async (bus, node) => {
+      for (let n = 0; !isOver; n++) {
+        const batch = inputs(20, `${node}-${n}`).map((event, at) => ({
+          ...event,
+          id: `${node}-${n}-${at}`,
+        }));
+        acks.push(...(await bus.publishMany(batch)));
+      }
+    });
+    for (let round = 0; round < 3; round++) {
+      const before = acks.length;
+      await until('publishes go on', () => acks.length > before + 100);
+      await server.kill();
+      await server.start();
+    }
+    const before = acks.length;
+    await until('publishes go on', () => acks.length > before + 100);
+    isOver = true;
+    await within('the last acks', Promise.all(publishing));
+    expectWithoutHoles(acks);
+    for (const [node, collector] of live.entries()) {
+      await collector.count(acks.length);
+      expectSameHistory(collector.events, acks, `live on node ${node}`);
+      expectTopicOrder(collector.events, `live on node ${node}`);
+    }
+    const stored = await gather(buses[0]!.read({ topic: '*' }));
+    expectSameHistory(stored, acks, 'the log');
+    expect(new Set(stored.map(({ id }) => id)).size).toBe(stored.length);
+    expect((await buses[0]!.stats()).shards.map(({ restarts }) => restarts)).toEqual([0, 0]);
+  });
+
+  test('says nothing on its connections are heard again on others', async () => {
+    const server = await RedisServer.forTest();
+    const proxy = await SilentProxy.before(server.port);
+    const at = { url: `redis://127.0.0.1:${proxy.port}`, idleTimeoutMs: 300 };
+    const bus = await busOn(at, { ...OPTIONS, shards: 1 });
+    const other = await busOn(at);
+    const live = await Collector.start(other, '*');
+    const acks = await bus.publishMany(inputs(20, 'before'));
+    await live.count(20);
+    proxy.silence();
+    const meanwhile = bus.publishMany(inputs(20, 'meanwhile'));
+    // The one that appends, and the ones that wait for news on both nodes.
+    await until('they have given their connections up', () => proxy.connectionsSince >= 3);
+    proxy.speak();
+    acks.push(...(await within('the acks', meanwhile)));
+    await live.count(40);
+    expectSameHistory(live.events, acks, 'live');
+    expect(acks.every(({ duplicate }) => !duplicate)).toBe(true);
+    expect(await gather(other.read({ topic: '*' }))).toHaveLength(40);
+  });
+
+  test('has no room refuse publishes, and go on when it has', async () => {
+    const server = await RedisServer.forTest({ maxmemory: '5mb' });
+    const bus = await busOn({ url: server.url }, OPTIONS);
+    const large = { ...input(0), payload: 'x'.repeat(100_000) };
+    const named = { ...input(1), id: 'named' };
+    const first = await bus.publish(named);
+    const acks: PublishAck[] = [first];
+    const fill = async () => {
+      for (;;) acks.push(await bus.publish(large));
+    };
+    await refused(fill, 'STORE_FULL', 'raise maxmemory or remove events');
+    expect(await bus.publish(named)).toEqual({ ...first, duplicate: true });
+    expect(await gather(bus.read({ topic: '*' }))).toHaveLength(acks.length);
+    await server.command('CONFIG', 'SET', 'maxmemory', '0');
+    acks.push(await bus.publish(large));
+    expectWithoutHoles(acks);
+  });
+
+  test('forgets its scripts give them to it again', async () => {
+    const server = await RedisServer.forTest();
+    const bus = await busOn({ url: server.url }, OPTIONS);
+    await bus.publish(input(0));
+    await server.command('SCRIPT', 'FLUSH');
+    expect(await bus.publish(input(1))).toMatchObject({ duplicate: false });
+  });
+
+  test.each([
+    ['has lost its data', 'FLUSHALL'],
+    ['has lost the last event', 'XTRIM'],
+  ])('%s give the shard up until they are opened again', async (_what, how) => {
+    const server = await RedisServer.forTest();
+    const at = { url: server.url };
+    const bus = await busOn(at, { shards: 1 });
+    const other = await busOn(at);
+    await bus.publishMany(inputs(5, 'lost'));
+    await (await Collector.start(other, '*', { from: 'earliest' })).count(5);
+    if (how === 'FLUSHALL') await server.command('FLUSHALL');
+    else {
+      await server.command('XDEL', '{millrace:0}:log', '5-0');
+      await server.command('XSETID', '{millrace:0}:log', '4-0');
+      await server.command('HSET', '{millrace:0}:meta', 'head', '4');
+    }
+    for (const one of [bus, other]) {
+      await until('the shard is given up', async () => {
+        const { shards } = await one.stats();
+        return shards[0]!.state === 'failed';
+      });
+      await refused(() => one.publish(input(0)), 'STORE_FAILED', 'went back');
+    }
+    const again = await busOn(at, { shards: 1 });
+    expect((await again.publish(input(0))).sequence).toBeGreaterThan(0);
+  });
+});
