@@ -30,6 +30,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'store/shared': ['protocol', 'record', 'threads', 'store'],
   'store/nats': ['protocol', 'record', 'threads', 'store', 'store/shared'],
   'store/redis': ['protocol', 'record', 'threads', 'store', 'store/shared'],
+  // The log of a desk in a thread of its own, for buses on brokers.
+  'store/desk': ['protocol', 'record', 'store', 'store/sqlite', 'link', 'threads'],
   'store/sqlite/driver': ['protocol'],
   // What lies beside the logs, and what their files say without SQLite.
   'store/directory': ['protocol', 'store', 'store/sqlite/driver'],
@@ -207,7 +209,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   // For those who write a store: the checks of both contracts, and a broker in memory to compare with.
   testing: ['protocol', 'record', 'store'],
-  'testing/broker': ['protocol', 'record', 'threads', 'store', 'store/shared'],
+  'testing/broker': ['protocol', 'record', 'threads', 'store', 'store/shared', 'store/desk'],
   // Rules that watch a bus; the bus hands itself in.
   alerts: ['protocol'],
   // What every attached thread runs, in rooms: the links to the shards, and what goes over them.

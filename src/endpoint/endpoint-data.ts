@@ -10,6 +10,8 @@ import type { PublisherOptions } from './publish/publisher.js';
 export interface EndpointData extends LinkEnds {
   readonly endpoint: string;
   readonly epoch: string;
+  /** How many of its links lead to shards; others lead to the threads that serve their consumers, in the same order. */
+  readonly shards: number;
   /** What the store's ack is worth; see `OpenStore.durability`. */
   readonly durability: Durability;
   /** The `elapsedMs` at which the bus was opened. */

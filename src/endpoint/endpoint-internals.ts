@@ -22,6 +22,7 @@ import { startPositions } from './subscribe/start-positions.js';
 export interface InternalParts {
   readonly ends: readonly EndpointEnd[];
   readonly publisher: Publisher;
+  readonly deskEnds: readonly EndpointEnd[];
   readonly queries: QueryRunner;
   readonly history: HistorySource;
   readonly signs: SignsOfLife;
@@ -46,7 +47,7 @@ export interface InternalParts {
 }
 
 export function endpointInternals(parts: InternalParts): EndpointInternals {
-  const { ends, publisher, queries, history, busCounters } = parts;
+  const { ends, deskEnds, publisher, queries, history, busCounters } = parts;
   return {
     publishSystem: (topic, type, payload) => publisher.publishSystem(topic, type, payload),
     countConnections: (change) => busCounters.addConnections(parts.share, change),
@@ -72,6 +73,7 @@ export function endpointInternals(parts: InternalParts): EndpointInternals {
     lags: (names) => lagsOf(ends, names),
     tally: (shard, request) => ends[shard]!.call('tally', () => request),
     callShard: (shard, name, request) => ends[shard]!.call(name, request),
+    callDesk: (shard, name, request) => deskEnds[shard]!.call(name, request),
     startPositions: (filter, from, onGap) => {
       const heads = ends.map(({ control }) => control.head);
       const isOver = (): boolean => parts.isClosed();

@@ -74,6 +74,8 @@ export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListe
   readonly #readers: ReaderPorts | undefined;
   readonly #links: Links;
   readonly #ends: readonly EndpointEnd[];
+  /** The links to where the shards' consumers are served. */
+  readonly #deskEnds: readonly EndpointEnd[];
   protected readonly publisher: Publisher;
   readonly #subscriptions: Subscriptions;
   readonly #members: Members;
@@ -105,7 +107,9 @@ export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListe
     this.gateways = new EndpointGateways(main, (question, signal) =>
       this.#questions.answer(question, signal),
     );
-    this.#ends = endpointEnds(data, this.#alive);
+    const ends = endpointEnds(data, this.#alive);
+    this.#ends = ends.slice(0, data.shards);
+    this.#deskEnds = ends.length > data.shards ? ends.slice(data.shards) : this.#ends;
     const { source, maxPayloadBytes } = data.options;
     const assertOpen = (): void => this.assertOpen();
     const later = { ends: this.#ends, main, source, maxPayloadBytes, assertOpen };
@@ -144,14 +148,14 @@ export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListe
     );
     this.#internals = this.#internalParts(history, checks);
     const onDeliveries = (): void => this.#onDeliveries();
-    this.#links = new Links(data, this.#ends, this.#subscriptions, this.#members, onDeliveries);
+    this.#links = new Links(data, ends, this.#subscriptions, this.#members, onDeliveries);
     closeAtExit(this);
   }
 
   #makeConsumers(turns: Dispatcher, segments: number): EndpointConsumers {
     const endpoint = {
       epoch: this.epoch,
-      ends: this.#ends,
+      ends: this.#deskEnds,
       main: this.main,
       hasSystemEvents: this.#data.options.systemEvents !== undefined,
       assertOpen: () => this.assertOpen(),
@@ -168,14 +172,15 @@ export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListe
     return new EndpointSinks({
       endpoint: this.#data.endpoint,
       main: this.main,
-      consumersMark: () => consumersMark(this.#ends.map(({ control }) => control)),
+      consumersMark: () => consumersMark(this.#deskEnds.map(({ control }) => control)),
       pendingOf: (names) => this.#consumers.pendingOf(names),
     });
   }
 
   #makeReading(queries: QueryRunner, segments: number, busCounters: BusCounters): Reading {
     const { openedAt, retention } = this.#data;
-    return { ends: this.#ends, queries, segments, busCounters, openedAt, retention };
+    const deskEnds = this.#deskEnds;
+    return { ends: this.#ends, deskEnds, queries, segments, busCounters, openedAt, retention };
   }
 
   #internalParts(history: HistorySource, checks: OpenerChecks | undefined): InternalParts {
@@ -293,23 +298,34 @@ export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListe
 
   // Notices from main.
 
-  onRelink(shard: number, port: MessagePort, generation: number): void {
+  onRelink(link: number, port: MessagePort, generation: number): void {
     if (this.#closed !== undefined) {
       port.close();
       return;
     }
-    const end = this.#ends[shard]!;
+    const end = this.#ends[link];
+    const desk = this.#deskOf(link);
     const resubscribe = (): void => {
-      this.#subscriptions.resubscribe(end);
-      this.#members.rejoin(end);
+      if (end !== undefined) this.#subscriptions.resubscribe(end);
+      if (desk !== undefined) this.#members.rejoin(desk);
     };
-    this.#links.relink(shard, port, generation, resubscribe);
+    this.#links.relink(link, port, generation, resubscribe);
   }
 
-  onShardFailed(shard: number, error: BusError): void {
-    this.publisher.shardFailed(this.#links.fail(shard, error, unknownAfterFailure(error)));
-    this.#subscriptions.shardFailed(shard, error);
-    this.#members.shardFailed(shard, error);
+  /** The desk that the link leads to, if it leads to one. */
+  #deskOf(link: number): EndpointEnd | undefined {
+    const first = this.#deskEnds === this.#ends ? 0 : this.#ends.length;
+    return this.#deskEnds[link - first];
+  }
+
+  onShardFailed(link: number, error: BusError): void {
+    const failed = this.#links.fail(link, error, unknownAfterFailure(error));
+    if (link < this.#ends.length) {
+      this.publisher.shardFailed(failed);
+      this.#subscriptions.shardFailed(link, error);
+    }
+    const desk = this.#deskOf(link);
+    if (desk !== undefined) this.#members.shardFailed(desk.shard, error);
     this.#settled.wake();
     // The dead thread may have swallowed a wake-up for deliveries of other shards.
     this.#links.run();
@@ -381,7 +397,7 @@ export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListe
     this.#closed = error;
     this.#links.stop();
     this.publisher.refuse(error);
-    for (const end of this.#ends) {
+    for (const end of new Set([...this.#ends, ...this.#deskEnds])) {
       end.fail(error, end.control.state === 'stopped' ? error : unknownAtClose());
     }
     this.#links.close();

@@ -91,6 +91,12 @@ export interface EndpointInternals {
     name: N,
     request: () => RequestOf<N>,
   ): Promise<AnswerOf<N>>;
+  /** As `callShard`, where the shard's consumers are served. */
+  callDesk<N extends ShardCall>(
+    shard: number,
+    name: N,
+    request: () => RequestOf<N>,
+  ): Promise<AnswerOf<N>>;
   /** By shard, the position behind which a durable consumer begins; `onGap` is told what a cursor has missed. */
   startPositions(
     filter: ParsedFilter,

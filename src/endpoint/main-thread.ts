@@ -27,9 +27,10 @@ export interface MainThread extends Caller<'main', MainCallContext> {
 /** Notices that main sends to an endpoint unasked, and the calls that it makes to the endpoint's gateways. */
 export interface EndpointListener {
   readonly gateways: Caller<'gateway'>;
-  /** A shard's thread was replaced; `port` is the new end of the link. */
-  onRelink(shard: number, port: MessagePort, generation: number): void;
-  onShardFailed(shard: number, error: BusError): void;
+  /** The thread that one of its links leads to was replaced; `port` is the new end of the link. */
+  onRelink(link: number, port: MessagePort, generation: number): void;
+  /** The shard, or the thread that serves a shard's consumers, at the end of this link was given up. */
+  onShardFailed(link: number, error: BusError): void;
   /** A thread that reads history has ended. An attachment that was not taken up did not hear its port close. */
   onReaderEnded(thread: number): void;
   /** The bus is closing: it accepts no more publishes, and still acknowledges those that it has accepted. */

@@ -1,3 +1,4 @@
+import { BusError } from '../protocol/errors.js';
 import type {
   EventInput,
   PublishAck,
@@ -8,6 +9,9 @@ import type { PublishWithAck } from './consume/member.js';
 import type { Publisher } from './publish/publisher.js';
 import { ReadCalls } from './read-calls.js';
 import { activeTracing } from './tracing.js';
+
+const NO_ACK_AND_PUBLISH =
+  'the store of this bus keeps acks apart from events, and cannot store both in one commit: it does not take ackAndPublish';
 
 /** The calls of an endpoint that publish, within spans where the program traces. */
 export abstract class PublishCalls extends ReadCalls {
@@ -36,6 +40,9 @@ export abstract class PublishCalls extends ReadCalls {
 
   /** For `Delivery.ackAndPublish`. @throws BusError as `publishMany`, `LEASE_LOST` */
   protected readonly publishWithAck: PublishWithAck = (inputs, options, ack) => {
+    const { ends, deskEnds } = this.reading;
+    if (deskEnds !== ends)
+      return Promise.reject(new BusError('OPTION_INVALID', NO_ACK_AND_PUBLISH));
     const tracing = activeTracing();
     if (tracing === undefined) return this.publisher.publishWithAck(inputs, options, ack);
     return tracing.publishMany(inputs, (traced) =>

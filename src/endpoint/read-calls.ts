@@ -35,6 +35,8 @@ import { busStats } from './stats.js';
 /** The parts of an endpoint that its reading calls use. */
 export interface Reading {
   readonly ends: readonly EndpointEnd[];
+  /** The links to where the shards' consumers are served. */
+  readonly deskEnds: readonly EndpointEnd[];
   readonly queries: QueryRunner;
   readonly busCounters: BusCounters;
   /** How many first segments of a topic decide its shard; 0: all of it does. */
@@ -109,10 +111,11 @@ export abstract class ReadCalls extends MainCalls {
 
   async stats(): Promise<BusStats> {
     this.assertOpen();
-    const { ends, openedAt, retention, busCounters } = this.reading;
+    const { ends, deskEnds, openedAt, retention, busCounters } = this.reading;
     const controls = ends.map(({ control }) => control);
+    const desks = deskEnds.map(({ control }) => control);
     const sinks = await this[SINK_PLACE].all();
-    return busStats(this.epoch, openedAt, busCounters, controls, retention, sinks);
+    return busStats(this.epoch, openedAt, busCounters, { controls, desks }, retention, sinks);
   }
 
   async prune(options: PruneOptions): Promise<PruneResult> {

@@ -20,11 +20,17 @@ import type { SinkList } from '../protocol/sink-figures.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import type { DedupeReach } from './internals.js';
 
+/** The control memory of the shards, and of where their consumers are served. */
+export interface StatsControls {
+  readonly controls: readonly ShardControl[];
+  readonly desks: readonly ShardControl[];
+}
+
 export function busStats(
   epoch: string,
   openedAt: number,
   busCounters: BusCounters,
-  controls: readonly ShardControl[],
+  { controls, desks }: StatsControls,
   retention: readonly RetentionRule[],
   sinks: SinkList,
 ): BusStats {
@@ -39,7 +45,7 @@ export function busStats(
     dropped: total(({ dropped }) => dropped),
     subscriptions: busCounters.subscriptions,
     lag: total(({ lag }) => lag),
-    consumers: consumerTotals(controls),
+    consumers: consumerTotals(desks),
     scheduled: controls.reduce(
       (sum, { counters }) => sum + counters[ShardCounter.scheduledWaiting]!,
       0,

@@ -33,6 +33,8 @@ export interface ShardThreadData {
   readonly gates: SharedArrayBuffer;
   /** The control memory of all shards, by which one wakes another. */
   readonly controls: readonly SharedArrayBuffer[];
+  /** The control memory of the thread that serves the shard's consumers, if it is another one. */
+  readonly desk: SharedArrayBuffer | undefined;
   /** The memory that the shard shares with the archiver, see `ArchiveWords`; undefined without an archive. */
   readonly archive: SharedArrayBuffer | undefined;
   /** An endpoint has left that a dead thread of the shard may have leased events. */

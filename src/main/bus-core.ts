@@ -15,6 +15,7 @@ import { ShardControl } from '../link/shard-control.js';
 import { decodeCursor } from '../protocol/cursor.js';
 import { TopicDefinitions } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
+import { DESK_RING_BYTES } from '../protocol/limits/links.js';
 import type { BackupResult, DefinitionInfo } from '../protocol/operations.js';
 import { optionInvalid } from '../protocol/options.js';
 import type { SinkFigures } from '../protocol/sink-figures.js';
@@ -28,6 +29,7 @@ import { archiveFigures } from './archive-figures.js';
 import { archiveSettings } from './archive-options.js';
 import { defaultShards, type ParsedBusOptions, systemEventOptions } from './bus-options.js';
 import { ConsumerBoard } from './consumers/consumer-board.js';
+import { deskThreads, hasDeskThreads } from './consumers/desk-threads.js';
 import { describeDefinitions } from './definitions.js';
 import { GatewayHub } from './gateway-hub.js';
 import { HeldCalls } from './held-calls.js';
@@ -35,7 +37,7 @@ import { firstFault } from './payload-checks.js';
 import { ReaderThreads } from './reader-threads.js';
 import { ruleOf, shareOf } from './retention-rules.js';
 import { ScheduleBoard } from './schedules/schedule-board.js';
-import { ShardSupervisor } from './shard-supervisor.js';
+import { type ShardHost, ShardSupervisor } from './shard-supervisor.js';
 import { SinkNotes } from './sink-notes.js';
 import { Switchboard } from './switchboard.js';
 
@@ -46,10 +48,13 @@ export class BusCore {
   readonly openedAt = elapsedMs();
   readonly controls: readonly ShardControl[];
   readonly supervisors: readonly ShardSupervisor[];
+  /** Where consumers are served: by the shards, or by a thread of its own for each. */
+  readonly desks: readonly ShardSupervisor[];
   readonly alertClock = new SystemClock();
   readonly alerts: AlertBoard;
   readonly consumers: ConsumerBoard;
   readonly schedules = new ScheduleBoard();
+  readonly #deskControls: readonly ShardControl[];
   readonly #options: ParsedBusOptions;
   readonly #storeName: string;
   readonly #store: OpenStore;
@@ -84,9 +89,12 @@ export class BusCore {
     const history = this.#archive?.history ?? store.history;
     this.#readers = history === undefined ? undefined : this.#readersOf(history);
     this.controls = Array.from({ length: store.shards }, () => ShardControl.create());
+    const hasDesks = hasDeskThreads(store);
+    this.#deskControls = hasDesks ? this.controls.map(() => ShardControl.create()) : [];
     this.supervisors = this.controls.map((control, shard) => this.#supervisor(control, shard));
+    this.desks = hasDesks ? this.#deskThreads() : this.supervisors;
     this.consumers = new ConsumerBoard(store.consumers, store.shards, (shard, entries) => {
-      this.supervisors[shard]!.consumers = entries;
+      this.desks[shard]!.consumers = entries;
     });
   }
 
@@ -125,6 +133,8 @@ export class BusCore {
 
   async start(): Promise<void> {
     await Promise.all(this.supervisors.map((supervisor) => supervisor.start()));
+    // They begin where the shards' logs end.
+    if (this.#hasDesks) await Promise.all(this.desks.map((desk) => desk.start()));
     await this.#store.ready();
     await this.#archive?.start((error) => this.#warnings.push(error));
   }
@@ -138,15 +148,16 @@ export class BusCore {
   admit(hasReaders = false): EndpointData {
     const endpoint = ulid();
     const doorbell = new SharedArrayBuffer(4);
-    const memories = this.supervisors.map(() => createLinkMemory(this.#options.ringBytes));
+    const threads = this.#threads;
+    const memories = threads.map(({ ringBytes }) => createLinkMemory(ringBytes));
     const readers = hasReaders ? this.connectReaders() : NO_READERS;
     const share = this.#shares.take();
     this.#members.set(endpoint, share);
     this.#busCounters.endpoints = this.#members.size;
-    const ends = this.supervisors.map((supervisor, shard) => {
-      const memory = memories[shard]!;
+    const ends = threads.map(({ supervisor, shard }, index) => {
+      const memory = memories[index]!;
       const relink = (port: MessagePort, generation: number): void =>
-        this.#listeners.get(endpoint)?.onRelink(shard, port, generation);
+        this.#listeners.get(endpoint)?.onRelink(index, port, generation);
       const port = supervisor.attach({ endpoint, memory, doorbell, relink });
       return { endpoint, shard, memory, doorbell, port };
     });
@@ -160,8 +171,9 @@ export class BusCore {
       durability: this.#store.durability ?? 'synced',
       openedAt: this.openedAt,
       ends,
-      generations: this.supervisors.map(({ generation }) => generation),
-      controls: this.controls.map(({ buffer }) => buffer),
+      generations: threads.map(({ supervisor }) => supervisor.generation),
+      controls: [...this.controls, ...this.#deskControls].map(({ buffer }) => buffer),
+      shards: this.supervisors.length,
       doorbell,
       busCounters: this.#busCounters.buffer,
       share,
@@ -184,8 +196,9 @@ export class BusCore {
    */
   connect(endpoint: string, listener: EndpointListener): void {
     this.#listeners.set(endpoint, listener);
-    for (const [shard, { failure }] of this.supervisors.entries()) {
-      if (failure !== undefined) listener.onShardFailed(shard, failure);
+    for (const [link, { supervisor }] of this.#threads.entries()) {
+      const { failure } = supervisor;
+      if (failure !== undefined) listener.onShardFailed(link, failure);
     }
   }
 
@@ -199,7 +212,7 @@ export class BusCore {
     this.#switchboard.remove(endpoint);
     this.#shares.giveBack(share);
     this.#busCounters.endpoints = this.#members.size;
-    for (const supervisor of this.supervisors) supervisor.detach(endpoint);
+    for (const { supervisor } of this.#threads) supervisor.detach(endpoint);
   }
 
   async #backUp(
@@ -325,6 +338,7 @@ export class BusCore {
     this.schedules.stop();
     await inOrder([
       () => Promise.all([this.#backup?.abort(), this.#readers?.close(), this.#archive?.stop()]),
+      () => Promise.all(this.#hasDesks ? this.desks.map((desk) => desk.stop()) : []),
       () => Promise.all(this.supervisors.map((supervisor) => supervisor.stop())),
       () => this.#leaveListeners(),
       () => this.#store.close(this.controls.map(({ head }) => head)),
@@ -347,6 +361,7 @@ export class BusCore {
       archive: this.#archive?.words(shard),
       gates: this.#gates,
       controls: this.controls.map(({ buffer }) => buffer),
+      desk: this.#deskControls[shard]?.buffer,
       log: {
         module: this.#store.shardLog,
         options: this.#store.shardOptions(shard),
@@ -359,13 +374,39 @@ export class BusCore {
         },
       },
     };
-    return new ShardSupervisor(shard, control, settings, {
+    return new ShardSupervisor(shard, control, settings, this.#hostOf(0));
+  }
+
+  #deskThreads(): ShardSupervisor[] {
+    const { controls: shards } = this;
+    const memory = { shards, desks: this.#deskControls, gates: this.#gates };
+    return deskThreads(this.#store, this.#options, memory, this.#hostOf(shards.length));
+  }
+
+  /** `firstLink`: the link of an endpoint to the first of these threads. */
+  #hostOf(firstLink: number): ShardHost {
+    return {
       onFailed: (failed, error) => {
-        for (const listener of this.#listeners.values()) listener.onShardFailed(failed, error);
+        const link = firstLink + failed;
+        for (const listener of this.#listeners.values()) listener.onShardFailed(link, error);
       },
       onConsumers: (shard, news) => this.consumers.takeNews(shard, news),
       onWarning: (error) => this.#warnings.push(error),
-    });
+    };
+  }
+
+  get #hasDesks(): boolean {
+    return this.desks !== this.supervisors;
+  }
+
+  /** The threads to which each endpoint has a link, in the order of the links. */
+  get #threads(): { supervisor: ShardSupervisor; shard: number; ringBytes: number }[] {
+    const { ringBytes } = this.#options;
+    const shards = this.supervisors.map((supervisor, shard) => ({ supervisor, shard, ringBytes }));
+    if (!this.#hasDesks) return shards;
+    const small = Math.min(ringBytes, DESK_RING_BYTES);
+    const desks = this.desks.map((supervisor, shard) => ({ supervisor, shard, ringBytes: small }));
+    return [...shards, ...desks];
   }
 }
 

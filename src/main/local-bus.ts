@@ -44,6 +44,7 @@ export class LocalBus extends Endpoint implements Bus {
     publishSystem(SYSTEM_TOPICS.started, SYSTEM_TYPES.started, this.#identity());
     offerBusHooks(this, {
       killShard: (shard) => core.supervisors[shard]!.kill(),
+      killDesk: (shard) => core.desks[shard]!.kill(),
       crashShard: (shard) => core.supervisors[shard]!.crash(),
       judgeAlerts: (aheadMs = 0) => {
         core.alerts.judgeByHand();

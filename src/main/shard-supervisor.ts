@@ -54,7 +54,14 @@ export interface ShardHost {
 
 type ThreadSettings = Pick<
   ShardThreadData,
-  'commitBatchEvents' | 'publishWaitMs' | 'prunes' | 'archive' | 'gates' | 'controls' | 'log'
+  | 'commitBatchEvents'
+  | 'publishWaitMs'
+  | 'prunes'
+  | 'archive'
+  | 'gates'
+  | 'controls'
+  | 'desk'
+  | 'log'
 >;
 
 export class ShardSupervisor {

@@ -10,6 +10,8 @@ import type { GatewayHandle } from './gateway-options.js';
 export interface BusTestHooks {
   /** Terminates the shard's thread, as the operating system might. Resolves when it has ended. */
   killShard(shard: number): Promise<void>;
+  /** Terminates the thread that serves the shard's consumers: the shard's own, where it has no other. */
+  killDesk(shard: number): Promise<void>;
   /** Makes the shard's loop throw. */
   crashShard(shard: number): void;
   /** Judges all alert rules, after it has set their clock ahead; from then on only this judges them. */

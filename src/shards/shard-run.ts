@@ -56,9 +56,11 @@ export class ShardRun {
     this.#log = log;
     checkLog(log, data);
     const others = data.controls.map((control) => new ShardControl(control).words);
+    const desk = data.desk && new ShardControl(data.desk).words;
     this.#shard = new Shard(this.#log, this.#routes, this.#control, {
       ...data,
       wakeShard: (shard) => wakeOtherShard(others[shard]!),
+      ...(desk === undefined ? {} : { onAdvance: () => wakeOtherShard(desk) }),
       retention: data.log.settings.retention,
       onNews: (news) => this.#report({ report: 'consumers', news }),
       onClaimed: () => this.#report({ report: 'claimed' }),

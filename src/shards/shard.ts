@@ -39,6 +39,8 @@ export interface ShardOptions extends Omit<UpkeepOptions, 'archive'>, ShardDeskO
   readonly publishWaitMs: number;
   /** The memory that the shard shares with the archiver. Default: there is no archive. */
   readonly archive?: SharedArrayBuffer | undefined;
+  /** Called when the log has gone on. */
+  readonly onAdvance?: () => void;
   /** Called when the wall clock was set. */
   readonly onClockStep?: (step: ClockStep) => void;
 }
@@ -364,6 +366,7 @@ export class Shard {
     this.delivered = delivered;
     this.#feeder.reach(delivered);
     for (const link of this.links) link.advanceWatermark(delivered);
+    this.#options.onAdvance?.();
   }
 
   /** The turn's work besides the batch. */

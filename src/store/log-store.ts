@@ -76,6 +76,11 @@ export interface OpenStore {
    * without it there are no consumers.
    */
   readonly consumers?: KeptText;
+  /**
+   * Capability of a shared store: where the journals of its consumers' states are found. The bus then serves consumers in
+   * threads of their own; see docs/adr/0086.
+   */
+  readonly consumerJournals?: JournalAddress;
   /** Capability: its logs may keep large payloads in files (`ShardLogSettings.claimCheckBytes`). */
   readonly payloadFiles?: true;
   /** Capability: what this history is, for an archive beside it; without it there is none. Needs `history` too. */
@@ -104,6 +109,14 @@ export interface HistoryAddress {
   /** The address of a `HistoryModule`. */
   readonly module: string;
   /** The argument of `openHistory`; it must be possible to clone it. */
+  readonly options: unknown;
+}
+
+/** The way by which a thread comes to the journals of consumers. */
+export interface JournalAddress {
+  /** The address of a `ConsumerJournalModule`. */
+  readonly module: string;
+  /** The argument of `openJournal`; it must be possible to clone it. */
   readonly options: unknown;
 }
 

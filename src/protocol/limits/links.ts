@@ -4,6 +4,8 @@ import { KIB, MIB } from './units.js';
 
 /** The size of a publish ring and of a delivery ring; there is one of each per endpoint and shard. */
 export const RING_BYTES = 4 * MIB;
+/** The rings to a thread that serves consumers and no subscriptions. */
+export const DESK_RING_BYTES = MIB;
 export const RING_BYTES_MIN = 4 * KIB;
 export const RING_BYTES_MAX = 256 * MIB;
 /**

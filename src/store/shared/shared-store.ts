@@ -1,6 +1,6 @@
 import { BusError } from '../../protocol/errors.js';
 import type { CursorPositions, ResolvedCursor } from '../cursor-positions.js';
-import type { HistoryAddress, OpenStore, ShardBy } from '../log-store.js';
+import type { HistoryAddress, JournalAddress, KeptText, OpenStore, ShardBy } from '../log-store.js';
 
 /** What a store on a broker says of itself. */
 export interface SharedStoreParts {
@@ -15,6 +15,8 @@ export interface SharedStoreParts {
   readonly historyModule: string;
   /** What both modules get; it must be possible to clone it. */
   readonly options: unknown;
+  /** The list of durable consumers, and the journals of their states. Default: the store keeps no consumers. */
+  readonly consumers?: { readonly list: KeptText; readonly journals: JournalAddress } | undefined;
   /** The last sequences of all shards, as the broker knows them. */
   heads(): Promise<readonly number[]>;
   close(): void | Promise<void>;
@@ -28,6 +30,8 @@ export class OpenSharedStore implements OpenStore {
   readonly durability: NonNullable<OpenStore['durability']>;
   readonly shardLog: string;
   readonly history: HistoryAddress;
+  readonly consumers?: KeptText;
+  readonly consumerJournals?: JournalAddress;
   readonly #parts: SharedStoreParts;
 
   constructor(parts: SharedStoreParts) {
@@ -37,6 +41,10 @@ export class OpenSharedStore implements OpenStore {
     this.durability = parts.durability ?? 'synced';
     this.shardLog = parts.shardLog;
     this.history = { module: parts.historyModule, options: parts.options };
+    if (parts.consumers !== undefined) {
+      this.consumers = parts.consumers.list;
+      this.consumerJournals = parts.consumers.journals;
+    }
     this.#parts = parts;
   }
 

@@ -7,9 +7,10 @@ import { BroadcastChannel } from 'node:worker_threads';
 import { ulid } from 'ulid';
 import { BusError } from '../../protocol/errors.js';
 import { messageOf } from '../../protocol/thrown.js';
-import type { LogStore } from '../../store/log-store.js';
+import type { KeptText, LogStore } from '../../store/log-store.js';
 import type { AppendedEntries } from '../../store/shared/log-stream.js';
 import { BrokerStore } from './broker-store.js';
+import { Journal } from './journal.js';
 import type { BrokerAnswer, BrokerNews, BrokerRequest } from './messages.js';
 import { Stream } from './stream.js';
 
@@ -20,6 +21,8 @@ export interface MemoryBrokerOptions {
   readonly eventsMax?: number;
   /** How long the broker knows an id, ms. Default 120,000. */
   readonly dedupeWindowMs?: number;
+  /** Keeps durable consumers, for one node at a time. Default false. */
+  readonly consumers?: boolean;
 }
 
 /** The store of one node, with controls to hold back its appends. */
@@ -52,13 +55,18 @@ export class MemoryBroker implements Broker {
   readonly epoch = ulid();
   readonly channelName = `millrace-broker-${this.epoch}`;
   readonly streams: readonly Stream[];
+  readonly journals: readonly Journal[];
+  readonly consumers: KeptText | undefined;
   readonly #channel: BroadcastChannel;
   /** The appends that are held back, by store. */
   readonly #held = new Map<string, BrokerRequest[]>();
 
-  constructor({ shards = 1, eventsMax, dedupeWindowMs }: MemoryBrokerOptions = {}) {
+  constructor(options: MemoryBrokerOptions = {}) {
+    const { shards = 1, eventsMax, dedupeWindowMs, consumers = false } = options;
     this.shards = shards;
     this.streams = Array.from({ length: shards }, () => new Stream(eventsMax, dedupeWindowMs));
+    this.journals = this.streams.map(() => new Journal());
+    if (consumers) this.consumers = new KeptInBroker();
     this.#channel = new BroadcastChannel(this.channelName);
     this.#channel.onmessage = (event) => {
       this.#take((event as MessageEvent).data as BrokerRequest);
@@ -119,6 +127,12 @@ export class MemoryBroker implements Broker {
         return stream.fetch(call.after, call.until, call.limit);
       case 'append':
         return this.#append(shard, stream, call);
+      case 'takeJournal':
+        return this.journals[shard]!.take(call.owner);
+      case 'appendJournal':
+        return this.journals[shard]!.append(call.owner, [call.entry]);
+      case 'compactJournal':
+        return this.journals[shard]!.compact(call.owner, call.snapshot);
     }
   }
 
@@ -135,5 +149,18 @@ export class MemoryBroker implements Broker {
 
   #post(message: BrokerAnswer | BrokerNews): void {
     this.#channel.postMessage(message);
+  }
+}
+
+class KeptInBroker implements KeptText {
+  readonly file = 'the memory of the broker';
+  #text: string | undefined;
+
+  read(): string | undefined {
+    return this.#text;
+  }
+
+  write(text: string): void {
+    this.#text = text;
   }
 }

@@ -17,6 +17,14 @@ export type BrokerCall =
       readonly after: number;
       readonly until: number;
       readonly limit?: number | undefined;
+    }
+  /** The journal of consumers, as whoever took it last may change it. */
+  | { readonly call: 'takeJournal'; readonly owner: string }
+  | { readonly call: 'appendJournal'; readonly owner: string; readonly entry: Uint8Array }
+  | {
+      readonly call: 'compactJournal';
+      readonly owner: string;
+      readonly snapshot: readonly Uint8Array[];
     };
 
 export interface BrokerRequest {
@@ -32,7 +40,12 @@ export interface BrokerRequest {
 export interface BrokerAnswer {
   readonly link: string;
   readonly id: number;
-  readonly value?: StreamState | StreamBounds | AppendedEntries | readonly StreamEntry[];
+  readonly value?:
+    | StreamState
+    | StreamBounds
+    | AppendedEntries
+    | readonly StreamEntry[]
+    | readonly Uint8Array[];
   readonly error?: ErrorData;
 }
 

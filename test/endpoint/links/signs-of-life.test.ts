@@ -49,7 +49,7 @@ test('a gateway whose loop has not turned for long is stalled, whatever state it
       gatewayRestarts: { value: 0 },
       delivery: { value: { bounds: [], counts: [0], sum: 0 } },
     });
-    return busStats('e', 0, looked, [], [], NO_SINKS).gateways[0]?.state;
+    return busStats('e', 0, looked, { controls: [], desks: [] }, [], NO_SINKS).gateways[0]?.state;
   };
   expect(stateAfter(1)).toBe('listening');
   expect(stateAfter(60)).toBe('stalled');
