@@ -7,13 +7,18 @@ import { SubjectProxy } from './subject-proxy.js';
 /** Counts the calls to the disk of a run without faults, so that a fault can be put at any of them. */
 const RUN_MS = 600_000;
 
-/** @returns the calls after the fault was armed, by stage: `{ begin: ['write of shard-000.db' …], close: […] }` */
-export async function callsOf({ library, folder, call, options }) {
+/**
+ * `random`: the file that stands in for random bytes, if any.
+ *
+ * @param {{ library: string, folder: string, call: string, options: (root: string) => object, random?: string | undefined }} run
+ * @returns the calls after the fault was armed, by stage: `{ begin: ['write of shard-000.db' …], close: […] }`
+ */
+export async function callsOf({ library, folder, call, options, random }) {
   const root = join(folder, 'disk');
   mkdirSync(root, { recursive: true });
   const marks = join(folder, 'marks');
   const record = join(folder, 'record');
-  const env = shimEnvironment({ library, root, marks, record });
+  const env = shimEnvironment({ library, root, marks, record, random });
   const subject = new SubjectProxy({ marks, env });
   const outcome = await subject.ask(call, options(root), RUN_MS);
   await subject.end();

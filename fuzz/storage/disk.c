@@ -22,6 +22,8 @@
  * DISK_BOOT      a file that stands in for /proc/sys/kernel/random/boot_id: what is recorded is of another boot than
  *                the one that opens it.
  *
+ * DISK_RANDOM    a file that stands in for /dev/urandom, from which SQLite begins the salts of its write-ahead logs.
+ *
  * DISK_FLUSHES   if it is set, flushes are really made.
  *
  * Otherwise nothing is really flushed. Indexes of write-ahead logs (-shm) are memory and no part of the disk.
@@ -68,7 +70,7 @@ typedef struct __attribute__((packed)) {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int record = -1;
-static const char *root, *marks, *forgets, *boot;
+static const char *root, *marks, *forgets, *boot, *same;
 static int flushes;
 
 static struct {
@@ -82,6 +84,7 @@ __attribute__((constructor)) static void begin(void) {
   marks = getenv("DISK_MARKS");
   forgets = getenv("DISK_FORGETS");
   boot = getenv("DISK_BOOT");
+  same = getenv("DISK_RANDOM");
   flushes = getenv("DISK_FLUSHES") != 0;
   const char *file = getenv("DISK_RECORD");
   if (file) record = REAL(open)(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -217,16 +220,18 @@ static int open_watched(const char *path, int flags, mode_t mode) {
   pthread_mutex_lock(&mutex);
   struct stat status;
   int is_new = (flags & O_CREAT) && stat(path, &status) != 0;
-  int met = is_new ? meets("create", path) : GO_ON;
+  int empties = !is_new && (flags & O_TRUNC) && !(flags & O_EXCL);
+  int met = is_new ? meets("create", path) : empties ? meets("truncate", path) : GO_ON;
   if (met == FAIL) FAILED;
   int fd = REAL(open)(path, flags, mode);
   if (fd >= 0 && is_new) note('C', path, 0, inode_of(fd), 0, 0, 0);
-  if (fd >= 0 && !is_new && (flags & O_TRUNC)) note('T', path, 0, inode_of(fd), 0, 0, 0);
+  if (fd >= 0 && empties) note('T', path, 0, inode_of(fd), 0, 0, 0);
   ENDED(fd);
 }
 
 static int open_any(const char *path, int flags, mode_t mode) {
   if (boot && path && strcmp(path, "/proc/sys/kernel/random/boot_id") == 0) path = boot;
+  if (same && path && strcmp(path, "/dev/urandom") == 0) path = same;
   return watches(path) ? open_watched(path, flags, mode) : REAL(open)(path, flags, mode);
 }
 

@@ -6,13 +6,22 @@ import { SubjectProxy } from './subject-proxy.js';
 
 /** Processes that fork others, see `inChild` in `tell.js`: nothing that Node does in other threads is in those. */
 export const FORKER_FLAGS = ['--single-threaded', '--v8-pool-size=0'];
+/** Stands for the calls of an operation that makes none. */
+export const NO_CALL = 'no call';
 const NO_FAULT = { kind: 'any', n: 0, how: 'once' };
 
-/** One for each lane; their disk is `folder`. */
-export function forkers(lanes, library, folder) {
+/**
+ * One for each lane; their disk is `folder`. `random`: the file that stands in for random bytes, if any.
+ *
+ * @param {number} lanes
+ * @param {string} library
+ * @param {string} folder
+ * @param {string} [random]
+ */
+export function forkers(lanes, library, folder, random) {
   return Array.from({ length: lanes }, (_, lane) => {
     const marks = join(folder, `marks-${lane}`);
-    const env = shimEnvironment({ library, root: folder, marks });
+    const env = shimEnvironment({ library, root: folder, marks, random });
     return { marks, proxy: new SubjectProxy({ marks, env, flags: FORKER_FLAGS }) };
   });
 }
@@ -22,8 +31,13 @@ export class CallsOfLogs {
   #setting;
   #counted = new Map();
 
-  constructor({ library, folder, bases }) {
-    this.#setting = { library, folder, bases };
+  /**
+   * `random`, `at`: for operations that are made repeatable, see `repeatable.js`.
+   *
+   * @param {{ library: string, folder: string, bases: any, random?: string, at?: number }} setting
+   */
+  constructor({ library, folder, bases, random, at }) {
+    this.#setting = { library, folder, bases, random, at };
   }
 
   /** @returns {Promise<string[]>} a promise of the calls, in words; of one at least */
@@ -34,14 +48,20 @@ export class CallsOfLogs {
   }
 
   async #count(operation, base, name) {
-    const { library, folder, bases } = this.#setting;
+    const { library, folder, bases, random, at } = this.#setting;
     const options = (root) => {
       cpSync(bases[base].dir, join(root, 'data'), { recursive: true });
       const target = join(root, 'copy');
-      return { dir: join(root, 'data'), target, operation, fault: NO_FAULT, seed: 1 };
+      return { dir: join(root, 'data'), target, operation, fault: NO_FAULT, seed: 1, at };
     };
     const into = join(folder, name);
-    const { begin } = await callsOf({ library, folder: into, call: 'operateOnLogs', options });
-    return begin.length > 0 ? begin : ['no call'];
+    const { begin } = await callsOf({
+      library,
+      folder: into,
+      call: 'operateOnLogs',
+      options,
+      random,
+    });
+    return begin.length > 0 ? begin : [NO_CALL];
   }
 }

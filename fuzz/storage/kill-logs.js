@@ -1,14 +1,21 @@
+import { cpSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { reshard as reshardLogs } from '../../dist/store/upkeep/reshard.js';
 import { restore as restoreLogs } from '../../dist/store/upkeep/restore.js';
+import { imageOf } from './image.js';
 import { LogWork, OPTIONS_FOR } from './log-work.js';
 import { Random } from './random.js';
-import { arm, disarm, inChild, tell } from './tell.js';
+import { makeRepeatable } from './repeatable.js';
+import { arm, disarm, inChild, tell, untold } from './tell.js';
 
 /** What the processes do that `recover.js` kills: each works on the logs of a directory, in one thread. */
 const COPIES = {
   restore: (dir, target) => restoreLogs(dir, target),
   reshard: (dir, target) => reshardLogs({ from: dir, to: target, shards: 3 }),
 };
+
+/** The operations that this process has done itself. */
+const practised = new Set();
 
 const DURING = {
   open: () => {},
@@ -44,8 +51,14 @@ const DURING = {
   },
 };
 
-/** One operation in this process; `fault` is armed for it. `target` is the directory for a copy. */
-export function operateOnLogs({ dir, operation, target, fault, seed }) {
+/**
+ * One operation in this process; `fault` is armed for it. `target` is the directory for a copy. With `at` the process is
+ * made repeatable, for good.
+ *
+ * @param {{ dir: string, operation: string, target: string, fault?: any, seed: number, at?: number }} how
+ */
+export function operateOnLogs({ dir, operation, target, fault, seed, at }) {
+  if (at !== undefined) makeRepeatable(at);
   if (operation in COPIES) {
     if (fault !== undefined) arm(fault);
     COPIES[operation](dir, target);
@@ -64,9 +77,33 @@ export function operateOnLogs({ dir, operation, target, fault, seed }) {
   tell('stage', 'done');
 }
 
-/** Each run is an operation with a fault that kills it, in a process of its own. */
+/** Each run is an operation with a fault, in a process of its own. */
 export function killOnLogs({ dir, target, runs }) {
   for (const run of runs) inChild(() => operateOnLogs({ dir, target, ...run }));
+}
+
+/**
+ * One operation with a fault in a process of its own, which is made repeatable: it begins at the time `at`.
+ * @returns what it left, see `imageOf`
+ */
+export function failOnLogs({ dir, target, run, at }) {
+  practise(dir, run.operation);
+  inChild(() => operateOnLogs({ dir, target, ...run, at }));
+  return { data: imageOf(dir), copy: imageOf(target) };
+}
+
+/** Does an operation once in this process, on a copy: its children then begin with compiled code. */
+function practise(dir, operation) {
+  if (practised.has(operation)) return;
+  practised.add(operation);
+  const place = `${dir}-practice`;
+  try {
+    cpSync(dir, join(place, 'data'), { recursive: true });
+    const target = join(place, 'copy');
+    untold(() => operateOnLogs({ dir: join(place, 'data'), target, operation, seed: 1 }));
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
 }
 
 /**

@@ -26,10 +26,11 @@ export function compileShim(folder) {
 /**
  * The environment variables that give a process this disk under `root`.
  *
- * @param {{ library: string, root: string, marks: string, record?: string, boot?: string, forgets?: string, flushes?: string }} options
+ * @param {{ library: string, root: string, marks: string, record?: string, boot?: string, forgets?: string, random?: string | undefined,
+ *   flushes?: string }} options
  */
 export function shimEnvironment({ library, root, marks, flushes, ...more }) {
-  const { record, boot, forgets } = more;
+  const { record, boot, forgets, random } = more;
   const settings = {
     LD_PRELOAD: library,
     DISK_ROOT: root,
@@ -37,6 +38,7 @@ export function shimEnvironment({ library, root, marks, flushes, ...more }) {
     DISK_RECORD: record,
     DISK_BOOT: boot,
     DISK_FORGETS: forgets,
+    DISK_RANDOM: random,
     DISK_FLUSHES: flushes,
     // Writes through io_uring would bypass the library.
     UV_USE_IO_URING: '0',

@@ -1,4 +1,4 @@
-import { buildOnLogs, killOnLogs, operateOnLogs } from './kill-logs.js';
+import { buildOnLogs, failOnLogs, killOnLogs, operateOnLogs } from './kill-logs.js';
 import { observe } from './observe.js';
 import * as play from './play.js';
 
@@ -6,7 +6,7 @@ import * as play from './play.js';
  * The process under test, or one that observes what another has left behind. It makes the calls that its parent sends,
  * and may die at any moment. Argument: the file to which it reports its steps.
  */
-const calls = { observe, buildOnLogs, killOnLogs, operateOnLogs, ...play };
+const calls = { observe, buildOnLogs, failOnLogs, killOnLogs, operateOnLogs, ...play };
 play.tellTo(process.argv[2]);
 
 process.on('message', async ({ id, call, options }) => {

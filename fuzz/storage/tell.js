@@ -15,6 +15,17 @@ export function tell(...words) {
   if (descriptor !== undefined) writeSync(descriptor, `${JSON.stringify(words)}\n`);
 }
 
+/** Does work of which nothing is reported. */
+export function untold(work) {
+  const told = descriptor;
+  descriptor = undefined;
+  try {
+    work();
+  } finally {
+    descriptor = told;
+  }
+}
+
 /** A fault of the disk as `disk.c` reads it. */
 export function faultText({ kind, n, error = 'EIO', how, part = '-' }) {
   return `fail ${kind} ${n} ${error} ${how} ${part}\n`;

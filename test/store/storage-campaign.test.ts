@@ -99,6 +99,27 @@ describe.runIf(gcc !== undefined)('on a disk that records and fails', () => {
     TIME_MS,
   );
 
+  test(
+    'every acknowledged event is there after any call failed, each at its place, and equal remains are looked at once',
+    () => {
+      const { status, output } = campaign('errnos', '--seed', '11', '--count', '22');
+      expect(output).toMatch(/22 injections, \d+ possible, \d looked, 0 elsewhere: 0 problems/);
+      expect(status, output).toBe(0);
+    },
+    TIME_MS,
+  );
+
+  test(
+    'an event that is missing after a call failed is found however often what is left looks the same',
+    () => {
+      const { status, output } = campaign('errnos', '--seed', '11', '--count', '22', '--canary');
+      expect(output).toMatch(/22 looked, 0 elsewhere: 22 problems/);
+      expect(output).toMatch(/\(write of lock.json\) ENOSPC filling: hole: /);
+      expect(status).toBe(1);
+    },
+    TIME_MS,
+  );
+
   test.each([
     ['of logs', 'power', /lost: r/],
     ['of payload files', 'payloads', /unreadable: /],
