@@ -160,13 +160,14 @@ if #plan > 0 then
     return {'FULL', now, sequences, {}, added.err}
   end
   for index = 2, #plan do add(redis.call, index) end
-  local batch = {struct.pack('<d', now)}
+  local batch, bytes = {struct.pack('<d', now)}, 0
   for from = 1, #plan, CHUNK do
     local fields = {}
     for index = from, math.min(#plan, from + CHUNK - 1) do
       fields[#fields + 1] = identity(plan[index])
       fields[#fields + 1] = string.format('%.0f', head + index)
       batch[#batch + 1] = identity(plan[index])
+      bytes = bytes + #record(plan[index])
     end
     redis.call('HSET', KEYS[3], unpack(fields))
   end
@@ -179,6 +180,7 @@ if #plan > 0 then
   end
   local first, last = string.format('%.0f', head + 1), string.format('%.0f', head + #plan)
   redis.call('HSET', KEYS[1], 'head', last, 'at', string.format('%.0f', at))
+  redis.call('HINCRBY', KEYS[1], 'bytes', bytes)
   redis.call('SET', KEYS[6], ARGV[2] .. ':' .. first .. ':' .. last, 'PX', ARGV[4])
 end
 

@@ -1,6 +1,6 @@
 /** The keys of a store. Those of one shard share a hash tag, so that a cluster keeps them in one place. */
 export interface ShardKeys {
-  /** A hash: `epoch`, `head`, `at` (the time of the last event, ms), `pruned`. */
+  /** A hash: `epoch`, `head`, `at` (the time of the last event, ms), `pruned`, `bytes` (of all records). */
   readonly meta: string;
   /** The stream of events; the id of an entry is `SEQUENCE-0`. */
   readonly log: string;

@@ -11,6 +11,7 @@ import type {
   StreamEntry,
   StreamFollower,
   StreamState,
+  TrimLimits,
 } from '../shared/log-stream.js';
 import { appendedOf, batchEvent, outcomeOf, termsOf } from './append-batch.js';
 import { APPEND } from './append-script.js';
@@ -22,6 +23,7 @@ import { RedisLink, type RunLimits } from './redis-link.js';
 import { ShardReader, type ShardState } from './shard-reader.js';
 import { Tail } from './tail.js';
 import { topicOfRow } from './topic-rows.js';
+import { TRIM } from './trim-script.js';
 
 const RETRY_MS = 50;
 /** A Redis that has less than was shown for so long has lost it, ms: by then a new master has taken over. */
@@ -118,6 +120,12 @@ export class RedisLogStream implements LogStream {
       const row = (rows as (Buffer | null)[])[index];
       return row ? [topicOfRow(name, row)] : [];
     });
+  }
+
+  async trim({ maxEvents = -1, maxAgeMs = -1, maxBytes = -1 }: TrimLimits): Promise<boolean> {
+    const { meta, log, topics } = this.#reader.keys;
+    const args = [this.#address.epoch, maxEvents, maxAgeMs, maxBytes];
+    return (await this.#link.script({}, TRIM, [meta, log, topics], args)) === 1;
   }
 
   async close(): Promise<void> {

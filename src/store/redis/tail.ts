@@ -143,17 +143,19 @@ export class Tail {
 
   /** Looks whether this is the history of before. */
   async #check(): Promise<void> {
+    const { sequence, bytes } = this.#last;
+    // Before the state, which then says whether the event has been removed meanwhile.
+    const [found] = await this.#reader.fetch({}, sequence - 1, sequence, 1);
     const { epoch, prunedThrough, written } = await this.#reader.state();
     if (epoch !== this.#address.epoch) throw otherEpoch(this.#link.place, this.#shard);
+    const isOther =
+      found !== undefined && bytes !== undefined && Buffer.compare(found.bytes, bytes) !== 0;
+    const isMissing = found === undefined && sequence > prunedThrough;
+    if (isOther || isMissing || written < sequence) await this.#goneBack();
     if (prunedThrough > this.#prunedThrough) {
       this.#prunedThrough = prunedThrough;
       this.#follower.onPruned(prunedThrough);
     }
-    const { sequence, bytes } = this.#last;
-    if (sequence > prunedThrough && bytes !== undefined) {
-      const [found] = await this.#reader.fetch({}, sequence - 1, sequence, 1);
-      if (found === undefined || Buffer.compare(found.bytes, bytes) !== 0) await this.#goneBack();
-    } else if (written < sequence) await this.#goneBack();
     this.#checkedAt = elapsedMs();
   }
 

@@ -35,6 +35,13 @@ export interface StreamState {
   readonly isOtherHistory?: boolean;
 }
 
+/** What stays of a stream: the newest events within all limits. */
+export interface TrimLimits {
+  readonly maxAgeMs?: number;
+  readonly maxEvents?: number;
+  readonly maxBytes?: number;
+}
+
 /** The outcome of a batch, by index. */
 export interface AppendedEntries {
   /** The sequence of the event, or of the stored one that it repeats; 0 where it was refused. */
@@ -84,6 +91,12 @@ export interface LogStream {
 
   /** Topics as they are by now, of which the broker has removed events; those that it does not know are left out. */
   topics(names: readonly string[]): Promise<readonly TopicSummary[]>;
+
+  /**
+   * Removes the oldest events beyond any of the limits, in one bounded step; true if there may be more to do. Absent
+   * where the bus cannot have the broker remove events.
+   */
+  trim?(limits: TrimLimits): Promise<boolean>;
 
   /** Gives up what waits, and lets go of connections and timers, within 2 s. */
   close(): Promise<void>;

@@ -14,6 +14,7 @@ import {
   type ReadRequest,
   type ShardLog,
   type ShardLogOpening,
+  type ShardPruning,
   type TopicSummary,
   type TopicTotals,
 } from '../shard-log.js';
@@ -22,33 +23,37 @@ import { AtHand, type HeldEvent, indexBehind, type Run } from './at-hand.js';
 import type { LogStream, NewEntry, StreamEntry } from './log-stream.js';
 import { RecentIds } from './recent-ids.js';
 import { damaged, seal, unseal } from './sealed-record.js';
+import { StreamPruning } from './stream-pruning.js';
 import { TopicBook } from './topic-book.js';
 
 const FETCHED_EVENTS = 512;
 const TOPICS_PER_CALL = 1000;
 const EMPTY: Buffer = Buffer.alloc(0);
 
-type Opening = Pick<ShardLogOpening, 'shard' | 'isFirst' | 'headLeast'>;
+type Opening = Pick<ShardLogOpening, 'shard' | 'isFirst' | 'headLeast' | 'settings'>;
 
 /** Opens the log of a shard on its stream, and closes the stream if that fails. */
 export async function openSharedLog(stream: LogStream, opening: Opening): Promise<ShardLog> {
-  const log = new SharedShardLog(stream, opening.shard);
   try {
+    const log = new SharedShardLog(stream, opening);
     await log.join(opening);
+    return log;
   } catch (error) {
     await stream.close();
     throw error;
   }
-  return log;
 }
 
 class SharedShardLog implements ShardLog {
   readonly isShared = true;
   readonly judges: JudgedTerms;
-  readonly forgottenThrough = 0;
+  /** Only where there are rules: this log removes nothing on request. */
+  readonly pruning?: ShardPruning;
   readonly walBytes = 0;
   wentBackwardsFrom: number | undefined;
   prunedThrough = 0;
+  /** Events that went before this node had heard of them may have been of topics that it does not know. */
+  forgottenThrough = 0;
   dedupeWindowMs = 0;
   head = 0;
   lastRecordedAt = 0;
@@ -70,10 +75,14 @@ class SharedShardLog implements ShardLog {
   #follower: LogFollower | undefined;
   #failure: BusError | undefined;
 
-  constructor(stream: LogStream, shard: number) {
+  constructor(stream: LogStream, { shard, settings }: Opening) {
     this.judges = stream.judges;
     this.#stream = stream;
     this.#shard = shard;
+    const { retention } = settings;
+    if (stream.trim === undefined || retention.length === 0) return;
+    const trim = stream.trim.bind(stream);
+    this.pruning = new StreamPruning(retention, trim, (error) => this.#fail(error));
   }
 
   async join({ headLeast, isFirst }: Opening): Promise<void> {
@@ -214,6 +223,8 @@ class SharedShardLog implements ShardLog {
     this.#stream.fetch(after, end).then(
       (entries) => {
         this.#fetching.delete(after);
+        // What lacks at the beginning has been removed, which readers have to know before they pass over it.
+        this.#prune((entries[0]?.sequence ?? end + 1) - 1, after);
         this.#atHand.keep({
           after,
           through: entries.at(-1)?.sequence ?? end,
@@ -264,11 +275,12 @@ class SharedShardLog implements ShardLog {
     this.lastRecordedAt = recordedAt;
   }
 
-  #prune(through: number): void {
-    if (through <= this.prunedThrough) return;
+  #prune(through: number, after = 0): void {
+    if (through <= Math.max(after, this.prunedThrough)) return;
     this.prunedThrough = through;
+    const changed = this.#topics.prune(through, this.head);
+    if (through > this.head) this.forgottenThrough = through;
     this.head = Math.max(this.head, through);
-    const changed = this.#topics.prune(through);
     for (let at = 0; at < changed.length; at += TOPICS_PER_CALL) {
       this.#stream.topics(changed.slice(at, at + TOPICS_PER_CALL)).then(
         (topics) => {

@@ -48,7 +48,7 @@ export class StreamHistory implements StoreHistory {
     const { reverse = false, timeMs = PAGE_MS } = request;
     const endsAt = performance.now() + Math.min(timeMs, PAGE_MS);
     const { head, prunedThrough } = await this.#stream.bounds(shard, request.headLeast ?? 0);
-    const gone = prunedThrough > request.after ? prunedThrough : 0;
+    let gone = prunedThrough > request.after ? prunedThrough : 0;
     let { after, until } = await this.#range(shard, request, { head, prunedThrough });
     for (;;) {
       const look = { ...request, after, until };
@@ -56,6 +56,8 @@ export class StreamHistory implements StoreHistory {
         ? this.#backward(shard, look, head)
         : this.#forward(shard, look, head));
       const isOver = page.count > 0 || page.done || request.limit <= 0;
+      // Some may have gone since the look began.
+      if (page.prunedThrough > after) gone = page.prunedThrough;
       if (isOver || performance.now() >= endsAt) return { ...page, prunedThrough: gone };
       if (reverse) until = page.next;
       else after = page.next;
@@ -100,7 +102,9 @@ export class StreamHistory implements StoreHistory {
       head,
       through >= until,
     );
-    return entries.length === 0 ? { ...page, next: through } : page;
+    const gone = sequences === undefined ? (entries[0]?.sequence ?? through + 1) - 1 : 0;
+    const withGone = { ...page, prunedThrough: gone };
+    return entries.length === 0 ? { ...withGone, next: through } : withGone;
   }
 
   async #backward(shard: number, request: RangeRequest, head: number): Promise<Page> {

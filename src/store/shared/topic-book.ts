@@ -38,18 +38,21 @@ export class TopicBook {
   }
 
   /**
-   * All events up to `through` have gone. Returns the topics that lost some of their events: only the broker knows how
-   * many these were, and which event is the first now.
+   * All events up to `through` have gone, of which the book has noted those up to `heard`. Returns the topics of which only the
+   * broker knows how many events they have left, and which is the first. Until it says so they may have lost events up to
+   * `through`.
    */
-  prune(through: number): string[] {
+  prune(through: number, heard: number): string[] {
     const changed: string[] = [];
     for (const topic of this.#topics) {
       const { name, firstSequence, lastSequence, events } = topic;
-      if (events === 0 || firstSequence > through) continue;
+      // Events that the book never noted may have been of any topic.
+      const isAny = through > heard;
+      if (!isAny && (events === 0 || firstSequence > through)) continue;
       const isEmpty = lastSequence <= through;
-      const prunedThrough = isEmpty ? lastSequence : through;
+      const prunedThrough = isEmpty && !isAny ? lastSequence : through;
       this.set({ ...topic, prunedThrough, events: isEmpty ? 0 : events });
-      if (!isEmpty) changed.push(name);
+      if (!isEmpty || isAny) changed.push(name);
     }
     return changed;
   }

@@ -1,13 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { BusError } from '../../../src/protocol/errors.js';
+import type { RetentionRule } from '../../../src/store/pruning.js';
 import { NOT_AT_HAND, type ShardLog } from '../../../src/store/shard-log.js';
+import type { LogStream, TrimLimits } from '../../../src/store/shared/log-stream.js';
 import { openSharedLog } from '../../../src/store/shared/shared-shard-log.js';
 import { watch } from '../../bus/support/wait.js';
 import { record } from '../records.js';
 import { FakeStream } from './fake-stream.js';
 
-async function openOn(stream: FakeStream, headLeast = 0) {
-  const log = await openSharedLog(stream, { shard: 0, isFirst: headLeast === 0, headLeast });
+async function openOn(stream: LogStream, headLeast = 0, retention: RetentionRule[] = []) {
+  const settings = { dedupeWindowMs: 1, dedupeIdsMax: 1, retention };
+  const isFirst = headLeast === 0;
+  const log = await openSharedLog(stream, { shard: 0, isFirst, headLeast, settings });
   const heard = { advances: 0, fetches: 0 };
   log.follow?.({ onAdvance: () => heard.advances++, onFetch: () => heard.fetches++ });
   return { log, heard };
@@ -121,6 +125,18 @@ describe('a log on a stream', () => {
     expect(sequencesOf(log, 0)).toEqual([601, 602]);
   });
 
+  test('knows from what it fetches that events have gone, before it is told', async () => {
+    const stream = new FakeStream();
+    stream.store({ topic: 'a' }, { topic: 'b' }, { topic: 'a' });
+    const { log } = await openOn(stream);
+    stream.prunedThrough = 2;
+    expect(sequencesOf(log, 0)).toBe(NOT_AT_HAND);
+    await new Promise(setImmediate);
+    expect([log.prunedThrough, log.prunedEvents, log.forgottenThrough]).toEqual([2, 2, 0]);
+    expect(log.topic('b')).toMatchObject({ events: 0, prunedThrough: 2 });
+    expect(sequencesOf(log, 0)).toEqual([3]);
+  });
+
   test('goes on behind events that were removed before it had them, and asks for their topics', async () => {
     const stream = new FakeStream();
     const { log, heard } = await openOn(stream);
@@ -132,7 +148,8 @@ describe('a log on a stream', () => {
     expect([log.head, log.prunedThrough, log.prunedEvents]).toEqual([3, 3, 3]);
     stream.tell(4);
     expect(log.head).toBe(4);
-    expect(log.topic('b')).toMatchObject({ events: 0, prunedThrough: 2 });
+    expect(log.topic('b')).toMatchObject({ events: 0, prunedThrough: 3 });
+    expect(log.forgottenThrough).toBe(3);
     expect(heard.advances).toBe(3);
     expect(sequencesOf(log, 2)).toBe(NOT_AT_HAND);
     await new Promise(setImmediate);
@@ -183,5 +200,45 @@ describe('a log on a stream', () => {
     stream.join = () => Promise.reject(new BusError('OPTION_INVALID', 'no such stream'));
     await expect(openOn(stream)).rejects.toThrow('no such stream');
     expect(stream.isClosed).toBe(true);
+  });
+
+  test('has the broker remove what its rules name, step by step', async () => {
+    const asked: TrimLimits[] = [];
+    const stream = Object.assign(new FakeStream(), {
+      trim: async (limits: TrimLimits) => asked.push(limits) < 3,
+    });
+    const rules = [{ maxEvents: 9 }, { pattern: '*', maxEvents: 5, maxAgeMs: 1000 }];
+    const { log } = await openOn(stream, 0, rules);
+    expect([log.pruning!.pruneStep(1), log.pruning!.pruneStep(1)]).toEqual([false, false]);
+    await new Promise(setImmediate);
+    expect(asked).toEqual(Array(3).fill({ maxEvents: 5, maxAgeMs: 1000 }));
+    const onRequest = { pattern: '*', excessEvents: 1, excessBytes: 0, after: 0 };
+    expect(() => log.pruning!.prune(onRequest)).toThrow('not on request');
+    expect(() => log.pruning!.totals('*')).toThrow('not on request');
+    log.pruning!.pruneStep(1);
+    await new Promise(setImmediate);
+    expect(asked).toHaveLength(4);
+  });
+
+  test('fails where the broker cannot remove anything', async () => {
+    const stream = Object.assign(new FakeStream(), {
+      trim: () => Promise.reject(new BusError('STORE_FAILED', 'no right to trim')),
+    });
+    const { log } = await openOn(stream, 0, [{ maxEvents: 9 }]);
+    log.pruning!.pruneStep(1);
+    await new Promise(setImmediate);
+    expect(() => log.maintain()).toThrow('no right to trim');
+  });
+
+  test.each([
+    ['pattern', { pattern: 't.*', maxEvents: 1 }],
+    ['keepPerTopic', { keepPerTopic: 1 }],
+    ['untilConsumedBy', { untilConsumedBy: ['one'] }],
+  ])('refuses a rule with %s, which it cannot follow', async (option, rule) => {
+    const stream = Object.assign(new FakeStream(), { trim: async () => false });
+    await expect(openOn(stream, 0, [rule])).rejects.toThrow(`retention.${option}`);
+    expect(stream.isClosed).toBe(true);
+    expect((await openOn(stream)).log.pruning).toBeUndefined();
+    expect((await openOn(new FakeStream(), 0, [rule])).log.pruning).toBeUndefined();
   });
 });

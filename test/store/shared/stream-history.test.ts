@@ -93,6 +93,21 @@ describe('history on a stream', () => {
     expect(await history.positionAt(0, 5)).toBe(0);
   });
 
+  test('says so of events that go while it looks', async () => {
+    const { stream } = historyOf(10);
+    const bounds = async () => ({ head: 10, prunedThrough: 0 });
+    const history = new StreamHistory({ ...stream.history, bounds });
+    stream.prunedThrough = 4;
+    expect(await history.page(0, { after: 1, limit: 1 })).toMatchObject({
+      prunedThrough: 4,
+      next: 5,
+    });
+    expect(await history.page(0, { after: 4, limit: 1 })).toMatchObject({
+      prunedThrough: 0,
+      next: 5,
+    });
+  });
+
   test('names a damaged event', async () => {
     const { stream, history } = historyOf(3);
     stream.damage(2);

@@ -23,21 +23,21 @@ test('a topic book counts the events of each topic', () => {
 
 test('it names the topics that have lost some of their events, and empties those that lost all', () => {
   const book = bookOf('a', 'b', 'c', 'a', 'd');
-  expect(book.prune(3)).toEqual(['a']);
+  expect(book.prune(3, 5)).toEqual(['a']);
   expect(book.all.map(({ name, events, prunedThrough }) => [name, events, prunedThrough])).toEqual([
     ['a', 2, 3],
     ['b', 0, 2],
     ['c', 0, 3],
     ['d', 1, 0],
   ]);
-  expect(book.prune(3)).toEqual(['a']);
+  expect(book.prune(3, 5)).toEqual(['a']);
   book.set({ ...book.get('a')!, events: 1, firstSequence: 4, firstAt: 103 });
-  expect(book.prune(3)).toEqual([]);
+  expect(book.prune(3, 5)).toEqual([]);
 });
 
 test('a topic that was emptied begins anew with its next event', () => {
   const book = bookOf('a', 'a');
-  book.prune(2);
+  book.prune(2, 2);
   book.note('a', 3, 200);
   expect(book.get('a')).toMatchObject({
     events: 1,
@@ -52,4 +52,16 @@ test('an event that the broker has counted already is not counted again', () => 
   book.set({ ...book.get('a')!, events: 3, lastSequence: 5 });
   for (const sequence of [3, 5, 6]) book.note('a', sequence, 200);
   expect(book.get('a')).toMatchObject({ events: 4, lastSequence: 6 });
+});
+
+test('any topic may have lost events that went before the book had noted them', () => {
+  const book = bookOf('a', 'b');
+  book.prune(2, 2);
+  book.note('c', 3, 200);
+  expect(book.prune(9, 3)).toEqual(['a', 'b', 'c']);
+  expect(book.all.map(({ events, prunedThrough }) => [events, prunedThrough])).toEqual([
+    [0, 9],
+    [0, 9],
+    [0, 9],
+  ]);
 });

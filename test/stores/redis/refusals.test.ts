@@ -159,7 +159,11 @@ describe.runIf(hasRedis)('a bus on Redis does not open', () => {
     const server = await RedisServer.forTest();
     const store = () => redisStore({ url: server.url });
     const retention = [{ pattern: 't.*', maxEvents: 5 }];
-    await refused(() => openBus({ store: store(), retention }), 'OPTION_INVALID');
+    await refused(
+      () => openBus({ store: store(), retention }),
+      'OPTION_INVALID',
+      'retention.pattern',
+    );
     const dedupeWindowMs = 120_001;
     await refused(() => openBus({ store: store(), dedupeWindowMs }), 'OPTION_INVALID', '120000');
   });
