@@ -45,6 +45,10 @@ class RedisHistory implements HistoryStream {
     return this.#readers[shard]!.fetch({ until: elapsedMs() + WAIT_MS }, after, until, limit);
   }
 
+  topics(shard: number, names: readonly string[]) {
+    return this.#readers[shard]!.topics({ until: elapsedMs() + WAIT_MS }, names);
+  }
+
   close(): void {
     this.#link.close();
   }

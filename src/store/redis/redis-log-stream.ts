@@ -114,12 +114,8 @@ export class RedisLogStream implements LogStream {
     return this.#reader.fetch({}, after, until);
   }
 
-  async topics(names: readonly string[]): Promise<readonly TopicSummary[]> {
-    const rows = await this.#link.command({}, 'HMGET', this.#reader.keys.topics, ...names);
-    return names.flatMap((name, index) => {
-      const row = (rows as (Buffer | null)[])[index];
-      return row ? [topicOfRow(name, row)] : [];
-    });
+  topics(names: readonly string[]): Promise<readonly TopicSummary[]> {
+    return this.#reader.topics({}, names);
   }
 
   async trim({ maxEvents = -1, maxAgeMs = -1, maxBytes = -1 }: TrimLimits): Promise<boolean> {

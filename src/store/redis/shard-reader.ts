@@ -1,8 +1,10 @@
+import type { TopicSummary } from '../shard-log.js';
 import type { StreamEntry } from '../shared/log-stream.js';
 import { AnswerSize, entriesOf, idOf, sequenceOfId } from './entries.js';
 import { type ShardKeys, shardKeys } from './keys.js';
 import type { RedisAddress } from './redis-address.js';
 import type { RedisLink, RunLimits } from './redis-link.js';
+import { topicOfRow } from './topic-rows.js';
 
 export interface ShardState {
   /** Undefined where Redis has no such shard any more. */
@@ -60,6 +62,15 @@ export class ShardReader {
     const entries = entriesOf(await this.#link.command(limits, 'XRANGE', this.keys.log, ...range));
     this.#size.note(entries);
     return entries;
+  }
+
+  /** See `LogStream.topics`. */
+  async topics(limits: RunLimits, names: readonly string[]): Promise<TopicSummary[]> {
+    const rows = await this.#link.command(limits, 'HMGET', this.keys.topics, ...names);
+    return names.flatMap((name, index) => {
+      const row = (rows as (Buffer | null)[])[index];
+      return row ? [topicOfRow(name, row)] : [];
+    });
   }
 
   async #confirmed(limits: RunLimits, key: string): Promise<number> {

@@ -1,7 +1,9 @@
 import { MIB } from '../../protocol/limits/units.js';
+import { hasWildcard } from '../../protocol/topic.js';
 import type { StoreHistory } from '../log-store.js';
 import type { Page, PageRequest } from '../page.js';
 import { type FoundRecord, pageOf } from '../page-of.js';
+import type { TopicSummary } from '../shard-log.js';
 import type { StreamEntry } from './log-stream.js';
 import { damaged, unseal } from './sealed-record.js';
 
@@ -33,6 +35,8 @@ export interface HistoryStream {
     until: number,
     limit?: number,
   ): Promise<readonly StreamEntry[]>;
+  /** See `LogStream.topics`. Absent where a broker does not know at once where a topic's events lie. */
+  topics?(shard: number, names: readonly string[]): Promise<readonly TopicSummary[]>;
   close(): void | Promise<void>;
 }
 
@@ -48,8 +52,10 @@ export class StreamHistory implements StoreHistory {
     const { reverse = false, timeMs = PAGE_MS } = request;
     const endsAt = performance.now() + Math.min(timeMs, PAGE_MS);
     const { head, prunedThrough } = await this.#stream.bounds(shard, request.headLeast ?? 0);
-    let gone = prunedThrough > request.after ? prunedThrough : 0;
-    let { after, until } = await this.#range(shard, request, { head, prunedThrough });
+    // Before the events are looked for, so that none is behind the last of its topic.
+    const span = await this.#spanOf(shard, request, { head, prunedThrough });
+    let gone = span.prunedThrough > request.after ? span.prunedThrough : 0;
+    let { after, until } = await this.#range(shard, request, span);
     for (;;) {
       const look = { ...request, after, until };
       const page = await (reverse
@@ -57,7 +63,7 @@ export class StreamHistory implements StoreHistory {
         : this.#forward(shard, look, head));
       const isOver = page.count > 0 || page.done || request.limit <= 0;
       // Some may have gone since the look began.
-      if (page.prunedThrough > after) gone = page.prunedThrough;
+      if (!span.isOfTopics && page.prunedThrough > after) gone = page.prunedThrough;
       if (isOver || performance.now() >= endsAt) return { ...page, prunedThrough: gone };
       if (reverse) until = page.next;
       else after = page.next;
@@ -75,11 +81,30 @@ export class StreamHistory implements StoreHistory {
     return this.#stream.close();
   }
 
-  /** The part of the request's range that its times leave. */
-  async #range(shard: number, request: PageRequest, bounds: StreamBounds): Promise<Range> {
+  /** Where the events lie that the request may want: if it names topics, from the first of these on to the last. */
+  async #spanOf(shard: number, { filter }: PageRequest, bounds: StreamBounds): Promise<Span> {
+    const names = filter?.topics ?? [];
+    const isOfTopics =
+      this.#stream.topics !== undefined && names.length > 0 && !names.some(hasWildcard);
+    if (!isOfTopics) {
+      const { prunedThrough, head } = bounds;
+      return { prunedThrough, after: prunedThrough, until: head, isOfTopics };
+    }
+    const topics = await this.#stream.topics!(shard, names);
+    const kept = topics.filter(({ events }) => events > 0);
+    return {
+      prunedThrough: Math.max(0, ...topics.map((topic) => topic.prunedThrough)),
+      after: Math.min(bounds.head, ...kept.map(({ firstSequence }) => firstSequence - 1)),
+      until: Math.min(bounds.head, Math.max(0, ...kept.map(({ lastSequence }) => lastSequence))),
+      isOfTopics,
+    };
+  }
+
+  /** The part of the request's range that its topics and times leave. */
+  async #range(shard: number, request: PageRequest, span: Span): Promise<Range> {
     const { sinceMs, untilMs } = request;
-    let after = Math.max(request.after, bounds.prunedThrough, 0);
-    let until = Math.min(request.until ?? bounds.head, bounds.head);
+    let after = Math.max(request.after, span.after, 0);
+    let until = Math.min(request.until ?? span.until, span.until);
     if (sinceMs !== undefined) after = await this.#lastBefore(shard, sinceMs, after, until);
     if (untilMs !== undefined) until = await this.#lastBefore(shard, untilMs, after, until);
     return { after, until };
@@ -176,6 +201,13 @@ export class StreamHistory implements StoreHistory {
 interface Range {
   readonly after: number;
   readonly until: number;
+}
+
+interface Span extends Range {
+  /** Events up to this sequence, of those that the request may want, have gone. */
+  readonly prunedThrough: number;
+  /** The span is that of topics which the request names. */
+  readonly isOfTopics: boolean;
 }
 
 type RangeRequest = PageRequest & Range;

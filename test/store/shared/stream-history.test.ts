@@ -93,6 +93,45 @@ describe('history on a stream', () => {
     expect(await history.positionAt(0, 5)).toBe(0);
   });
 
+  test.each([false, true])(
+    'looks where the topics that it is asked for lie: reverse %s',
+    async (reverse) => {
+      const stream = new FakeStream();
+      const others = Array.from({ length: 700 }, () => ({ topic: 'other' }));
+      stream.store(...others, { topic: 'a' }, { topic: 'b' }, { topic: 'a' }, ...others);
+      const looked: number[] = [];
+      const history = new StreamHistory({
+        ...stream.history,
+        fetch: (_shard, after, until) => {
+          looked.push(after, until);
+          return stream.fetch(after, until, 999);
+        },
+        topics: async (_shard, names) =>
+          stream.stream.state.topics.filter(({ name }) => names.includes(name)),
+      });
+      const wanted = async (...topics: string[]) =>
+        all(history, { filter: { topics }, after: 0, limit: 9, reverse });
+      const inOrder = (...sequences: number[]) => (reverse ? sequences.reverse() : sequences);
+      expect(await wanted('a')).toEqual(inOrder(701, 703));
+      expect(await wanted('a', 'b')).toEqual(inOrder(701, 702, 703));
+      expect(looked.every((one) => one >= 700 && one <= 703)).toBe(true);
+      expect(await wanted('none')).toEqual([]);
+      expect(await wanted('x.*', 'b')).toEqual(inOrder(702));
+    },
+  );
+
+  test('says what has gone of the topics that it is asked for', async () => {
+    const { stream, history: any } = historyOf(10);
+    stream.prunedThrough = 4;
+    const [one] = stream.stream.state.topics;
+    const topics = async () => [{ ...one!, firstSequence: 7, prunedThrough: 3 }];
+    const history = new StreamHistory({ ...stream.history, topics });
+    const request = { filter: { topics: ['t.0'] }, after: 0, limit: 1 };
+    expect(await history.page(0, request)).toMatchObject({ prunedThrough: 3, count: 1 });
+    expect(await history.page(0, { ...request, after: 3 })).toMatchObject({ prunedThrough: 0 });
+    expect(await any.page(0, request)).toMatchObject({ prunedThrough: 4 });
+  });
+
   test('says so of events that go while it looks', async () => {
     const { stream } = historyOf(10);
     const bounds = async () => ({ head: 10, prunedThrough: 0 });
