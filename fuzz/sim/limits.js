@@ -7,7 +7,7 @@ export const limits = {
   CATCH_UP_EVENTS_PER_TURN: { file: 'shards.js', value: 8 },
   CATCH_UP_EVENTS_PER_STEP: { file: 'shards.js', value: 3 },
   LIVE_FEED_EVENTS_PER_TURN: { file: 'shards.js', value: 8 },
-  DELIVERIES_PER_TURN: { file: 'endpoint.js', value: 24 },
+  DELIVERIES_PER_TURN: { file: 'endpoint.js', value: 4 },
   DELIVERY_TURN_MS: { file: 'endpoint.js', value: 0.02 },
   HAND_OUT_TURN_MS: { file: 'endpoint.js', value: 0.03 },
   READ_PAGE_EVENTS: { file: 'endpoint.js', value: 7 },

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { recordResult } from '../record-result.js';
 import { describe } from './game/describe.js';
 import { planOf } from './game/plan.js';
+import { scenes } from './game/scenes.js';
 import { plants } from './plants.js';
 import { Session } from './session.js';
 import { shrink } from './shrink.js';
@@ -24,6 +25,7 @@ import { real } from './world/real.js';
  *   npm run sim -- --seed 42 --trace       one seed, each step on a line
  *   npm run sim -- --seed 42 --shrink      writes the smallest case that still fails
  *   npm run sim -- --case FILE             plays such a case; may be given several times
+ *   npm run sim -- --scene NAME            each seed a game of this scene (`game/scenes.js`)
  *   npm run sim -- --plant NAME            with a fault built in: stops at the first seed that finds it
  *
  * It exits with 0 if no seed failed, with 1 if one did, and with 2 for wrong usage.
@@ -34,6 +36,7 @@ const OPTIONS = /** @type {const} */ ({
   seed: { type: 'string' },
   minutes: { type: 'string' },
   plant: { type: 'string' },
+  scene: { type: 'string' },
   record: { type: 'string' },
   case: { type: 'string', multiple: true },
   shrink: { type: 'boolean', default: false },
@@ -47,6 +50,8 @@ const OPTIONS = /** @type {const} */ ({
 const values = valuesOf();
 if (values.plant !== undefined && !(values.plant in plants))
   usage(`no plant is called ${values.plant}`);
+if (values.scene !== undefined && !(values.scene in scenes))
+  usage(`no scene is called ${values.scene}`);
 const first = wholeOf('from');
 const count = values.seed === undefined ? wholeOf('seeds') : 1;
 const start = values.seed === undefined ? first : wholeOf('seed');
@@ -63,7 +68,7 @@ function run() {
   const limitMs =
     values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes) * 60_000;
   for (let seed = start; seed < start + count && real.elapsed() - began < limitMs; seed++) {
-    const result = session.playSeed(seed, tracing());
+    const result = session.playSeed(seed, { scene: values.scene, ...tracing() });
     sums.seeds++;
     for (const name of Object.keys(sums).slice(1)) sums[name] += result[name];
     for (const [kind, times] of Object.entries(result.injected))
@@ -93,7 +98,7 @@ function playCases() {
 }
 
 function shrinkSeed() {
-  const found = shrink((plan, options) => session.play(plan, options), planOf(start));
+  const found = shrink((plan, options) => session.play(plan, options), planOf(start, values.scene));
   const file = `sim-${start}.json`;
   writeFileSync(file, `${JSON.stringify({ plant: values.plant, ...found }, null, 1)}\n`);
   const moves = found.plan.processes.flatMap(({ programs }) => programs.flat()).length;
@@ -109,7 +114,8 @@ function report(seed, { problems, steps }) {
   console.log(`seed ${seed} failed after ${steps} steps:`);
   for (const problem of problems.slice(0, 5)) console.log(`  ${problem}`);
   const plant = values.plant === undefined ? '' : ` --plant '${values.plant}'`;
-  console.log(`  repeat it with: npm run sim -- --seed ${seed}${plant}`);
+  const scene = values.scene === undefined ? '' : ` --scene ${values.scene}`;
+  console.log(`  repeat it with: npm run sim -- --seed ${seed}${scene}${plant}`);
 }
 
 function conclude(sums, injected, failing, seconds) {

@@ -64,7 +64,7 @@ export class Session {
   }
 
   playSeed(seed, options = {}) {
-    return this.play(planOf(seed), options);
+    return this.play(planOf(seed, options.scene), options);
   }
 
   /** @param {any} options of `Choices` */

@@ -39,7 +39,7 @@ export class Cast {
   /** Another process begins. */
   begin(process) {
     this.#process = process;
-    this.#history.hasReplaced = false;
+    this.#history.begin();
     this.#players = [];
   }
 
@@ -108,7 +108,7 @@ export class Cast {
 
   #newActor(name) {
     const actor = this.#world.add(new Actor(name));
-    actor.weight = this.#choices.weight();
+    actor.weight = this.#choices.weight(name);
     return actor;
   }
 
@@ -163,6 +163,9 @@ export class Cast {
       if (publish.status === 'pending' && isOf(publish)) {
         this.#history.fail(publish, { code: 'PUBLISH_UNKNOWN' });
       }
+    }
+    for (const call of this.#history.drains) {
+      if (isOf(call)) this.#history.drains.delete(call);
     }
     for (const line of this.#history.lines) {
       if (!isOf(line)) continue;

@@ -27,12 +27,16 @@ export async function drain(endpoint, publisher, lines, history) {
   const ready = lines
     .filter((line) => line.isReady && !line.isLossy && !line.isRemote)
     .map((line) => ({ line, subscription: line.subscription }));
+  const call = { publisher, isRemote: publisher.startsWith('remote') };
+  history.drains.add(call);
   try {
     await endpoint.drain();
   } catch (error) {
     if (!EXPECTED.includes(error?.code))
       history.problem(`a drain failed: ${error?.code} ${error?.stack}`);
     return;
+  } finally {
+    history.drains.delete(call);
   }
   const pending = own.find(({ status }) => status === 'pending');
   if (pending !== undefined) history.problem(`a drain did not wait for the publish ${pending.n}`);

@@ -1,7 +1,15 @@
+import { world } from '../world/world.js';
+
 /**
  * What everybody was told in a game, kept outside the bus: each publish with its fate, and each line of subscriptions
  * with the events that it got. The judge reads nothing else but the log at the end.
  */
+/** `SHARD_RESTARTS_MAX`, and one more than `REPEATS_MAX` of the ports of readers. */
+const SHARD_DEATHS = 5;
+const READER_DEATHS = 3;
+/** The longest group, which counts as one publish for who waits for room. */
+const GROUP_EVENTS = 6;
+
 export class History {
   /** @type {any[]} each `{ n, topic, persist, durability, publisher, status, ack, code, process }` */
   publishes = [];
@@ -13,10 +21,22 @@ export class History {
   kinds = { lost: 0, repeated: 0, misordered: 0, other: 0 };
   /** A thread of a shard has died in this process. */
   hasReplaced = false;
+  /** How many threads of shards have died in this process. */
+  #shardsLost = 0;
+  /** How many threads that read history have died. */
+  readersLost = 0;
   /** @type {any} the `Jobs` of the game's consumer */
   jobs;
   /** @type {{ pattern: string } | undefined} which events may be removed */
   retention;
+  /** Before this nothing was removed, in the order of all that was called and told. */
+  removesFrom = Number.POSITIVE_INFINITY;
+  /** Set while the bus of the last process closes. */
+  isClosing = false;
+  /** What reads of the whole log have shown: as `Line.events`. @type {any[]} */
+  reads = [];
+  /** The drains that have not resolved. @type {Set<object>} */
+  drains = new Set();
   #clock = 0;
 
   /** The place of something in the order of all that was called and told. */
@@ -37,7 +57,19 @@ export class History {
   /** The next thread may take a publish before a subscription that was made earlier and is not ready (GUARANTEES). */
   shardDied() {
     this.hasReplaced = true;
+    this.#shardsLost++;
     for (const line of this.lines) if (!line.isReady) line.beganAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** Another process begins. */
+  begin() {
+    this.hasReplaced = false;
+    this.#shardsLost = 0;
+  }
+
+  /** A shard is given up after so many deaths, and a page that no thread has read is asked for again so often. */
+  get storeMayFail() {
+    return this.#shardsLost >= SHARD_DEATHS || this.readersLost >= READER_DEATHS;
   }
 
   /**
@@ -56,10 +88,17 @@ export class History {
 
   ok(publish, ack) {
     Object.assign(publish, { status: 'ok', ack, endAt: this.tick() });
+    for (const line of this.lines) {
+      if (line.move.overflow !== 'block' || line.hasLeft || this.hasReplaced) continue;
+      const problem = line.overrun(this.publishes, ack.shard);
+      if (problem !== undefined) this.problem(problem);
+    }
   }
 
   fail(publish, error) {
-    const isUnknown = error?.code === 'PUBLISH_UNKNOWN' || error?.code === 'SHARD_RESTARTED';
+    // A thread that dies within the call is told nothing, and may have published.
+    const isUnknown =
+      error?.code === 'PUBLISH_UNKNOWN' || error?.code === 'SHARD_RESTARTED' || hasDied();
     // Once an attempt may have been stored, no later refusal says that it was not.
     const wasUnknown = publish.wasUnknown === true;
     Object.assign(publish, {
@@ -72,10 +111,16 @@ export class History {
 
   /** @param {string} text @param {import('./problems.js').Kind} kind */
   problem(text, kind = 'other') {
+    // Where a thread dies, its program goes on for a moment with calls that fail.
+    if (hasDied()) return;
     if (this.problems.includes(text)) return;
     this.problems.push(text);
     this.kinds[kind]++;
   }
+}
+
+function hasDied() {
+  return world()?.current.isDead === true;
 }
 
 /** One subscriber that goes on from its cursor whenever it or its process has ended. */
@@ -101,6 +146,8 @@ export class Line {
   echoes = 0;
   isReady = false;
   isEnded = false;
+  /** It has begun again, from a cursor: what is read from the log has no bound. */
+  hasLeft = false;
   /** When `ready` was told first, in the history's order. */
   readyAt = Number.POSITIVE_INFINITY;
   /** When it subscribed without a cursor. */
@@ -179,6 +226,24 @@ export class Line {
     if (later === undefined || gap.reason !== 'pruned') return undefined;
     const told = `${this.move.name} was told of the gap ${gap.from}-${gap.to}`;
     return `${told} behind ${later.shard}:${later.sequence}`;
+  }
+
+  /** That publishers did not wait for it, which began at the end of the log. @returns {string | undefined} */
+  overrun(publishes, shard) {
+    const { name, from, maxBuffer } = this.move;
+    if (from !== 'now' || this.isRemote || !this.isReady) return undefined;
+    const taken = new Set(this.events.map(({ n }) => n));
+    const waiting = publishes.filter(
+      ({ n, status, ack, topic, at }) =>
+        status === 'ok' &&
+        ack.shard === shard &&
+        at > this.readyAt &&
+        this.matches(topic) &&
+        !taken.has(n),
+    );
+    const most = this.subscription.window + maxBuffer + GROUP_EVENTS;
+    if (waiting.length <= most) return undefined;
+    return `${waiting.length} events wait for ${name}, which has room for ${most}`;
   }
 
   get isLossy() {

@@ -19,9 +19,9 @@ export function judge(history, log, end) {
   for (const publish of history.publishes)
     problems.push(...fateOf(publish, stored.get(publish.n), end));
   problems.push(...ordered(history.publishes, stored), ...groups(history.publishes, stored));
+  problems.push(...judgeReads(history, stored, end));
   const known = withPruned(history.publishes, log, stored);
-  for (const line of history.lines)
-    problems.push(...judgeLine(line, history.publishes, known, end));
+  for (const line of history.lines) problems.push(...judgeLine(line, history, known, end));
   if (history.jobs !== undefined) problems.push(...history.jobs.judge(history.publishes, log));
   return problems;
 }
@@ -121,19 +121,14 @@ function grouped(publishes) {
   return byGroup;
 }
 
-function judgeLine(line, publishes, log, end) {
+function judgeLine(line, { publishes, removesFrom }, log, end) {
   const problems = [];
   const { name, from } = line.move;
   const isThere = ({ shard, sequence, n }) => at(log, shard, sequence)?.n === n;
   const told = line.events.filter(({ sequence }) => sequence !== undefined);
   for (const event of told) {
-    // A client may take an event of an earlier connection once it has learnt of the next epoch.
-    const isFlushed = publishes[event.n].durability === 'synced';
-    const mayBeGone = end.wasCut && !isFlushed && (line.isRemote || event.epoch !== end.epoch);
-    if (!isThere(event) && !mayBeGone && !publishes[event.n].mayBePruned) {
-      const place = `${event.shard}:${event.sequence}`;
-      problems.push(other(`${name} got ${event.n} at ${place}, and it is not there`));
-    }
+    if (!isThere(event) && !mayBeGone(event, line.isRemote, publishes, end))
+      problems.push(other(`${name} got ${event.n} at ${placeOf(event)}, and it is not there`));
   }
   const kept = told.filter(isThere).filter((event, i, all) => {
     const { durability, isRepeated, isResent } = publishes[event.n];
@@ -145,7 +140,9 @@ function judgeLine(line, publishes, log, end) {
     const got = kept.filter((event) => event.shard === shard).map(({ sequence }) => sequence);
     const due = log
       .filter((row) => row.shard === shard && line.matches(publishes[row.n].topic))
-      .filter((row) => isDue(line, publishes[row.n], row, from === 'earliest' ? 0 : got[0]))
+      .filter((row) =>
+        isDue(line, publishes[row.n], row, from === 'earliest' ? 0 : got[0], removesFrom),
+      )
       .map(({ sequence }) => sequence);
     problems.push(...compare(line, shard, got, due));
     if (!end.wasCut && !end.isPruned) problems.push(...passedOver(line, shard, due));
@@ -155,6 +152,27 @@ function judgeLine(line, publishes, log, end) {
     problems.push(lost(`${name} counted ${line.tooEarly} as consumed while it was at it`));
   }
   return problems;
+}
+
+/** Whether somebody may have seen an event of an earlier epoch that is gone, or one that was removed. */
+function mayBeGone({ n, epoch }, isRemote, publishes, end) {
+  const { durability, mayBePruned } = publishes[n];
+  if (mayBePruned) return true;
+  // A client may take an event of an earlier connection once it has learnt of the next epoch.
+  return end.wasCut && durability !== 'synced' && (isRemote || epoch !== end.epoch);
+}
+
+const placeOf = ({ shard, sequence }) => `${shard}:${sequence}`;
+
+/** What a read has shown is there. */
+function judgeReads({ reads, publishes }, stored, end) {
+  for (const event of reads) {
+    const row = stored.get(event.n);
+    const isThere = row?.shard === event.shard && row.sequence === event.sequence;
+    if (isThere || mayBeGone(event, event.isRemote, publishes, end)) continue;
+    return [other(`a read showed ${event.n} at ${placeOf(event)}, and it is not there`)];
+  }
+  return [];
 }
 
 /** A power cut took the earlier event; its place, or one before it, was given again. */
@@ -192,9 +210,9 @@ function passedOver(line, shard, due) {
   return [];
 }
 
-function isDue(line, publish, row, first) {
+function isDue(line, publish, row, first, removesFrom) {
   // What was removed before it was ready is not told.
-  if (row.isPruned && !(publish.at > line.readyAt)) return false;
+  if (row.isPruned && Math.max(publish.at, removesFrom) <= line.readyAt) return false;
   if (line.move.from === 'earliest') return true;
   if (first !== undefined && row.sequence >= first) return true;
   return line.expects(publish);

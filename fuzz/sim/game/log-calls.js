@@ -1,8 +1,10 @@
 /** Calls that go over the whole log: reading it, and removing from it. */
-const READS_FAIL_WITH = ['BUS_CLOSED', 'STORE_FAILED', 'SHARD_RESTARTED'];
-const PRUNES_FAIL_WITH = [...READS_FAIL_WITH, 'STORE_FULL'];
+const PRUNES_FAIL_WITH = ['BUS_CLOSED', 'SHARD_RESTARTED', 'STORE_FAILED', 'STORE_FULL'];
+/** A client's gateway may end. */
+const CLIENTS_READS_FAIL_WITH = ['BUS_CLOSED', 'STORE_FAILED', 'SHARD_RESTARTED'];
 
 export async function prune(endpoint, { pattern, maxEvents }, history) {
+  history.removesFrom = Math.min(history.removesFrom, history.tick());
   try {
     await endpoint.prune({ pattern, maxEvents });
   } catch (error) {
@@ -11,7 +13,7 @@ export async function prune(endpoint, { pattern, maxEvents }, history) {
   }
 }
 
-export async function read(endpoint, history) {
+export async function read(endpoint, history, isRemote) {
   const last = new Map();
   try {
     for await (const { shard, sequence, payload } of endpoint.read({ topic: '*' })) {
@@ -19,9 +21,13 @@ export async function read(endpoint, history) {
         history.problem('a read went backwards', 'misordered');
       last.set(shard, sequence);
       if (history.publishes[payload.n] === undefined) history.problem('a read made something up');
+      history.reads.push({ shard, sequence, n: payload.n, epoch: endpoint.epoch, isRemote });
     }
   } catch (error) {
-    if (!READS_FAIL_WITH.includes(error?.code))
-      history.problem(`a read failed: ${error?.code} ${error?.stack}`);
+    const { code } = error ?? {};
+    const isExcused = isRemote
+      ? CLIENTS_READS_FAIL_WITH.includes(code)
+      : code === 'SHARD_RESTARTED' || (code === 'STORE_FAILED' && history.storeMayFail);
+    if (!isExcused) history.problem(`a read failed: ${error?.code} ${error?.stack}`);
   }
 }

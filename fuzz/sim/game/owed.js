@@ -38,7 +38,9 @@ export class Owed {
   atRest(next) {
     if (this.isExcused() || this.#isHeldUp(next)) return undefined;
     if (this.isClosing) return this.#closeMayWait(next) ? undefined : 'the bus is not closed';
-    return this.#answerAtRest() ?? this.#event(true) ?? this.#jobAtRest(next);
+    return (
+      this.#answerAtRest() ?? this.#event(true) ?? this.#jobAtRest(next) ?? this.#drainAtRest()
+    );
   }
 
   /** Threads are started again, and clients connect again, by the clock. */
@@ -110,6 +112,13 @@ export class Owed {
     const missing = jobs?.missing(publishes);
     if (missing !== undefined) return `the job ${missing.n} is not done`;
     return jobs?.isBusy ? 'a member is at a job' : undefined;
+  }
+
+  /** A drain waits for publishes, for events and for those who work on them, and for nothing else. */
+  #drainAtRest() {
+    const { drains, jobs } = this.#history;
+    if (drains.size === 0 || this.#hand() !== undefined || jobs?.isBusy === true) return undefined;
+    return 'a drain is not over';
   }
 
   /**

@@ -1,5 +1,6 @@
 import { Random } from '../../storage/random.js';
 import { faultsOf } from './plan-faults.js';
+import { sceneOf } from './scenes.js';
 
 /**
  * What happens in a seed besides the schedule: the options of the bus, what each endpoint does, and the faults. A plan is
@@ -23,7 +24,13 @@ const FILLING = 200;
 const CROWD = 24;
 const OF_CROWD = { pattern: '*', from: 'now', overflow: 'catch-up', maxBuffer: 1, handlerMs: 0 };
 
-export function planOf(seed) {
+/** @param {string} [scene] plays this one in each seed */
+export function planOf(seed, scene) {
+  const played = sceneOf(seed, scene);
+  return played === undefined ? gameOf(seed) : { seed, ...played };
+}
+
+function gameOf(seed) {
   const random = new Random(seed);
   const shards = random.pick([1, 1, 1, 2, 2, 3]);
   const options = {

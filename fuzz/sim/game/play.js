@@ -47,18 +47,25 @@ export class Game {
     this.#dir = dir;
     this.#faults = new Faults(structuredClone(plan.faults));
     if (this.#loses(0)) this.#faults.disk = new Disk(dir);
-    this.#faults.onStep = (fault) => this.#harm(fault);
-    this.choices = new Choices(plan.seed, options);
+    this.#faults.onFault = (fault) => this.#harm(fault);
+    const { look, slow } = plan;
+    this.choices = new Choices(plan.seed, { ...options, look, slow });
     this.world = new World(this.choices, new Actor('outside'), this.#faults);
     this.world.closeDescriptor = closeDescriptor;
     this.world.network = new Network();
     this.world.onBuried = ({ name }) => {
       if (name.startsWith('millrace-shard')) this.history.shardDied();
+      else if (name.startsWith('millrace-reader')) this.history.readersLost++;
+    };
+    this.world.onUsedReaderStopped = () => {
+      if (!this.history.isClosing)
+        this.history.problem('a reader ends that has been handed a port');
     };
     this.world.network.onLost = (client) =>
       this.history.jobs?.lose(({ endpoint }) => endpoint === client);
     this.#cast = new Cast(product, this.world, this.history, this.choices);
     this.history.retention = plan.retention;
+    if (plan.options.retention !== undefined) this.history.removesFrom = 0;
     if (plan.consumer !== undefined) this.history.jobs = new Jobs(this.history, plan.consumer);
     this.#owed = new Owed(this.history, this.world, plan.options.shards, this.#cast);
   }
@@ -97,7 +104,7 @@ export class Game {
   #begin({ programs }) {
     this.#bus = undefined;
     const main = this.world.add(new Actor('main'));
-    main.weight = this.choices.weight();
+    main.weight = this.choices.weight(main.name);
     let failure;
     main.events.push(() => {
       const { options } = this.#plan;
@@ -229,8 +236,10 @@ export class Game {
       );
     });
     this.#owed.isClosing = true;
+    this.history.isClosing = true;
     const isClosed = this.#until(() => over === true, REST_MS, 'close');
     this.#owed.isClosing = false;
+    this.history.isClosing = false;
     for (const { n, status, isRemote } of this.history.publishes) {
       if (isClosed && status === 'pending' && !isRemote)
         this.history.problem(`publish ${n} outlived the bus`);

@@ -3,7 +3,7 @@ import { drain, drainLine } from './drains.js';
 import { iterate, slowly } from './hands.js';
 import { Line } from './history.js';
 import { prune, read } from './log-calls.js';
-import { sleep } from './sleep.js';
+import { sleep, turns } from './sleep.js';
 import { work } from './worker.js';
 
 const ECHO = { topic: 'u.x', pad: 0, persist: true, durability: 'synced', hasId: false };
@@ -65,7 +65,7 @@ export class Player {
       case 'resume':
         return this.#resume(move);
       case 'read':
-        return read(this.#endpoint, this.#history);
+        return read(this.#endpoint, this.#history, this.#process === 'remote');
       case 'work':
         return this.#work(move);
       case 'repeat':
@@ -76,6 +76,12 @@ export class Player {
         return drain(this.#endpoint, this.publisher, this.#lines, this.#history);
       case 'settle':
         return world().settled();
+      case 'turns':
+        return turns(move.count);
+      case 'ready':
+        return this.#lines.at(-1)?.subscription?.ready.catch(() => {});
+      case 'harm':
+        return world().faults.happen(move.fault, world());
       default:
         return sleep(move.ms);
     }
@@ -187,7 +193,11 @@ export class Player {
   /** After each step of its thread: where its subscriptions say that they are. */
   look() {
     if (this.#isOver) return;
-    for (const line of this.#lines) line.look(line.subscription?.positions);
+    for (const line of this.#lines) {
+      line.look(line.subscription?.positions);
+      const problem = overfilled(line);
+      if (problem !== undefined) this.#history.problem(problem);
+    }
   }
 
   #begin(move) {
@@ -207,6 +217,7 @@ export class Player {
       );
       if (problem !== undefined) this.#history.problem(problem, 'repeated');
     }
+    line.hasLeft ||= line.subscription !== undefined || line.cursor !== undefined;
     line.isReady = false;
     const hand = { isBusy: false };
     line.hand = hand;
@@ -267,12 +278,18 @@ export class Player {
     subscription.closed.catch((error) => {
       if (line.subscription !== subscription) return;
       line.subscription = undefined;
-      const expected = ['STORE_FAILED', 'SLOW_CONSUMER', 'BUS_CLOSED'];
-      if (!expected.includes(error?.code)) {
+      if (!this.#mayEnd(line, error?.code)) {
         this.#history.problem(`a subscription ended: ${error?.code} ${error?.stack}`);
       }
       line.failure = error;
     });
+  }
+
+  /** Why a subscription may end that nobody ends. */
+  #mayEnd({ isRemote }, code) {
+    const { isClosing, storeMayFail } = this.#history;
+    if (code === 'STORE_FAILED') return storeMayFail;
+    return code === 'SLOW_CONSUMER' || (code === 'BUS_CLOSED' && (isRemote || isClosing));
   }
 
   #take(line, subscription, event) {
@@ -287,6 +304,8 @@ export class Player {
     if (payload.pad.length !== published?.input.payload.pad.length) {
       this.#history.problem(`the payload of ${payload.n} has changed`);
     }
+    if (isTooEarly(subscription, event))
+      this.#history.problem(`${line.move.name} got ${payload.n} before it was flushed`);
     line.events.push({ shard, sequence, n: payload.n, epoch: this.#endpoint.epoch });
   }
 
@@ -303,4 +322,16 @@ export class Player {
     line.cursor = subscription.cursor;
     this.#subscribe(line);
   }
+}
+
+/** What a shard may have sent and not seen consumed is bounded, whoever dies. Subscriptions of clients do not tell. */
+function overfilled({ move, subscription }) {
+  const over = subscription?.progress?.find(({ credited }) => credited > subscription.window);
+  if (over === undefined) return undefined;
+  return `${move.name} was sent ${over.credited} events at once, for which it has no room`;
+}
+
+/** An event is beyond the head that its shard has published: so far, a power cut could take it. Of a single shard. */
+function isTooEarly({ positions, lag }, { sequence }) {
+  return positions?.length === 1 && sequence !== undefined && sequence > positions[0] + lag;
 }

@@ -5,6 +5,7 @@ import { Random } from '../../storage/random.js';
  * long a step takes. From the step `calmFrom` on all decisions are the dullest ones, by which a failing case is shrunk.
  */
 const WEIGHTS = [1, 1, 1, 1, 0.3, 0.1, 0.03];
+const SLOW_WEIGHT = 0.03;
 /** One call in so many, on the whole, is a point at which others go first. */
 const PREEMPTS = [0, 0, 0.002, 0.01, 0.03, 0.1];
 /** Most seeds look closely at one kind of call: others go first at so many of these. */
@@ -39,14 +40,23 @@ export class Choices {
   #calmFrom;
   #preempt;
   #closely;
+  #closelyBy = CLOSELY;
+  /** @type {number | undefined} only those on words of this index */
+  #word;
   #class;
   #pauses;
   #decisions = 0;
   #onTrace;
   #turns = new Map();
+  /** The beginnings of the names of threads that come late. */
+  #slow;
 
-  /** @param {number} seed @param {any} options */
-  constructor(seed, { calmFrom = Number.POSITIVE_INFINITY, onTrace } = {}) {
+  /**
+   * @param {number} seed
+   * @param {any} options `look`: the kind of call to look at closely, at how many of them, and perhaps on which word, and `slow`: the threads that come late, in games that
+   *   want a schedule of their own
+   */
+  constructor(seed, { calmFrom = Number.POSITIVE_INFINITY, onTrace, look, slow = [] } = {}) {
     this.#random = new Random(seed * 2 + 1);
     this.chance = new Random(seed * 2 + 0x5eed);
     this.#calmFrom = calmFrom;
@@ -56,6 +66,12 @@ export class Choices {
     this.#class = looksAtOne ? this.#random.below(CLASSES) : undefined;
     this.#pauses = this.#random.chance(0.3) ? 0.01 : 0;
     this.#onTrace = onTrace;
+    this.#slow = slow;
+    if (look === undefined) return;
+    this.#closely = look.kind;
+    this.#closelyBy = look.chance;
+    this.#word = look.word;
+    this.#class = undefined;
   }
 
   get decisions() {
@@ -66,8 +82,10 @@ export class Choices {
     return this.#decisions >= this.#calmFrom;
   }
 
-  weight() {
-    return this.#random.pick(WEIGHTS);
+  /** @param {string} name of the thread */
+  weight(name) {
+    const weight = this.#random.pick(WEIGHTS);
+    return this.#slow.some((slow) => name.startsWith(slow)) ? SLOW_WEIGHT : weight;
   }
 
   actor(ready) {
@@ -95,7 +113,8 @@ export class Choices {
   /** @param {string} kind of the point @param {number} index of the word that it works on */
   preempts(kind, index) {
     if (this.isCalm) return false;
-    let chance = kind === this.#closely ? CLOSELY : this.#preempt;
+    const isLookedAt = kind === this.#closely && (this.#word === undefined || index === this.#word);
+    let chance = isLookedAt ? this.#closelyBy : this.#preempt;
     if (this.#class !== undefined && classOf(kind, index) === this.#class) chance = VERY_CLOSELY;
     return chance > 0 && this.#random.next() < chance;
   }

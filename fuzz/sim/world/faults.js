@@ -23,8 +23,11 @@ export class Faults {
   /** By the name of such a thread: how many points of each kind, statements and flushes it has passed. */
   /** @type {Map<string, Record<string, number>>} */
   #passed = new Map();
-  /** By the name of a thread: its last commit, and how many points it had passed then. */
-  #commits = new Map();
+  /**
+   * By what has happened and the name of a thread: how often its commits began, or its disk was full, and how many points
+   * it had passed at the last of them.
+   */
+  #marks = new Map();
 
   /** @param {any[]} plan the faults @param {any} disk is told of every flush */
   constructor(plan, disk = undefined) {
@@ -57,21 +60,21 @@ export class Faults {
     const isNow = (one) =>
       one.point === undefined ? this.#isAt(one, at) : one.point === point && one.at === atKind;
     if (!kills.some(isNow)) return false;
-    this.note(`${name.split('-')[1]} killed at a point`);
+    this.note(`${partOf(name)} killed at a point`);
     return true;
   }
 
-  /** A death is planned at a point of its thread, or so many points after a commit. */
-  #isAt({ at, commit, plus, thread }, points) {
-    if (commit === undefined) return points === at;
-    const done = this.#commits.get(thread);
-    return done?.count === commit && points === done.points + plus;
+  /** A death is planned at a point of its thread, or so many points after a commit or after its disk was full. */
+  #isAt({ at, commit, full, plus, thread }, points) {
+    if (commit === undefined && full === undefined) return points === at;
+    const done = this.#marks.get(`${commit === undefined ? 'full' : 'commit'} ${thread}`);
+    return done?.count === (commit ?? full) && points === done.points + plus;
   }
 
   /** How the statement fails: SQLite's code, and whether its work was done all the same. */
   statementFault({ name }, sql, elapsed) {
     if (!this.#passed.has(name) || !WRITES.test(sql)) return undefined;
-    if (sql === 'COMMIT') this.#noteCommit(name);
+    if (sql === 'COMMIT') this.#mark('commit', name);
     const at = this.#pass(name, 'statements');
     if (!this.isOn) return undefined;
     for (const one of this.#plan) {
@@ -81,7 +84,10 @@ export class Faults {
         continue;
       if (one.onCommit) one.left = 0;
       this.note(one.code);
-      if (one.code === 'SQLITE_FULL') this.fullAt = elapsed;
+      if (one.code === 'SQLITE_FULL') {
+        this.fullAt = elapsed;
+        this.#mark('full', name);
+      }
       return { code: one.code, isDone: one.isDone && sql === 'COMMIT' };
     }
     return undefined;
@@ -120,26 +126,30 @@ export class Faults {
   /** What happens to the whole world at a step. */
   beforeStep(world) {
     if (!this.isOn) return;
-    for (const one of this.#plan) {
-      if (one.step !== world.steps) continue;
-      if (one.kind === 'clock') {
-        world.setClock(one.byMs);
-        this.note('clock set');
-      } else if (one.kind === 'endpoint') {
-        const actor = world.actors.find(({ name }) => name === one.thread);
-        if (actor === undefined) continue;
-        this.note('worker killed');
-        world.kill(actor);
-      } else this.onStep?.(one);
-    }
+    for (const one of this.#plan) if (one.step === world.steps) this.happen(one, world);
+  }
+
+  /** @param {any} one a fault that is bound to no place of a thread */
+  happen(one, world) {
+    if (!this.isOn) return;
+    if (one.kind === 'clock') {
+      world.setClock(one.byMs);
+      this.note('clock set');
+    } else if (one.kind === 'endpoint') {
+      const actor = world.actors.find(({ name }) => name === one.thread);
+      if (actor === undefined) return;
+      this.note(`${partOf(one.thread)} killed`);
+      world.kill(actor);
+    } else this.onFault?.(one);
   }
 
   /** @type {((fault: any) => void) | undefined} set by the game, for faults that only it can make */
-  onStep;
+  onFault;
 
-  #noteCommit(name) {
-    const count = (this.#commits.get(name)?.count ?? 0) + 1;
-    this.#commits.set(name, { count, points: this.#passed.get(name)?.points ?? 0 });
+  #mark(what, name) {
+    const key = `${what} ${name}`;
+    const count = (this.#marks.get(key)?.count ?? 0) + 1;
+    this.#marks.set(key, { count, points: this.#passed.get(name)?.points ?? 0 });
   }
 
   #pass(name, what) {
@@ -147,4 +157,8 @@ export class Faults {
     counts[what] = (counts[what] ?? 0) + 1;
     return counts[what];
   }
+}
+
+function partOf(thread) {
+  return /shard|reader|gateway|worker/.exec(thread)?.[0];
 }

@@ -35,7 +35,7 @@ export class VirtualWorker extends EventEmitter {
     this.threadId = here.count();
     const actor = here.add(new Actor(name ?? `thread-${this.threadId}`));
     this.#actor = actor;
-    actor.weight = here.choices.weight();
+    actor.weight = here.choices.weight(actor.name);
     actor.onEnd = () => this.#ended();
     const data = clone(workerData, transferList);
     for (const port of transferList) if (port instanceof VirtualPort) port.take(actor);
@@ -82,7 +82,11 @@ export class VirtualWorker extends EventEmitter {
       notify: (notice) => this.#tell('message', clone(notice, [])),
       exit: () => world().kill(actor),
     });
-    this.#onMail = (mail) => reader.take(mail);
+    this.#onMail = (mail) => {
+      const isUsed = [...actor.ports].some(({ peer }) => peer?.isClosed === false);
+      if (mail.mail === 'stop' && isUsed) world().onUsedReaderStopped();
+      reader.take(mail);
+    };
   }
 
   /** As `gateway-thread.ts` does. */

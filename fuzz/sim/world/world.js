@@ -280,6 +280,9 @@ export class World {
   /** Set by the game. @param {Actor} _actor */
   onBuried(_actor) {}
 
+  /** Set by the game: a thread that reads history is told to end while an endpoint has a port to it. */
+  onUsedReaderStopped() {}
+
   /** Set by the game. @param {number} _descriptor */
   closeDescriptor(_descriptor) {}
 }
