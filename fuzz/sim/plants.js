@@ -1,5 +1,6 @@
 import { clientPlants } from './plants/clients.js';
 import { enginePlants } from './plants/engine.js';
+import { laterPlants } from './plants/later.js';
 import { memberPlants } from './plants/members.js';
 import { partPlants } from './plants/parts.js';
 import { positionPlants } from './plants/positions.js';
@@ -22,4 +23,5 @@ export const plants = {
   ...waitingPlants,
   ...memberPlants,
   ...clientPlants,
+  ...laterPlants,
 };

@@ -23,7 +23,9 @@ export async function drainLine(line, subscription, history) {
 export async function drain(endpoint, publisher, lines, history) {
   const { publishes } = history;
   const own = publishes.filter((one) => one.publisher === publisher && one.status === 'pending');
-  const known = publishes.filter(({ status, persist }) => status === 'ok' && persist);
+  const known = publishes.filter(
+    ({ status, persist, later }) => status === 'ok' && persist && later?.dueAt === undefined,
+  );
   const ready = lines
     .filter((line) => line.isReady && !line.isLossy && !line.isRemote)
     .map((line) => ({ line, subscription: line.subscription }));

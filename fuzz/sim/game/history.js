@@ -1,4 +1,5 @@
 import { world } from '../world/world.js';
+import { isAsleep, noteDue } from './later.js';
 
 /**
  * What everybody was told in a game, kept outside the bus: each publish with its fate, and each line of subscriptions
@@ -87,6 +88,7 @@ export class History {
   }
 
   ok(publish, ack) {
+    noteDue(publish, ack);
     Object.assign(publish, { status: 'ok', ack, endAt: this.tick() });
     for (const line of this.lines) {
       if (line.move.overflow !== 'block' || line.hasLeft || this.hasReplaced) continue;
@@ -205,12 +207,20 @@ export class Line {
     for (const { shard, sequence } of this.events)
       if (sequence !== undefined) had.set(shard, sequence);
     return publishes.find((publish) => {
-      const { status, topic, persist, ack, mayBeLost, mayBePruned } = publish;
+      const { status, topic, persist, ack, mayBeLost, mayBePruned, later } = publish;
       if (status !== 'ok' || mayBeLost || mayBePruned || !persist || !this.matches(topic))
         return false;
+      if (later?.dueAt !== undefined) return this.#missesLater(publish);
       if (ack.sequence <= (had.get(ack.shard) ?? 0)) return false;
       return this.move.from === 'earliest' || this.expects(publish) || had.has(ack.shard);
     });
+  }
+
+  /** Of a publish that waited for its time, nobody was told the sequence. */
+  #missesLater(publish) {
+    if (publish.isCancelled || publish.mayBeCancelled || isAsleep(publish)) return false;
+    if (this.events.some(({ n }) => n === publish.n)) return false;
+    return this.move.from === 'earliest' || this.expects(publish);
   }
 
   get publisher() {

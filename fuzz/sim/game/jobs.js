@@ -1,4 +1,5 @@
 import { matches } from './history.js';
+import { isAsleep } from './later.js';
 import { misordered } from './problems.js';
 
 /**
@@ -99,8 +100,12 @@ export class Jobs {
   /** A publish that no member has done, though there is one. */
   missing(publishes) {
     if (!this.hasMember) return undefined;
-    return publishes.find(({ n, topic, persist, status, mayBeLost, mayBePruned }) => {
+    return publishes.find((publish) => {
+      const { n, topic, persist, status, mayBeLost, mayBePruned } = publish;
       if (
+        publish.isCancelled ||
+        publish.mayBeCancelled ||
+        isAsleep(publish) ||
         status !== 'ok' ||
         mayBeLost ||
         mayBePruned ||

@@ -1,3 +1,4 @@
+import { fateOfLater, laterInOrder } from './later.js';
 import { lost, misordered, other, repeated } from './problems.js';
 
 /**
@@ -18,6 +19,7 @@ export function judge(history, log, end) {
   if (history.retention === undefined) problems.push(...holes(log));
   for (const publish of history.publishes)
     problems.push(...fateOf(publish, stored.get(publish.n), end));
+  problems.push(...laterInOrder(history.publishes, stored));
   problems.push(...ordered(history.publishes, stored), ...groups(history.publishes, stored));
   problems.push(...judgeReads(history, stored, end));
   const known = withPruned(history.publishes, log, stored);
@@ -29,8 +31,8 @@ export function judge(history, log, end) {
 /** The log with the events that were acknowledged and removed. */
 function withPruned(publishes, log, stored) {
   const pruned = publishes
-    .filter(({ n, persist, status, mayBePruned }) => {
-      return mayBePruned && persist && status === 'ok' && !stored.has(n);
+    .filter(({ n, persist, status, mayBePruned, ack }) => {
+      return mayBePruned && persist && status === 'ok' && ack.sequence > 0 && !stored.has(n);
     })
     .map(({ n, ack }) => ({ shard: ack.shard, sequence: ack.sequence, n, isPruned: true }));
   if (pruned.length === 0) return log;
@@ -58,6 +60,8 @@ function fateOf(publish, row, { wasCut }) {
   if (status === 'fail' && row !== undefined)
     return [other(`${n} was refused (${code}) and is stored`)];
   if (status !== 'ok') return [];
+  if (publish.later?.dueAt !== undefined)
+    return fateOfLater(publish, row, mayBeGone || publish.mayBePruned);
   if (row === undefined) {
     if (mayBeGone || publish.mayBePruned) return [];
     return [lost(`${n} was acknowledged as ${ack.durability} and is not stored`)];
@@ -80,7 +84,7 @@ function ordered(publishes, stored) {
   for (const publish of publishes) {
     const { n, topic, publisher, isRepeated, isResent = false } = publish;
     const row = stored.get(n);
-    if (row === undefined || isRepeated) continue;
+    if (row === undefined || isRepeated || publish.later !== undefined) continue;
     const before = (resent) => furthest.get(`${publisher} ${topic} ${resent}`);
     const bounds = isResent ? [before(false)] : [before(false), before(true)];
     for (const one of bounds) {
@@ -131,8 +135,9 @@ function judgeLine(line, { publishes, removesFrom }, log, end) {
       problems.push(other(`${name} got ${event.n} at ${placeOf(event)}, and it is not there`));
   }
   const kept = told.filter(isThere).filter((event, i, all) => {
-    const { durability, isRepeated, isResent } = publishes[event.n];
-    const mayComeAgain = end.wasCut && durability !== 'synced' && (isRepeated || isResent);
+    const { durability, isRepeated, isResent, later } = publishes[event.n];
+    const isAgain = isRepeated || isResent || later !== undefined;
+    const mayComeAgain = end.wasCut && durability !== 'synced' && isAgain;
     return !(mayComeAgain && all.slice(i + 1).some((later) => replaces(later, event)));
   });
   const shards = new Set(log.map(({ shard }) => shard));

@@ -55,7 +55,30 @@ function gameOf(seed) {
   if (random.chance(0.12)) addBlocking(random, plan);
   if (random.chance(0.15)) addRetention(random, plan);
   if (plan.faults.some(({ kind }) => kind === 'clock')) addRepeats(plan);
+  // Of its own, so that the other games of a seed stay what they were.
+  const more = new Random(seed * 2 + 0x1a7e5);
+  if (more.chance(0.15)) addLater(more, plan);
   return plan;
+}
+
+/** Publishes that wait for their time, where nothing holds it up. */
+function addLater(random, { processes, clients = [], faults, retention, options }) {
+  const isHeldUp = faults.some(({ kind }) => kind === 'clock') || options.publishWaitMs < 10_000;
+  if (isHeldUp || retention !== undefined) return;
+  for (const program of [...processes.map(({ programs }) => programs), clients].flat()) {
+    for (let left = random.below(4); left > 0; left--) {
+      const place = random.below(program.length + 1);
+      const event = { ...eventOf(random, { ephemeral: 0, written: 0.3 }), persist: true };
+      event.delayMs = random.pick([1, 2, 5, 20, 300]);
+      const move = { move: 'publish', event, isAwaited: random.chance(0.5) };
+      const isCancelled = random.chance(0.2);
+      program.splice(place, 0, ...(isCancelled ? [move, cancelOf(random)] : [move]));
+    }
+  }
+}
+
+function cancelOf(random) {
+  return { move: 'cancel', pick: random.below(1000) };
 }
 
 /** A clock that was believed too early shows in what is known of ids. */

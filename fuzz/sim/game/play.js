@@ -9,6 +9,7 @@ import { Cast } from './cast.js';
 import { History } from './history.js';
 import { Jobs } from './jobs.js';
 import { judge } from './judge.js';
+import { lastDue } from './later.js';
 import { HELD_UP_MS, Owed } from './owed.js';
 import { keepFiles } from './remains.js';
 import { resultOf } from './result.js';
@@ -21,6 +22,8 @@ const STEPS_MAX = 60_000;
 /** How long, by the virtual clock, anything may take once the faults have stopped. */
 const REST_MS = 60_000;
 const PROGRAM_MS = 600_000;
+/** A clock that was put forward is believed before that. */
+const LATER_MS = 300_000;
 /** Of the virtual network, so any will do. */
 const GATEWAY_PORT = 7400;
 
@@ -93,6 +96,7 @@ export class Game {
     const { processes } = this.#plan;
     for (const [number, process] of processes.entries()) {
       this.#cast.begin(number);
+      this.world.begin();
       if (!this.#loses(number)) this.#faults.disk = undefined;
       const isLast = number === processes.length - 1;
       if (!this.#begin(process)) return;
@@ -165,7 +169,7 @@ export class Game {
 
   #finish() {
     this.#faults.isOn = false;
-    if (!this.#rest() || !this.#restOfPruned()) return;
+    if (!this.#rest() || !this.#restOfLater() || !this.#restOfPruned()) return;
     const log = this.#readLog();
     if (log === undefined) return;
     const isPruned = this.#plan.retention !== undefined;
@@ -178,6 +182,14 @@ export class Game {
   /** Everything that is owed is told. */
   #rest() {
     return this.#until(() => this.#isIdle() && this.#owed.what() === undefined, REST_MS, 'rest');
+  }
+
+  /** What waits for its time becomes an event. */
+  #restOfLater() {
+    const { publishes } = this.history;
+    const isOver = () => this.world.surely >= (lastDue(publishes) ?? 0);
+    if (lastDue(publishes) === undefined) return true;
+    return this.#until(isOver, LATER_MS, 'what waits') && this.#rest();
   }
 
   /** What retention may remove is owed to nobody, yet a client gets it if it is there: so it has the time for that. */

@@ -2,7 +2,9 @@ import { world } from '../world/world.js';
 import { drain, drainLine } from './drains.js';
 import { iterate, slowly } from './hands.js';
 import { Line } from './history.js';
+import { tooEarly } from './later.js';
 import { prune, read } from './log-calls.js';
+import { Publishing } from './publishing.js';
 import { sleep, turns } from './sleep.js';
 import { work } from './worker.js';
 
@@ -21,6 +23,7 @@ export class Player {
   #lines;
   #isOver = false;
   #positionsOf;
+  #publishing;
 
   /** @param endpoint the bus as this thread has it @param lines those of this place, of earlier processes too */
   constructor(endpoint, { name, process }, history, lines, positionsOf) {
@@ -30,6 +33,8 @@ export class Player {
     this.#process = process;
     this.#history = history;
     this.#lines = lines;
+    const { publisher } = this;
+    this.#publishing = new Publishing(endpoint, { publisher, process }, history);
   }
 
   async play(program) {
@@ -52,14 +57,14 @@ export class Player {
   #make(move) {
     switch (move.move) {
       case 'publish': {
-        const told = this.#publish(move.event);
+        const told = this.#publishing.publish(move.event);
         return move.isAwaited ? told : undefined;
       }
       case 'burst':
-        for (const event of move.events) void this.#publish(event);
+        for (const event of move.events) void this.#publishing.publish(event);
         return undefined;
       case 'many':
-        return this.#publishMany(move.events, move.atomic);
+        return this.#publishing.many(move.events, move.atomic);
       case 'subscribe':
         return this.#begin(move);
       case 'resume':
@@ -69,7 +74,9 @@ export class Player {
       case 'work':
         return this.#work(move);
       case 'repeat':
-        return this.#repeat(move);
+        return this.#publishing.repeat(move);
+      case 'cancel':
+        return this.#publishing.cancel(move);
       case 'prune':
         return prune(this.#endpoint, move, this.#history);
       case 'drain':
@@ -87,101 +94,8 @@ export class Player {
     }
   }
 
-  #inputOf(publish, { topic, pad, hasId }) {
-    const payload = { n: publish.n, pad: 'x'.repeat(pad) };
-    const input = { topic, type: 'sim', payload };
-    publish.input = hasId ? { ...input, id: `e-${publish.n}` } : input;
-    return publish.input;
-  }
-
-  async #publish(event) {
-    const publish = this.#history.invoke(event, this.publisher, this.#process);
-    await this.#send(publish, this.#inputOf(publish, event), event);
-  }
-
-  async #send(publish, input, { persist, durability }) {
-    try {
-      const options = persist ? { durability } : { persist };
-      this.#history.ok(publish, await this.#endpoint.publish(input, options));
-    } catch (error) {
-      this.#fail(publish, error);
-    }
-  }
-
-  #fail(publish, error) {
-    if (error?.code === undefined)
-      this.#history.problem(`a publish was refused without a code: ${error?.stack}`);
-    this.#history.fail(publish, error);
-  }
-
-  async #publishMany(events, atomic) {
-    const one = events[0];
-    const publishes = [];
-    const inputs = events.map((event) => {
-      const topic = atomic ? one.topic : event.topic;
-      const like = { ...event, topic, persist: true, durability: one.durability };
-      const publish = this.#history.invoke(like, this.publisher, this.#process);
-      publish.group = atomic ? (publishes[0]?.n ?? publish.n) : undefined;
-      publishes.push(publish);
-      return this.#inputOf(publish, like);
-    });
-    try {
-      const acks = await this.#endpoint.publishMany(inputs, { durability: one.durability, atomic });
-      for (const [i, publish] of publishes.entries()) this.#history.ok(publish, acks[i]);
-    } catch (error) {
-      // Without `atomic`, those before the one that failed may be stored.
-      for (const publish of publishes) {
-        if (!atomic) publish.wasUnknown = true;
-        this.#fail(publish, error);
-      }
-    }
-  }
-
   get publisher() {
     return `${this.#process}:${this.name}`;
-  }
-
-  /** Publishes once more what this or an earlier process published with an id: it must be stored once. */
-  async #repeat({ pick, isSynced }) {
-    const known = this.#history.publishes.filter(
-      (one) =>
-        one.input?.id !== undefined &&
-        one.persist &&
-        one.status !== 'pending' &&
-        !this.#mayBeForgotten(one),
-    );
-    if (known.length === 0) return;
-    const publish = known[pick % known.length];
-    const { status, ack } = publish;
-    publish.isRepeated = true;
-    // If it was refused before, this is the publish by which it may be stored.
-    publish.isOfAnother ||= status !== 'ok' && publish.publisher !== this.publisher;
-    try {
-      const durability = isSynced ? 'synced' : publish.durability;
-      const again = await this.#endpoint.publish(publish.input, { durability });
-      this.#judgeRepeat(publish, again, status, ack);
-    } catch (error) {
-      const isUnknown = error?.code === 'PUBLISH_UNKNOWN' || error?.code === 'SHARD_RESTARTED';
-      if (isUnknown && status !== 'ok') publish.status = 'unknown';
-    }
-  }
-
-  /** An opening takes an id's age from the wall clock, which may have been put forward (ADR 12). */
-  #mayBeForgotten({ process }) {
-    return process !== this.#process && world().wallShift > world().wallShiftLeast;
-  }
-
-  #judgeRepeat(publish, again, status, ack) {
-    const wasStored = status === 'ok' || publish.status === 'ok';
-    if (status === 'ok' && (again.sequence !== ack.sequence || !again.duplicate)) {
-      const told = `${JSON.stringify(again)} after ${JSON.stringify(ack)}`;
-      if (publish.mayBeLost !== true)
-        this.#history.problem(`a repeat of ${publish.n} was stored again: ${told}`, 'repeated');
-    }
-    if (!wasStored) this.#history.ok(publish, again);
-    if (again.durability !== 'synced') return;
-    // It survives a power cut from now on, whatever was asked for at first.
-    Object.assign(publish, { isSynced: true, mayBeLost: false, ack: again });
   }
 
   #work(move) {
@@ -262,7 +176,7 @@ export class Player {
     const { echoes = 0 } = line.move;
     if (line.echoes >= echoes || this.#isOver) return;
     line.echoes++;
-    await this.#publish(ECHO);
+    await this.#publishing.publish(ECHO);
   }
 
   #watch(line, subscription) {
@@ -306,6 +220,8 @@ export class Player {
     }
     if (isTooEarly(subscription, event))
       this.#history.problem(`${line.move.name} got ${payload.n} before it was flushed`);
+    const early = tooEarly(published);
+    if (early !== undefined) this.#history.problem(early);
     line.events.push({ shard, sequence, n: payload.n, epoch: this.#endpoint.epoch });
   }
 

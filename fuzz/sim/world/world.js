@@ -15,6 +15,10 @@ export function world() {
 
 /** The wall clock when a world begins. */
 const BEGAN_AT = Date.UTC(2030, 0, 1);
+/** `CLOCK_CONFIRM_MS`, how long a thread may take to look, and `CLOCK_STEP_MS`. */
+const BELIEVED_MS = 60_000;
+const MARGIN_MS = 1000;
+const SMALL_STEP_MS = 1000;
 /** How deep steps of actors may be nested in one another. */
 const DEPTH_MAX = 3;
 
@@ -43,6 +47,8 @@ export class World {
   /** @type {Actor[]} */
   #stack = [];
   #counter = 0;
+  /** How far the wall clock was set, and when. */
+  #shifts = [{ shift: 0, since: Number.NEGATIVE_INFINITY }];
   #isDraining = false;
 
   /** @param choices the scheduler's decisions @param outside the actor of what runs in no thread */
@@ -90,6 +96,34 @@ export class World {
   setClock(byMs) {
     this.wallShift += byMs;
     this.wallShiftLeast = Math.min(this.wallShiftLeast, this.wallShift);
+    this.#shifts.push({ shift: this.wallShift, since: this.elapsed });
+  }
+
+  /** What the wall clock shows. Reading it takes no time. */
+  get time() {
+    return BEGAN_AT + this.elapsed + this.wallShift;
+  }
+
+  /** The latest time that any shard may believe: a clock that is put forward counts after a while (ADR 12). */
+  get latest() {
+    const believed = this.#shifts.filter(
+      ({ shift, since }, i) =>
+        this.elapsed - since >= BELIEVED_MS - MARGIN_MS ||
+        shift - (this.#shifts[i - 1]?.shift ?? shift) <= SMALL_STEP_MS,
+    );
+    return BEGAN_AT + this.elapsed + Math.max(...believed.map(({ shift }) => shift));
+  }
+
+  /** The time that every shard believes, or an earlier one. */
+  get surely() {
+    const since = this.#shifts.findLastIndex((one) => this.elapsed - one.since > BELIEVED_MS * 2);
+    const present = this.#shifts.slice(Math.max(0, since));
+    return BEGAN_AT + this.elapsed + Math.min(...present.map(({ shift }) => shift));
+  }
+
+  /** A process begins, which believes the wall clock. */
+  begin() {
+    this.#shifts.push({ shift: this.wallShift, since: Number.NEGATIVE_INFINITY });
   }
 
   /** Where a thread may be interrupted: another one goes first, or this one dies. */

@@ -7,6 +7,7 @@ import {
   publish,
   READY,
   repeated,
+  SETTLE,
   SHARD,
   sleep,
   subscribe,
@@ -43,15 +44,15 @@ export function writtenRepeats(random) {
 export function slowFlushes(random) {
   const begin = (name) =>
     subscribe(name, { pattern: 't.1', from: 'earliest', maxBuffer: random.pick([2, 1000]) });
-  const begins = repeated(20, (i) => [begin(`0.1.${i}`), sleep(1)]);
+  const begins = repeated(20, (i) => [begin(`0.1.${i}`), pause(random)]);
   const others = () => burst(13, () => eventOn('u.x', { durability: 'written' }));
-  const publishes = repeated(8, () => [others(), publish('t.1'), sleep(1)]);
+  const publishes = repeated(15, () => [others(), publish('t.1'), pause(random)]);
   return planWith({
     processes: [
       { programs: [publishes, begins], end: 'power', endStep: NEVER },
       { programs: [[subscribe('1.0.first', { from: 'earliest' })]], end: 'close', endStep: 0 },
     ],
-    faults: [{ kind: 'power', thread: SHARD, at: 4 + random.below(12) }],
+    faults: [{ kind: 'power', thread: SHARD, at: 4 + random.below(60) }],
     look: { kind: 'flush', chance: 0.9 },
   });
 }
@@ -87,10 +88,15 @@ export function steppedClocks(random) {
     harm({ kind: random.pick(['terminate', 'crash']), shard: 0 }),
     sleep(random.pick([0.1, 20, 300])),
   ];
+  // What waits must not come by such a clock either.
+  const waits = random.chance(0.5)
+    ? [subscribe('0.0.first'), READY, publish('t.1', { delayMs: 600_000 })]
+    : [];
   return planWith({
     programs: [
       [
         ...ids(),
+        ...waits,
         harm({ kind: 'clock', byMs: 3_600_000 }),
         ...(random.chance(0.5) ? ids() : [pause(random)]),
         ...replace(),
@@ -118,5 +124,42 @@ export function fullQueues(random) {
       [subscribe('0.0.first', block), READY, ...publishes()],
       [sleep(1), ...publishes()],
     ],
+  });
+}
+
+/** Publishes wait for their time, some are cancelled, and threads die around the time at which they become events. */
+export function waitingPublishes(random) {
+  const later = () =>
+    eventOn(random.pick(['t.0', 't.1', 'u.x']), {
+      delayMs: random.pick([1, 1, 2, 5, 5, 20, 300]),
+      hasId: random.chance(0.5),
+      durability: random.pick(['synced', 'synced', 'written']),
+    });
+  const program = (name) => [
+    subscribe(`${name}.first`, { from: random.pick(['now', 'earliest']) }),
+    READY,
+    ...repeated(5, () => [
+      burst(1 + random.below(6), later),
+      ...(random.chance(0.3) ? [{ move: 'cancel', pick: random.below(1000) }] : []),
+      ...(random.chance(0.3) ? [{ move: 'repeat', pick: random.below(1000) }] : []),
+      ...(random.chance(0.5) ? [publish('t.0')] : []),
+      random.chance(0.5) ? SETTLE : pause(random),
+    ]),
+  ];
+  const fault = () =>
+    random.chance(0.5)
+      ? { kind: 'kill', thread: SHARD, commit: 2 + random.below(12), plus: 1 + random.below(30) }
+      : { kind: 'kill', thread: SHARD, point: 'statement', at: 60 + random.below(200) };
+  const end = random.pick(['close', 'kill', 'power']);
+  const first = {
+    programs: [program('0.0'), program('0.1')],
+    end,
+    endStep: 60 + random.below(150),
+  };
+  const second = { programs: [program('1.0')], end: 'close', endStep: 0 };
+  return planWith({
+    options: { shards: random.pick([1, 1, 2]), commitBatchEvents: random.pick([1, 5, 64]) },
+    processes: random.chance(0.4) ? [first, second] : [{ ...first, end: 'close' }],
+    faults: Array.from({ length: random.below(3) }, fault),
   });
 }
