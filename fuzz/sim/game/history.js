@@ -1,5 +1,6 @@
 import { world } from '../world/world.js';
 import { isAsleep, noteDue } from './later.js';
+import { Schedules } from './schedules.js';
 
 /**
  * What everybody was told in a game, kept outside the bus: each publish with its fate, and each line of subscriptions
@@ -26,6 +27,7 @@ export class History {
   #shardsLost = 0;
   /** How many threads that read history have died. */
   readersLost = 0;
+  schedules = new Schedules(this);
   /** @type {any} the `Jobs` of the game's consumer */
   jobs;
   /** @type {{ pattern: string } | undefined} which events may be removed */

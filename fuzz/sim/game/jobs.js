@@ -46,7 +46,7 @@ export class Jobs {
 
   /** @returns {any} the job, which the member holds from now on */
   begin(member, { event }) {
-    const { n } = event.payload;
+    const n = this.#history.schedules.numberOf(event);
     const job = this.#jobs.get(n) ?? { n, begins: [] };
     this.#jobs.set(n, job);
     job.begins.push(this.#history.tick());

@@ -19,6 +19,7 @@ export function judge(history, log, end) {
   if (history.retention === undefined) problems.push(...holes(log));
   for (const publish of history.publishes)
     problems.push(...fateOf(publish, stored.get(publish.n), end));
+  problems.push(...history.schedules.judge(log));
   problems.push(...laterInOrder(history.publishes, stored));
   problems.push(...ordered(history.publishes, stored), ...groups(history.publishes, stored));
   problems.push(...judgeReads(history, stored, end));
@@ -85,6 +86,7 @@ function ordered(publishes, stored) {
     const { n, topic, publisher, isRepeated, isResent = false } = publish;
     const row = stored.get(n);
     if (row === undefined || isRepeated || publish.later !== undefined) continue;
+    if (publish.fired !== undefined) continue;
     const before = (resent) => furthest.get(`${publisher} ${topic} ${resent}`);
     const bounds = isResent ? [before(false)] : [before(false), before(true)];
     for (const one of bounds) {

@@ -16,12 +16,14 @@ export async function prune(endpoint, { pattern, maxEvents }, history) {
 export async function read(endpoint, history, isRemote) {
   const last = new Map();
   try {
-    for await (const { shard, sequence, payload } of endpoint.read({ topic: '*' })) {
+    for await (const event of endpoint.read({ topic: '*' })) {
+      const { shard, sequence } = event;
+      const n = history.schedules.numberOf(event);
       if (sequence <= (last.get(shard) ?? 0))
         history.problem('a read went backwards', 'misordered');
       last.set(shard, sequence);
-      if (history.publishes[payload.n] === undefined) history.problem('a read made something up');
-      history.reads.push({ shard, sequence, n: payload.n, epoch: endpoint.epoch, isRemote });
+      if (history.publishes[n] === undefined) history.problem('a read made something up');
+      history.reads.push({ shard, sequence, n, epoch: endpoint.epoch, isRemote });
     }
   } catch (error) {
     const { code } = error ?? {};

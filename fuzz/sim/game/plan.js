@@ -68,8 +68,8 @@ function addLater(random, { processes, clients = [], faults, retention, options 
   for (const program of [...processes.map(({ programs }) => programs), clients].flat()) {
     for (let left = random.below(4); left > 0; left--) {
       const place = random.below(program.length + 1);
-      const event = { ...eventOf(random, { ephemeral: 0, written: 0.3 }), persist: true };
-      event.delayMs = random.pick([1, 2, 5, 20, 300]);
+      const delayMs = random.pick([1, 2, 5, 20, 300]);
+      const event = { ...eventOf(random, { ephemeral: 0, written: 0.3 }), persist: true, delayMs };
       const move = { move: 'publish', event, isAwaited: random.chance(0.5) };
       const isCancelled = random.chance(0.2);
       program.splice(place, 0, ...(isCancelled ? [move, cancelOf(random)] : [move]));

@@ -169,6 +169,7 @@ export class Game {
 
   #finish() {
     this.#faults.isOn = false;
+    this.#endSchedules();
     if (!this.#rest() || !this.#restOfLater() || !this.#restOfPruned()) return;
     const log = this.#readLog();
     if (log === undefined) return;
@@ -177,6 +178,20 @@ export class Game {
     for (const { text, kind } of judge(this.history, log, end)) this.history.problem(text, kind);
     this.#cast.closeClients();
     this.#close();
+  }
+
+  /** Their due times would go on for ever. */
+  #endSchedules() {
+    const { schedules } = this.history;
+    let left = schedules.names.length;
+    for (const name of schedules.names) {
+      this.#inMain(() =>
+        schedules.call(this.#bus, { kind: 'delete', name }).then(() => {
+          left--;
+        }),
+      );
+    }
+    if (left > 0) this.#until(() => left === 0, REST_MS, 'the end of schedules');
   }
 
   /** Everything that is owed is told. */
@@ -218,8 +233,9 @@ export class Game {
     let over;
     this.#inMain(async () => {
       try {
-        for await (const { shard, sequence, payload } of this.#bus.read({ topic: '*' })) {
-          log.push({ shard, sequence, n: payload.n });
+        for await (const event of this.#bus.read({ topic: '*' })) {
+          const { shard, sequence } = event;
+          log.push({ shard, sequence, n: this.history.schedules.numberOf(event) });
         }
       } catch (error) {
         this.history.problem(`the log cannot be read: ${error?.code} ${error?.stack}`);

@@ -79,6 +79,8 @@ export class Player {
         return this.#publishing.cancel(move);
       case 'prune':
         return prune(this.#endpoint, move, this.#history);
+      case 'schedule':
+        return this.#history.schedules.call(this.#endpoint, move);
       case 'drain':
         return drain(this.#endpoint, this.publisher, this.#lines, this.#history);
       case 'settle':
@@ -211,18 +213,19 @@ export class Player {
     // Of what came before this event, the cursor covers what is consumed.
     line.cursor = subscription.cursor;
     const { shard, sequence, payload, topic } = event;
-    const published = this.#history.publishes[payload.n];
+    const n = this.#history.schedules.numberOf(event);
+    const published = this.#history.publishes[n];
     if (published === undefined)
       this.#history.problem(`an event that nobody published: ${JSON.stringify(event)}`);
     if (!line.matches(topic)) this.#history.problem(`${line.move.name} got an event on ${topic}`);
     if (payload.pad.length !== published?.input.payload.pad.length) {
-      this.#history.problem(`the payload of ${payload.n} has changed`);
+      this.#history.problem(`the payload of ${n} has changed`);
     }
     if (isTooEarly(subscription, event))
-      this.#history.problem(`${line.move.name} got ${payload.n} before it was flushed`);
+      this.#history.problem(`${line.move.name} got ${n} before it was flushed`);
     const early = tooEarly(published);
     if (early !== undefined) this.#history.problem(early);
-    line.events.push({ shard, sequence, n: payload.n, epoch: this.#endpoint.epoch });
+    line.events.push({ shard, sequence, n, epoch: this.#endpoint.epoch });
   }
 
   async #resume({ pick, isDrained }) {

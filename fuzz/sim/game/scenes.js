@@ -1,4 +1,5 @@
 import { Random } from '../../storage/random.js';
+import * as schedules from './scenes/schedules.js';
 import * as storage from './scenes/storage.js';
 import * as threads from './scenes/threads.js';
 
@@ -8,7 +9,7 @@ import * as threads from './scenes/threads.js';
  *
  * @type {Record<string, (random: Random) => any>}
  */
-export const scenes = { ...storage, ...threads };
+export const scenes = { ...schedules, ...storage, ...threads };
 
 /** The share of games that are scenes. */
 const SHARE = 0.3;

@@ -1,5 +1,5 @@
 /**
- * Faults of publishes that wait for their time.
+ * Faults of publishes that wait for their time, and of schedules.
  *
  * @type {import('../plants.js').Plants}
  */
@@ -46,6 +46,26 @@ export const laterPlants = {
         file: 'shards/later/due-events.js',
         from: 'this.#scheduled.due(now, most)',
         to: 'this.#scheduled.due(now, most).reverse()',
+      },
+    ],
+  },
+  'a schedule that has moved does not know what it has done elsewhere': {
+    adr: '0064',
+    edits: [
+      {
+        file: 'shards/later/shard-schedules.js',
+        from: 'handledUntil: Math.max(stored.handledUntil, done.handledUntil),',
+        to: 'handledUntil: stored.handledUntil,',
+      },
+    ],
+  },
+  'how far a schedule is done is not stored with its event': {
+    adr: '0064',
+    edits: [
+      {
+        file: 'shards/later/shard-schedules.js',
+        from: 'this.#scheduled.putSchedule(stored);',
+        to: 'void stored;',
       },
     ],
   },

@@ -42,12 +42,13 @@ export function ephemeralStreams(random) {
     READY,
     ...repeated(6, () => [burst(3 + random.below(12), event), pause(random)]),
   ];
-  const faults = Array.from({ length: 3 }, () => ({
-    kind: 'kill',
-    thread: SHARD,
-    point: random.pick(['store', 'store', 'post', 'compareExchange']),
-    at: 5 + random.below(150),
-  }));
+  // Right behind acks its thread rings a doorbell; the deliveries follow.
+  const kill = (point, at) => ({ kind: 'kill', thread: SHARD, point, at });
+  const faults = [
+    kill('compareExchange', 2 + random.below(10)),
+    kill('compareExchange', 10 + random.below(30)),
+    kill('store', 5 + random.below(150)),
+  ];
   return planWith({
     options: { commitBatchEvents: random.pick([3, 64, 4096]) },
     programs: [program('0.0'), program('0.1')],
