@@ -93,4 +93,20 @@ describe('the simulation', () => {
     },
     TIME_MS,
   );
+
+  it.each([
+    ['steppedClocks', 'the next thread believes a clock at once'],
+    ['waitingPublishes', 'a shard sleeps on when something is due'],
+    ['changedSchedules', 'how far a schedule is done is not stored with its event'],
+  ])(
+    'comes to one situation at once in the scene %s, and is red where %s',
+    async (scene, plant) => {
+      const { status, output } = await simulate(
+        ...['--scene', scene, '--plant', plant, '--seeds', '60'],
+      );
+      expect(output).toContain(`--scene ${scene} --plant '${plant}'`);
+      expect(status, output).toBe(1);
+    },
+    TIME_MS,
+  );
 });

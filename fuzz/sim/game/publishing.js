@@ -97,6 +97,8 @@ export class Publishing {
       const again = await this.#endpoint.publish(publish.input, { durability, delayMs });
       this.#judgeRepeat(publish, again, status, ack);
     } catch (error) {
+      if (error?.code === undefined)
+        this.#history.problem(`a repeat was refused without a code: ${error?.stack}`);
       const isUnknown = error?.code === 'PUBLISH_UNKNOWN' || error?.code === 'SHARD_RESTARTED';
       if (isUnknown && status !== 'ok') publish.status = 'unknown';
     }
@@ -109,7 +111,7 @@ export class Publishing {
 
   #judgeRepeat(publish, again, status, ack) {
     const wasStored = status === 'ok' || publish.status === 'ok';
-    const isElsewhere = publish.later === undefined && again.sequence !== ack.sequence;
+    const isElsewhere = publish.later === undefined && again.sequence !== ack?.sequence;
     if (status === 'ok' && (isElsewhere || !again.duplicate)) {
       const told = `${JSON.stringify(again)} after ${JSON.stringify(ack)}`;
       if (publish.mayBeLost !== true)
