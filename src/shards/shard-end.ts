@@ -160,9 +160,15 @@ export class ShardEnd implements SubscriptionLink {
     return this.mayPublish && this.publishes.hasReadable();
   }
 
-  /** False if the last claim found no room and the endpoint has released nothing since. */
+  /**
+   * False if the last claim found no room, the endpoint has released nothing since, and it will wake the shard once it does.
+   * An endpoint looks for who waits after each release: a request that came in between is answered by a wake-up for room
+   * that the shard has seen already, so the shard has to ask again before it parks.
+   */
   get mayHaveRoom(): boolean {
-    if (this.#isFull && this.#deliveryRing.consumerPosition !== this.#fullAt) this.#isFull = false;
+    if (!this.#isFull) return true;
+    const ring = this.#deliveryRing;
+    if (ring.consumerPosition !== this.#fullAt || !ring.isWaiting) this.#isFull = false;
     return !this.#isFull;
   }
 

@@ -145,6 +145,21 @@ export const enginePlants = {
         from: 'this.#fullAt = this.#deliveryRing.consumerPosition; this.#deliveryRing.setWaiting();',
         to: 'this.#deliveryRing.setWaiting(); this.#fullAt = this.#deliveryRing.consumerPosition;',
       },
+      // Which would see that the wake-up has been spent.
+      {
+        file: 'shards/shard-end.js',
+        from: '|| !ring.isWaiting',
+        to: '',
+      },
+    ],
+  },
+  'a shard does not look whether its request for room still stands': {
+    edits: [
+      {
+        file: 'shards/shard-end.js',
+        from: '|| !ring.isWaiting',
+        to: '',
+      },
     ],
   },
   'a shard whose waker has died sleeps on': {
