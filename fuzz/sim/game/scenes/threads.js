@@ -66,13 +66,15 @@ export function brokenRefusals(random) {
   ];
   const full = { kind: 'statement', code: 'SQLITE_FULL', left: 1, isDone: false };
   const at = 1 + random.below(60);
-  const plus = 1 + Math.floor(random.next() ** 2 * 40);
+  const kill = (times) => {
+    return { kind: 'kill', thread: SHARD, full: times, plus: 1 + random.below(30) };
+  };
   return planWith({
     options: { commitBatchEvents: random.pick([5, 64]) },
     programs: [program('0.0'), program('0.1')],
     faults: [
-      { ...full, thread: SHARD, onCommit: random.chance(0.3), at, times: 1 },
-      { kind: 'kill', thread: SHARD, full: 1, plus },
+      { ...full, thread: SHARD, onCommit: random.chance(0.3), at, times: 3 },
+      ...[1, 2, 3].map(kill),
     ],
   });
 }
