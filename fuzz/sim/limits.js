@@ -17,6 +17,6 @@ export const limits = {
   PRUNE_INTERVAL_MS: { file: 'shards/log-upkeep.js', value: 3 },
   RESERVE_BYTES_MAX: { file: 'store.js', value: 64 * 1024 },
   PAGE_BYTES: { file: 'store/sqlite/connection/schema.js', value: 4096 },
-  SCHEDULE_EVERY_MS_MIN: { file: 'schedules.js', value: 10 },
+  SCHEDULE_EVERY_MS_MIN: { file: 'schedules.js', value: 2 },
   GATE_WORDS: { file: 'consumers.js', value: 64 },
 };

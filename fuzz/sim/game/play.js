@@ -51,8 +51,8 @@ export class Game {
     this.#faults = new Faults(structuredClone(plan.faults));
     if (this.#loses(0)) this.#faults.disk = new Disk(dir);
     this.#faults.onFault = (fault) => this.#harm(fault);
-    const { look, slow } = plan;
-    this.choices = new Choices(plan.seed, { ...options, look, slow });
+    const { look, slow, pauses } = plan;
+    this.choices = new Choices(plan.seed, { ...options, look, slow, pauses });
     this.world = new World(this.choices, new Actor('outside'), this.#faults);
     this.world.closeDescriptor = closeDescriptor;
     this.world.network = new Network();
@@ -333,6 +333,7 @@ export class Game {
       const next = world.nextDeadline();
       const owed = this.#owed.atRest(next ?? Number.POSITIVE_INFINITY);
       if (owed !== undefined) return this.#stuck(`nothing moves, and ${owed}`);
+      if (!this.#owed.isExcused()) world.restedAt = world.time;
       if (world.settle()) continue;
       if (next === undefined || next > limit)
         return this.#stuck(`${what} does not end: ${this.#owed.what()}`);

@@ -76,7 +76,9 @@ export class Schedules {
     this.#byName.set(name, one);
     const { isVague, isPaused } = one;
     const now = Math.floor(world().time);
-    for (const period of one.periods) period.mustUntil = Math.min(period.mustUntil, now);
+    // What was due and not done yet does not come once the definition is another one.
+    const done = Math.floor(world().restedAt) - 1;
+    for (const period of one.periods) period.mustUntil = Math.min(period.mustUntil, done);
     const before = [...one.periods];
     const definition = kind === 'set' ? { everyMs, topic } : one.definition;
     const begins = kind === 'set' || kind === 'resume';

@@ -53,10 +53,13 @@ export class Choices {
 
   /**
    * @param {number} seed
-   * @param {any} options `look`: the kind of call to look at closely, at how many of them, and perhaps on which word, and `slow`: the threads that come late, in games that
+   * @param {any} options `look`: the kind of call to look at closely, at how many of them, and perhaps on which word, and `slow`: the threads that come late, and `pauses`: the share of long steps, in games that
    *   want a schedule of their own
    */
-  constructor(seed, { calmFrom = Number.POSITIVE_INFINITY, onTrace, look, slow = [] } = {}) {
+  constructor(
+    seed,
+    { calmFrom = Number.POSITIVE_INFINITY, onTrace, look, slow = [], pauses } = {},
+  ) {
     this.#random = new Random(seed * 2 + 1);
     this.chance = new Random(seed * 2 + 0x5eed);
     this.#calmFrom = calmFrom;
@@ -67,6 +70,7 @@ export class Choices {
     this.#pauses = this.#random.chance(0.3) ? 0.01 : 0;
     this.#onTrace = onTrace;
     this.#slow = slow;
+    if (pauses !== undefined) this.#pauses = pauses;
     if (look === undefined) return;
     this.#closely = look.kind;
     this.#closelyBy = look.chance;

@@ -33,6 +33,8 @@ export class World {
   /** How often the machine has started. */
   boots = 1;
   steps = 0;
+  /** When nobody could run last, by the wall clock: what was due then was done, as all shards had a thread. */
+  restedAt = 0;
   points = 0;
   /** @type {any} set by the game, as is `closeDescriptor` */
   network;

@@ -12,11 +12,11 @@ export function changedSchedules(random) {
       move: 'schedule',
       kind: 'set',
       name,
-      everyMs: random.pick([10, 10, 30]),
+      everyMs: random.pick([5, 5, 30]),
       topic: random.pick(topics),
     },
   ];
-  const wait = () => [sleep(random.pick([5, 20, 40])), ...(random.chance(0.3) ? [SETTLE] : [])];
+  const wait = () => [sleep(random.pick([5, 20])), ...(random.chance(0.3) ? [SETTLE] : [])];
   const one = (kind) => [{ move: 'schedule', kind, name }];
   const change = () =>
     random.chance(0.7)
@@ -43,5 +43,7 @@ export function changedSchedules(random) {
     options: { shards },
     processes: random.chance(0.4) ? [first, second] : [{ ...first, end: 'close' }],
     faults: Array.from({ length: random.below(4) }, fault),
+    // Due times come amid the steps of a move.
+    pauses: random.pick([undefined, 0.1, 0.1]),
   });
 }

@@ -190,11 +190,12 @@ export function smallRooms(random) {
   const program = (name) => [
     subscribe(`${name}.first`),
     READY,
-    ...repeated(5, () => [burst(10 + random.below(25), event), pause(random)]),
+    ...repeated(10, () => [burst(10 + random.below(25), event), SETTLE]),
   ];
   return planWith({
     programs: [program('0.0'), program('0.1')],
-    look: { kind: 'load', chance: random.pick([0.03, 0.1, 0.3]) },
+    // The word by which whoever has released room learns that another one waits for it.
+    look: { kind: 'load', word: 128, chance: random.pick([0.2, 0.5]) },
     slow: random.pick([[], ['worker']]),
   });
 }
