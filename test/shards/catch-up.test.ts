@@ -1,9 +1,20 @@
-import { describe, expect, test } from 'vitest';
-import { STATE_GAP, STATE_LIVE } from '../../src/link/link-records.js';
-import { GAP_TOPICS_PER_STEP } from '../../src/protocol/limits/shards.js';
+import { describe, expect, test, vi } from 'vitest';
+import { STATE_BEHIND, STATE_ENDED, STATE_GAP, STATE_LIVE } from '../../src/link/link-records.js';
+import { BusError } from '../../src/protocol/errors.js';
+import {
+  CATCH_UP_BYTES_PER_STEP,
+  CATCH_UP_EVENTS_PER_STEP,
+  GAP_TOPICS_PER_STEP,
+  SHARD_CATCH_UP_EVENTS_MAX,
+} from '../../src/protocol/limits/shards.js';
 import { CatchUp } from '../../src/shards/catch-up.js';
 import { type LinkSubscription, Routes } from '../../src/shards/routes.js';
-import { CATCHING_UP, ShardSubscription } from '../../src/shards/shard-subscription.js';
+import {
+  CATCHING_UP,
+  LIVE,
+  REPLAYING,
+  ShardSubscription,
+} from '../../src/shards/shard-subscription.js';
 import type { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { record } from '../store/records.js';
 import { memoryLog, subscribeRequest, TestLink } from './support.js';
@@ -14,19 +25,20 @@ class Reader {
   readonly #log: SqliteShardLog;
   readonly #catchUp: CatchUp;
 
-  constructor(log: SqliteShardLog, topics: readonly string[], position = 0) {
+  /** `leftThrough`: up to there events may have left the log for an archive. */
+  constructor(log: SqliteShardLog, topics: readonly string[], position = 0, leftThrough = 0) {
     const routes = new Routes();
     this.#log = log;
     this.subscription = new ShardSubscription(this.link.shardEnd(), subscribeRequest(1, topics));
     this.subscription.position = position;
     this.subscription.mode = CATCHING_UP;
     routes.add(this.subscription, topics);
-    this.#catchUp = new CatchUp(log, routes);
+    this.#catchUp = new CatchUp(log, routes, () => leftThrough);
   }
 
-  step(): void {
-    this.#catchUp.step(this.subscription, this.#log.head, 512);
-    this.link.states();
+  step(limit = 512, head = this.#log.head) {
+    const step = this.#catchUp.step(this.subscription, head, limit);
+    return { ...step, states: this.link.states() };
   }
 
   /** Feeds the subscription until it is live; returns its states and the number of steps. */
@@ -70,6 +82,91 @@ test('a subscriber that catches up gets no expired event, and pays no credit for
   expect(reader.finish()).toMatchObject({ sent: 2, gaps: [] });
   expect(reader.subscription.creditEvents).toBe(8);
   expect(reader.subscription.position).toBe(3);
+});
+
+describe('a page of the log', () => {
+  const TEN = new Array<string>(10).fill('a');
+
+  test('is as long as there is room for in the turn, and no longer than any may be', () => {
+    const log = memoryLog(TEN);
+    const reader = new Reader(log, ['a']);
+    const read = vi.spyOn(log, 'read');
+    expect(reader.step(3)).toEqual({ read: 3, sent: 3, states: [] });
+    reader.step(CATCH_UP_EVENTS_PER_STEP + 1, 8);
+    const limits = { limitBytes: CATCH_UP_BYTES_PER_STEP };
+    expect(read.mock.calls.map(([request]) => request)).toEqual([
+      { after: 0, until: 10, limit: 3, ...limits },
+      { after: 3, until: 8, limit: CATCH_UP_EVENTS_PER_STEP, ...limits },
+    ]);
+    expect([reader.subscription.position, reader.subscription.mode]).toEqual([8, LIVE]);
+  });
+
+  test('counts all that it has read, and sends what the subscriber wants', () => {
+    const log = memoryLog(['a', 'b', 'a', 'b']);
+    const reader = new Reader(log, ['b']);
+    reader.subscription.predicate = ({ type }) => type === 'test_type';
+    expect(reader.step()).toMatchObject({ read: 4, sent: 2, states: [{ body: { position: 4 } }] });
+    const none = new Reader(log, ['b']);
+    none.subscription.predicate = () => false;
+    expect(none.step()).toMatchObject({ read: 4, sent: 0, states: [{ state: STATE_LIVE }] });
+  });
+
+  test('ends before the first event that the subscriber has no credit for', () => {
+    const log = memoryLog(['a', 'b', 'a', 'a']);
+    const reader = new Reader(log, ['a']);
+    reader.subscription.creditEvents = 1;
+    expect(reader.step()).toMatchObject({ sent: 1, states: [] });
+    expect([reader.subscription.position, reader.subscription.mode]).toEqual([2, CATCHING_UP]);
+    expect(reader.step()).toMatchObject({ sent: 0, states: [] });
+    expect(reader.subscription.position).toBe(2);
+  });
+
+  test('that begins with a damaged row ends the subscriber, behind what it was sent', () => {
+    const log = memoryLog(TEN);
+    const reader = new Reader(log, ['a']);
+    const { read } = log;
+    vi.spyOn(log, 'read').mockImplementation((request, visit) => {
+      read.call(log, { ...request, limit: 2 }, visit);
+      throw new BusError('STORE_CORRUPT', 'planted');
+    });
+    const body = { code: 'STORE_CORRUPT', message: 'planted', position: 2 };
+    expect(reader.step()).toEqual({ read: 0, sent: 2, states: [{ state: STATE_ENDED, body }] });
+  });
+
+  test.each([
+    new BusError('STORE_FAILED', 'planted'),
+    Object.assign(new Error('planted'), { code: 'STORE_CORRUPT' }),
+  ])('that cannot be read because of another fault (%s) ends the shard', (error) => {
+    const log = memoryLog(TEN);
+    const reader = new Reader(log, ['a']);
+    vi.spyOn(log, 'read').mockImplementation(() => {
+      throw error;
+    });
+    expect(() => reader.step()).toThrow(error);
+    expect(reader.subscription.ended).toBe(false);
+  });
+});
+
+describe('a subscriber whose endpoint has to read history', () => {
+  const behind = (position: number) => [{ state: STATE_BEHIND, body: { position } }];
+
+  test('is the one that is further behind than a shard feeds anybody', () => {
+    const log = memoryLog([]);
+    const far = SHARD_CATCH_UP_EVENTS_MAX + 3;
+    const reader = new Reader(log, ['a'], 2);
+    reader.subscription.gapScan = {} as typeof reader.subscription.gapScan;
+    expect(reader.step(512, far)).toEqual({ read: 0, sent: 0, states: behind(2) });
+    expect(reader.subscription).toMatchObject({ mode: REPLAYING, gapScan: undefined });
+    const near = new Reader(log, ['a'], 3);
+    near.step(512, far);
+    expect(near.subscription.mode).not.toBe(REPLAYING);
+  });
+
+  test('is the one whose next events may be in the archive alone', () => {
+    const log = memoryLog(new Array<string>(5).fill('a'));
+    expect(new Reader(log, ['a'], 2, 3).step()).toEqual({ read: 0, sent: 0, states: behind(2) });
+    expect(new Reader(log, ['a'], 3, 3).step()).toMatchObject({ sent: 2 });
+  });
 });
 
 describe('a subscriber that comes upon pruned history', () => {

@@ -15,7 +15,7 @@ function logOf(...events: readonly CheckedEvent[]) {
     for (const { event, sequence } of wanted) {
       const bytes = recordOf(event);
       const length = bytes.length - PADDING;
-      visit({ sequence, recordedAt: 0, bytes, offset: PADDING, length });
+      if (visit({ sequence, recordedAt: 0, bytes, offset: PADDING, length }) === false) break;
     }
     return wanted.length;
   };
@@ -89,14 +89,15 @@ describe('the tallies of alerts', () => {
   });
 
   it('of a thread that follows another begin where that one had told them', () => {
-    const { log, requests } = logOf({ topic: 'a' }, { topic: 'a' }, { topic: 'b' });
+    const [a, b] = [{ topic: 'a' }, { topic: 'b' }];
+    const { log, requests } = logOf(a, a, b, a);
     const filters = [parseFilter('a')];
     const tallies = new Tallies();
-    const first = tallies.answer({ version: 4, filters, after: 1 }, log, 3);
-    expect(first).toEqual([{ events: 1, lastTopic: 'a', lastSequence: 2 }]);
+    const first = tallies.answer({ version: 4, filters, after: 1 }, log, 4);
+    expect(first).toEqual([{ events: 2, lastTopic: 'a', lastSequence: 4 }]);
     const limits = { limit: ALERT_CATCH_UP_EVENTS, limitBytes: ALERT_CATCH_UP_BYTES };
-    expect(requests).toEqual([{ after: 1, until: 3, ...limits }]);
-    expect(tallies.answer({ version: 4, filters, after: 1 }, log, 3)).toEqual(first);
+    expect(requests).toEqual([{ after: 1, until: 4, ...limits }]);
+    expect(tallies.answer({ version: 4, filters, after: 1 }, log, 4)).toEqual(first);
     expect(requests).toHaveLength(1);
   });
 
