@@ -1,12 +1,17 @@
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import {
   ACK_DUPLICATE,
   ACK_EPHEMERAL,
   ACK_REFUSED,
   ACK_SYNCED,
+  ACK_WAITING,
+  ACK_WAITING_DUPLICATE,
+  ACK_WAITING_DUPLICATE_WRITTEN,
+  ACK_WAITING_WRITTEN,
   ACK_WRITTEN,
 } from '../../src/link/link-records.js';
+import { BusError } from '../../src/protocol/errors.js';
 import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits/store.js';
 import {
   EVENT_FLAG_ID_OF_SOURCE,
@@ -20,6 +25,7 @@ import type { ShardEnd } from '../../src/shards/shard-end.js';
 import type { SqliteShardLogOptions } from '../../src/store/sqlite/sqlite-log-options.js';
 import { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { temporaryDirectory } from '../bus/support/open.js';
+import { record } from '../store/records.js';
 import { memoryLog, TestLink, type ToldAck } from './support.js';
 
 const STORED = EVENT_FLAG_PERSIST | EVENT_FLAG_SYNCED;
@@ -296,5 +302,205 @@ describe('the shard after one that died while it refused a batch', () => {
     expect(new LinkRecovery(next, log, stored).step()).toBe(true);
     expect(link.acks()).toEqual([]);
     expect(next.publishRing.isEmpty()).toBe(false);
+  });
+});
+
+describe('the shard after one that died between a commit and its acks', () => {
+  const WRITTEN = EVENT_FLAG_PERSIST;
+  const LATER = 4e12;
+  const waiting = { deliverAt: LATER };
+
+  function takenOver() {
+    const log = memoryLog([]);
+    const link = new TestLink();
+    const end = link.shardEnd();
+    const batch = new PublishBatch(log);
+    /** Stores what the ring holds; only what is acknowledged is told to the endpoint. */
+    const store = (isAcknowledged = false): void => {
+      batch.drain([end], 0, 4096);
+      batch.settle(log.commit(batch.synced, batch.positions));
+      if (!isAcknowledged) return;
+      batch.acknowledge();
+      batch.release();
+      link.acks();
+    };
+    const takeOver = () => {
+      const next = link.shardEnd();
+      const recovery = new LinkRecovery(next, log, log.ringPositions.stored()[0]);
+      expect(recovery.step()).toBe(true);
+      const told = link.acks().map(({ kind, count, sequence }) => [kind, count, sequence]);
+      return { next, told };
+    };
+    return { log, link, end, batch, store, takeOver };
+  }
+
+  test.each([
+    [STORED, ACK_WAITING, ACK_WAITING_DUPLICATE],
+    [WRITTEN, ACK_WAITING_WRITTEN, ACK_WAITING_DUPLICATE_WRITTEN],
+  ])(
+    'tells publishes that wait of the time until which they do (flags %i)',
+    (flags, kind, again) => {
+      const { link, store, takeOver } = takenOver();
+      const event = (id: string) => ({ id, flags: flags | EVENT_FLAG_SUPPLIED_ID });
+      const group = ['b', 'c'].map((id) => ({ ...event(id), ...waiting }));
+      link.publishOnTerms(event('a'), waiting);
+      link.publishOnTerms(event('a'), waiting);
+      link.publish(event('a'));
+      for (let n = 0; n < 2; n++) link.publishGroup(group);
+      link.publish({ flags });
+      store();
+      expect(takeOver().told).toEqual([
+        [kind, 1, LATER],
+        [again, 1, LATER],
+        [again, 1, LATER],
+        [kind, 2, LATER],
+        [again, 2, LATER],
+        [flags === STORED ? ACK_SYNCED : ACK_WRITTEN, 1, 1],
+      ]);
+    },
+  );
+
+  test('tells the repeat of a publish that waits no more that it is one, of no known event', () => {
+    const { log, link, store, takeOver } = takenOver();
+    const event = { id: 'a', flags: NAMED };
+    link.publishOnTerms(event, waiting);
+    store(true);
+    link.publish(event);
+    store();
+    vi.spyOn(log.scheduled, 'find').mockReturnValue(undefined);
+    expect(takeOver().told).toEqual([[ACK_DUPLICATE, 1, 0]]);
+  });
+
+  test.each([
+    ['nothing before', 0, [ACK_SYNCED, 1, 2]],
+    ['itself', 2, [ACK_SYNCED, 1, 2]],
+    ['an older event', 1, [ACK_DUPLICATE, 1, 1]],
+  ])(
+    'knows an event whose row is gone or damaged by its id, which is that of %s',
+    (_, at, told) => {
+      const damaged = (): never => {
+        throw new BusError('STORE_CORRUPT', 'planted');
+      };
+      for (const read of [() => 0, damaged]) {
+        const { log, link, store, takeOver } = takenOver();
+        link.publish({ id: 'a', flags: NAMED });
+        store(true);
+        link.publish({ id: 'b', flags: NAMED });
+        store();
+        vi.spyOn(log.ringPositions, 'findAtLastCommit').mockReturnValue(at);
+        vi.spyOn(log, 'read').mockImplementationOnce(read);
+        expect(takeOver().told).toEqual([told]);
+      }
+    },
+  );
+
+  test.each([
+    new BusError('STORE_FAILED', 'planted'),
+    Object.assign(new Error('planted'), { code: 'STORE_CORRUPT' }),
+  ])('ends where that row cannot be read because of another fault: %s', (error) => {
+    const { log, link, store, takeOver } = takenOver();
+    link.publish({ id: 'b', flags: NAMED });
+    store();
+    vi.spyOn(log, 'read').mockImplementationOnce(() => {
+      throw error;
+    });
+    expect(takeOver).toThrow(error);
+  });
+
+  test('tells refusals by terms as they were told, and groups as a whole', () => {
+    const { log, link, end, batch, takeOver } = takenOver();
+    const event = (id: string, topic = 'a') => ({ id, topic, flags: NAMED });
+    link.publishGroup([event('x'), event('y', 'b')]);
+    link.publishOnTerms(event('p'), 0);
+    link.publishGroup([event('q', 'c'), { ...event('r', 'b'), expected: 7 }]);
+    link.publishGroup([event('z', 'c'), event('y', 'b')]);
+    link.publishGroup([event('x'), event('y', 'b')]);
+    link.publishGroup([event('e', 'd')], { member: 1, sequence: 1, lease: 1 });
+    link.publishOnTerms(event('s', 'b'), 2);
+    batch.drain([end], 0, 4096);
+    batch.settle(log.commit(batch.synced, batch.positions));
+    batch.acknowledge();
+    const first = link.acks();
+    expect(first.map(({ code }) => code)).toEqual([
+      undefined,
+      ...['CONFLICT', 'CONFLICT', 'CONFLICT', undefined, 'LEASE_LOST', undefined],
+    ]);
+    const next = link.shardEnd();
+    new LinkRecovery(next, log, log.ringPositions.stored()[0]).step();
+    const again = link.acks();
+    const told = ({ kind, count, sequence, code, details, position }: ToldAck) =>
+      kind === ACK_REFUSED ? { kind, count, code, details, position } : { kind, count, sequence };
+    expect(again.map(told)).toEqual(first.map(told));
+    expect(takeOver().next.publishRing.isEmpty()).toBe(true);
+  });
+
+  test('does not refuse for good what an earlier thread of the shard refused, and stored nothing of', () => {
+    const { log, link, end, batch, takeOver } = takenOver();
+    link.publishOnTerms({ topic: 'a', flags: STORED }, 1);
+    link.publishGroup([{ topic: 'b', flags: STORED, expected: 2 }]);
+    batch.drain([end], 0, 4096);
+    batch.acknowledge();
+    expect(link.acks()).toMatchObject([{ kind: ACK_REFUSED }, { kind: ACK_REFUSED }]);
+    for (const topic of ['a', 'b']) log.append(record({ topic }), 0, 1);
+    log.commit(true, []);
+    const next = new PublishBatch(log);
+    next.drain([link.shardEnd()], 0, 4096);
+    next.settle(log.commit(next.synced, next.positions));
+    expect(takeOver().told).toEqual([
+      [ACK_SYNCED, 1, 3],
+      [ACK_SYNCED, 1, 4],
+    ]);
+  });
+
+  test('takes nothing for stored where the log has no position of the ring', () => {
+    const { log, link, takeOver } = takenOver();
+    link.publish({ flags: STORED });
+    expect(takeOver().told).toEqual([]);
+    expect(log.head).toBe(0);
+  });
+
+  test('notes up to where an earlier thread may have read', () => {
+    const { link, end, store } = takenOver();
+    for (let n = 0; n < 2; n++) link.publish({ flags: 0 });
+    store();
+    const { mark } = end.publishRing;
+    const next = link.shardEnd();
+    const log = memoryLog([]);
+    new LinkRecovery(next, log, undefined);
+    expect(mark).not.toBe(0);
+    expect(next).toMatchObject({ skipEphemeralUntil: mark, acksSinglyUntil: mark });
+    // A log of the shard's own can say what is stored.
+    expect(next.takesAgainUntil).toBeUndefined();
+  });
+});
+
+describe('the shard after one that died while it refused publishes on terms', () => {
+  test.each([
+    [1, ['STORE_FULL', 'CONFLICT', 'CONFLICT', 'STORE_FULL', 'STORE_FULL', 'STORE_FULL']],
+    [2, ['BACKPRESSURE', 'BACKPRESSURE', 'BACKPRESSURE', ...Array(3).fill('BACKPRESSURE')]],
+  ])('refuses them again, by their terms where those hold (reason %i)', (reason, codes) => {
+    const log = memoryLog(['a']);
+    const link = new TestLink();
+    const end = link.shardEnd();
+    const batch = new PublishBatch(log);
+    const event = (topic: string) => ({ topic, flags: STORED });
+    link.publish(event('b'));
+    // The first two rest on a stored event, the next on one of the batch.
+    link.publishOnTerms(event('a'), 0);
+    link.publishGroup([{ ...event('a'), expected: 0 }]);
+    link.publishOnTerms(event('b'), 0);
+    link.publishOnTerms(event('b'), { deliverAt: 4e12 });
+    link.publishGroup([{ ...event('c'), deliverAt: 4e12 }]);
+    batch.drain([end], 0, 4096);
+    log.rollback();
+    end.refusePublishes(reason);
+    const next = link.shardEnd();
+    expect(new LinkRecovery(next, log, undefined).step()).toBe(true);
+    expect(link.acks().map(({ kind, code }) => [kind, code])).toEqual(
+      codes.map((code) => [ACK_REFUSED, code]),
+    );
+    // The ring is given back, and the refusal with it.
+    expect([next.publishRing.usedBytes, next.publishRing.refusal]).toEqual([0, 0]);
+    expect(log.head).toBe(1);
   });
 });
