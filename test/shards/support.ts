@@ -143,7 +143,11 @@ export class TestLink {
     this.#publishes.commit(GROUP);
   }
 
-  call<N extends NameOf<'shard'>>(name: N, request: RequestOf<N>, { generation = 1, id = 1 } = {}) {
+  call<N extends NameOf<'shard' | 'history'>>(
+    name: N,
+    request: RequestOf<N>,
+    { generation = 1, id = 1 } = {},
+  ) {
     const text = JSON.stringify(request);
     if (!this.#controls.tryClaim(CALL_REQUEST + text.length)) throw new Error('no room');
     const { bytes, offset } = this.#controls;
