@@ -48,6 +48,16 @@ describe('retention that waits for the archive', () => {
     expect(words.wanted).toBe(40);
   });
 
+  it('wants what was asked for until it is archived, whatever its rules find', () => {
+    const { link, words, rules } = linked();
+    link.byRequest(() => link.want(40));
+    rules(false);
+    expect(words.wanted).toBe(40);
+    words.through = 40;
+    rules(false);
+    expect(words.wanted).toBe(0);
+  });
+
   it('wants what its rules want now, and what they wanted before until they are at their end', () => {
     const { words, rules } = linked();
     rules(false, 30);
