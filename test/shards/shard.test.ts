@@ -1,9 +1,11 @@
 /** When a shard has work, what a turn does of it, and what it counts, without a thread. */
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { ArchiveWords } from '../../src/link/archive-words.js';
 import { ACK_EPHEMERAL, ACK_REFUSED, ACK_SYNCED } from '../../src/link/link-records.js';
 import { ShardCounter, TURNS } from '../../src/link/shard-control.js';
 import type { SubscribeRequest } from '../../src/link/subscription-calls.js';
 import type { BusError } from '../../src/protocol/errors.js';
+import { CONTROL_RING_BYTES } from '../../src/protocol/limits/links.js';
 import {
   EVENT_FLAG_PERSIST,
   EVENT_FLAG_SUPPLIED_ID,
@@ -197,6 +199,54 @@ test('a subscription lags by what it has queued, or by what was delivered behind
   expect(lags).toEqual([2, 2]);
   subscription.position = 9;
   expect(shard.lagOf(subscription)).toBe(0);
+});
+
+test('a subscription reads from the archive what may have left the log for it, and nothing else', () => {
+  const log = memoryLog(['a', 'a', 'a']);
+  vi.spyOn(log, 'prunedThrough', 'get').mockReturnValue(2);
+  const modes = [true, false].map((hasArchive) => {
+    const archive = hasArchive ? ArchiveWords.create().buffer : undefined;
+    const { subscribe } = running(log, { archive });
+    return [1, 2].map((start) => subscribe({ start }).mode);
+  });
+  expect(modes).toEqual([
+    [REPLAYING, LIVE],
+    [LIVE, LIVE],
+  ]);
+});
+
+test('an event that expires while it is queued is not sent', () => {
+  const passed = { ms: 0 };
+  const [now, elapsed] = [Date.now(), performance.now()];
+  vi.spyOn(Date, 'now').mockImplementation(() => now + passed.ms);
+  vi.spyOn(performance, 'now').mockImplementation(() => elapsed + passed.ms);
+  const hrtime = (): [number, number] => {
+    const ms = elapsed + passed.ms;
+    return [Math.floor(ms / 1000), Math.floor((ms % 1000) * 1e6)];
+  };
+  vi.spyOn(process, 'hrtime').mockImplementation(hrtime as typeof process.hrtime);
+  onTestFinished(() => void vi.restoreAllMocks());
+  const { shard, link, turn, subscribe } = running();
+  const subscription = subscribe({ creditEvents: 0 });
+  for (const expiry of [-1000, -9000]) link.publish({ topic: 'a', flags: 0, expiry });
+  turn();
+  expect(subscription.queued).toBe(2);
+  passed.ms = 5000;
+  subscription.creditEvents = 10;
+  shard.wake(subscription);
+  turn();
+  expect(link.taken().filter((one) => 'event' in one)).toHaveLength(1);
+  expect([subscription.queued, subscription.creditEvents]).toEqual([0, 9]);
+});
+
+test('an endpoint may send any number of commands, as their room is given back', () => {
+  const { link, turn } = running();
+  const length = 8000;
+  for (let id = 1; id <= (2 * CONTROL_RING_BYTES) / length; id++) {
+    link.call('sync', { padding: 'x'.repeat(length) } as object, { id });
+    turn();
+    expect(link.replies()).toEqual([{ id, isAnswer: true, body: null }]);
+  }
 });
 
 describe('damage that a shard meets', () => {
