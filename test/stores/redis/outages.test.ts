@@ -75,6 +75,24 @@ describe.runIf(hasRedis)('buses on a Redis that', () => {
     expect(await gather(other.read({ topic: '*' }))).toHaveLength(40);
   });
 
+  test('is away for long take their publishes again when it is back, and store them once', async () => {
+    const server = await RedisServer.forTest({ appendfsync: 'always' });
+    const bus = await busOn({ url: server.url }, { ...OPTIONS, shards: 1 });
+    const live = await Collector.start(bus, '*');
+    const acks = await bus.publishMany(inputs(20, 'before'));
+    await server.kill();
+    const meanwhile = bus.publishMany(inputs(20, 'meanwhile'));
+    await until('the thread gives its commit up', async () => {
+      const { shards } = await bus.stats();
+      return shards[0]!.restarts === 1;
+    });
+    await server.start();
+    acks.push(...(await within('the acks', meanwhile)));
+    await live.count(40);
+    expectSameHistory(live.events, acks, 'live');
+    expectSameHistory(await gather(bus.read({ topic: '*' })), acks, 'the log');
+  });
+
   test('has no room refuse publishes, and go on when it has', async () => {
     const server = await RedisServer.forTest({ maxmemory: '5mb' });
     const bus = await busOn({ url: server.url }, OPTIONS);
