@@ -1,9 +1,10 @@
 import { BusError } from '../../protocol/errors.js';
+import { elapsedMs } from '../../threads/elapsed.js';
 import { idOf } from './entries.js';
 import type { ShardKeys } from './keys.js';
 import type { RedisAddress } from './redis-address.js';
 import { replyCode } from './redis-errors.js';
-import type { RedisLink } from './redis-link.js';
+import type { RedisLink, RunLimits } from './redis-link.js';
 import { PROBE } from './store-scripts.js';
 
 const NO_IDENTITY: Buffer = Buffer.alloc(0);
@@ -23,13 +24,22 @@ export class Confirming {
 
   /**
    * Resolves when the replicas have all events up to a sequence. `identity` is that of the last one.
-   * @throws BusError `STORE_FAILED` if Redis has lost the event
+   * @throws BusError `STORE_FAILED` if Redis has lost the event, or it is too late
    */
-  async confirm(sequence: number, identity = NO_IDENTITY): Promise<void> {
+  async confirm(sequence: number, identity = NO_IDENTITY, limits: RunLimits = {}): Promise<void> {
     const { replicas, waitMs } = this.#address.options;
+    const { until = Number.POSITIVE_INFINITY } = limits;
     if (replicas === 0) return;
-    while ((await this.#replicasWith(sequence, identity, waitMs)) < replicas) {
+    for (;;) {
+      const lookMs = Math.ceil(Math.min(waitMs, Math.max(1, until - elapsedMs())));
+      const count = await this.#replicasWith(sequence, identity, lookMs, limits);
+      if (count >= replicas) break;
       if (this.#isClosed) throw new BusError('STORE_FAILED', 'the log was closed');
+      if (elapsedMs() < until) continue;
+      const message = `${count} replicas have event ${sequence}, and ${replicas} are to have it`;
+      throw new BusError('STORE_FAILED', `${this.#link.place}: ${message}`, {
+        details: { setting: 'replicas' },
+      });
     }
     await this.#publish(sequence);
   }
@@ -38,7 +48,12 @@ export class Confirming {
     this.#isClosed = true;
   }
 
-  async #replicasWith(sequence: number, identity: Buffer, waitMs: number): Promise<number> {
+  async #replicasWith(
+    sequence: number,
+    identity: Buffer,
+    waitMs: number,
+    limits: RunLimits,
+  ): Promise<number> {
     const { meta, ids } = this.#keys;
     const { epoch, options } = this.#address;
     const args = [epoch, sequence, identity];
@@ -52,7 +67,7 @@ export class Confirming {
       );
       if (has === 1) return count;
       throw new BusError('STORE_FAILED', `${this.#link.place} has lost event ${sequence}`);
-    });
+    }, limits);
   }
 
   /** Another node may have published as much or more. */

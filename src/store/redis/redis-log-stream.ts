@@ -137,7 +137,8 @@ export class RedisLogStream implements LogStream {
     for (;;) {
       const state = await this.#reader.state(limits);
       if (state.epoch !== this.#address.epoch) return undefined;
-      if (state.head < state.written) await this.#confirming.confirm(state.written);
+      if (state.head < state.written)
+        await this.#confirming.confirm(state.written, undefined, limits);
       else if (state.head >= headLeast) return state;
       if (state.written < headLeast && elapsedMs() > lostAt) {
         await beginOtherEpoch(this.#link, this.#address);

@@ -63,6 +63,9 @@ describe.runIf(hasRedis)('a store on Redis with replicas', () => {
     await until('it is written', async () => {
       return (await master.command('HGET', '{millrace:0}:meta', 'head')) === '1';
     });
+    const late = openBus({ store: redisStore({ ...at, connectTimeoutMs: 500 }) });
+    const refusal = { code: 'STORE_FAILED', details: { setting: 'replicas' } };
+    await expect(late).rejects.toMatchObject(refusal);
     await bus.close();
     await lost;
     expect(live.events).toEqual([]);
