@@ -8,8 +8,8 @@ import { type Charter, newCharter, readCharter, writeCharter } from './charter.j
 import { apiFaultOf, nameOf, withoutJetStream } from './nats-faults.js';
 import { NatsLink } from './nats-link.js';
 import { type NatsSettings, type NatsStoreOptions, natsSettings } from './nats-options.js';
-import { headOf, type NatsAddress } from './nats-stream.js';
-import { countStreams, ensureBucket, ensureStream } from './streams.js';
+import type { NatsAddress } from './nats-stream.js';
+import { countStreams, ensureBucket, ensureStream, streamReach } from './streams.js';
 import { streamName } from './subjects.js';
 
 /** Given as URLs, because other threads import them. */
@@ -46,8 +46,8 @@ async function openStore(settings: NatsSettings, request: StoreRequest): Promise
       historyModule: HISTORY,
       options,
       heads: async () => {
-        const states = await Promise.all(streams.map((stream) => headOf(link, stream)));
-        return states.map(({ last_seq: head }) => head);
+        const reaches = await Promise.all(streams.map((stream) => streamReach(link, stream)));
+        return reaches.map(({ head }) => head);
       },
       close: () => link.close(),
     });

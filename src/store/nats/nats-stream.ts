@@ -3,6 +3,7 @@ import { setTimeout as afterMs } from 'node:timers/promises';
 import type { StreamInfo } from '@nats-io/jetstream';
 import { BusError } from '../../protocol/errors.js';
 import { NATS_OPEN_MS, NATS_PRUNED_MS, NATS_RETRY_MS } from '../../protocol/limits/nats.js';
+import { EventRecordView } from '../../record/event-record.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import type { TopicSummary } from '../shard-log.js';
 import type {
@@ -14,12 +15,11 @@ import type {
   StreamState,
 } from '../shared/log-stream.js';
 import { endEpoch, readCharter } from './charter.js';
-import { callFault } from './nats-faults.js';
 import { NatsLink } from './nats-link.js';
 import type { NatsSettings } from './nats-options.js';
 import { Publisher } from './publisher.js';
 import { StreamReader } from './reader.js';
-import { streamInfo } from './streams.js';
+import { hasLimits, keepsPerTopic, reachOf, streamInfo } from './streams.js';
 import { Subjects, streamName } from './subjects.js';
 import { Tail } from './tail.js';
 import { TopicTable } from './topics.js';
@@ -47,6 +47,7 @@ interface Joined {
 
 export class NatsStream implements LogStream {
   readonly judges = { expect: true, groups: false };
+  readonly tellsPruned = true;
   readonly #address: NatsAddress;
   readonly #shard: number;
   readonly #name: string;
@@ -59,6 +60,10 @@ export class NatsStream implements LogStream {
   /** The entry at the head, which shows after a reconnect whether the history is still the same. */
   #last: StreamEntry | undefined;
   #recordedAt = 0;
+  /** The broker removes events of a topic when newer ones come. */
+  #keepsPerTopic = false;
+  /** Topics that have got events since the broker was asked about them. */
+  readonly #touched = new Set<string>();
   #isClosed = false;
 
   constructor(shard: number, address: NatsAddress) {
@@ -83,7 +88,7 @@ export class NatsStream implements LogStream {
     const summaries = await topics.summaries(counted);
     this.#head = counted.lastSequence;
     this.#recordedAt = counted.lastAt;
-    this.#prunedThrough = Math.max(0, counted.firstSequence - 1);
+    this.#prunedThrough = counted.prunedThrough;
     if (this.#head > 0) [this.#last] = await reader.entriesOf([this.#head]);
     const dedupeWindowMs = info.config.duplicate_window / NS_PER_MS;
     const publisher = new Publisher(link, this.#name, this.#subjects, {
@@ -100,6 +105,8 @@ export class NatsStream implements LogStream {
       topics: summaries,
       dedupeWindowMs,
       prunedThrough: this.#prunedThrough,
+      // The server knows no topic that has no events.
+      forgottenThrough: this.#prunedThrough,
     };
   }
 
@@ -108,7 +115,12 @@ export class NatsStream implements LogStream {
   }
 
   async fetch(after: number, until: number): Promise<readonly StreamEntry[]> {
-    return this.#joined!.reader.read(after, until);
+    const { reader } = this.#joined!;
+    let entries = await reader.read(after, until);
+    if (entries.length === 0) entries = await reader.read(until, this.#head, { limit: 1 });
+    const first = entries[0]?.sequence ?? until + 1;
+    if (first > after + 1 && first > this.#prunedThrough + 1) await this.#skip(first);
+    return entries;
   }
 
   topics(names: readonly string[]): Promise<readonly TopicSummary[]> {
@@ -129,9 +141,9 @@ export class NatsStream implements LogStream {
       isSameHistory: () => this.#isSameHistory(link),
     });
     void tail.run();
-    const { max_age: age, max_bytes: bytes, max_msgs: events } = info.config;
-    const hasLimits = age > 0 || bytes > 0 || events > 0;
-    if (!hasLimits) return { tail, pruned: undefined };
+    const { config } = info;
+    this.#keepsPerTopic = keepsPerTopic(config);
+    if (!this.#keepsPerTopic && !hasLimits(config)) return { tail, pruned: undefined };
     const pruned = setInterval(() => void this.#lookForPruned(link), NATS_PRUNED_MS);
     return { tail, pruned };
   }
@@ -172,43 +184,46 @@ export class NatsStream implements LogStream {
 
   async #take(entries: readonly StreamEntry[]): Promise<void> {
     let run: StreamEntry[] = [];
+    let after = this.#head;
     for (const entry of entries) {
       if (entry.sequence !== this.#head + 1) {
-        this.#show(run);
+        this.#show(run, after);
         run = [];
-        if (!(await this.#skip(entry.sequence))) return;
+        after = this.#head;
+        await this.#skip(entry.sequence);
       }
       this.#head = entry.sequence;
       // A new leader's clock may be behind.
       this.#recordedAt = Math.max(this.#recordedAt, entry.recordedAt);
       run.push({ ...entry, recordedAt: this.#recordedAt });
     }
-    this.#show(run);
+    this.#show(run, after);
   }
 
-  #show(run: readonly StreamEntry[]): void {
+  #show(run: readonly StreamEntry[], after: number): void {
     if (run.length === 0 || this.#isClosed) return;
     this.#last = run.at(-1);
-    this.#follower!.onEntries(run);
+    if (this.#keepsPerTopic) for (const { bytes } of run) this.#touched.add(topicOf(bytes));
+    this.#follower!.onEntries(run, after);
   }
 
-  /** The consumer has passed over what the broker has removed before `sequence`. */
-  async #skip(sequence: number): Promise<boolean> {
+  /** The broker has removed events before `sequence`: all of them, or single ones. */
+  async #skip(sequence: number): Promise<void> {
     const info = await streamInfo(this.#link!, this.#name, Number.POSITIVE_INFINITY);
-    const through = Math.min((info?.state.first_seq ?? 0) - 1, sequence - 1);
-    this.#pruned(through);
-    if (through === sequence - 1) return true;
-    const message = `stream ${this.#name} has lost events between ${this.#head} and ${sequence}`;
-    this.#follower!.onFailure(new BusError('STORE_FAILED', message));
-    return false;
+    if (info !== undefined) this.#pruned(Math.min(reachOf(info).prunedThrough, sequence - 1));
   }
 
+  /** Tells what the broker has removed meanwhile. What the tail has not shown yet, it finds missing itself. */
   async #lookForPruned(link: NatsLink): Promise<void> {
     if (!link.isUp) return;
     const info = await link.manager.streams.info(this.#name).catch(() => undefined);
     if (info === undefined) return;
-    // What the tail has not shown yet, it finds missing itself.
-    this.#pruned(Math.min(info.state.first_seq - 1, this.#head));
+    this.#pruned(Math.min(reachOf(info).prunedThrough, this.#head));
+    const names = [...this.#touched];
+    this.#touched.clear();
+    if (names.length === 0) return;
+    const topics = await this.topics(names).catch(() => []);
+    if (!this.#isClosed) this.#follower!.onTopics(topics);
   }
 
   #pruned(through: number): void {
@@ -247,9 +262,8 @@ export class NatsStream implements LogStream {
   }
 }
 
-/** @throws BusError `STORE_FAILED` */
-export async function headOf(link: NatsLink, stream: string): Promise<StreamInfo['state']> {
-  const info = await streamInfo(link, stream);
-  if (info === undefined) throw callFault(`stream ${stream}`, new Error('it was deleted'));
-  return info.state;
+const view = new EventRecordView();
+
+function topicOf({ buffer, byteOffset, length }: Uint8Array): string {
+  return view.wrap(Buffer.from(buffer, byteOffset, length), 0).topic;
 }

@@ -42,7 +42,7 @@ interface Pulled {
 export interface ReadOptions {
   /** Default `NATS_FETCH_EVENTS`. */
   readonly limit?: number;
-  /** Only events of these subjects. */
+  /** Only events of these subjects, unless there are few others. */
   readonly filter?: string | undefined;
 }
 
@@ -68,8 +68,7 @@ export class StreamReader {
     if (limit === 1) return this.#next(after, until, filter);
     const count = Math.min(until - after, limit);
     if (count <= 0) return [];
-    const isFew = count <= NATS_GETS_MAX && filter === undefined;
-    if (isFew && this.#cursorAt(after, filter) === undefined) {
+    if (count <= NATS_GETS_MAX && this.#cursorAt(after, filter) === undefined) {
       const found = await this.#gets(after, after + count);
       return found.length > 0 ? found : this.#next(after + count, until, filter);
     }

@@ -192,6 +192,38 @@ function misfit(stream: string, fault: string, details: Record<string, unknown>)
   });
 }
 
+/** What a stream has, and what of it has gone. */
+export interface StreamReach {
+  readonly head: number;
+  /** The events up to here have gone. */
+  readonly goneThrough: number;
+  /** As `goneThrough`, but 0 where the stream removes only events that newer ones of their topics have replaced. */
+  readonly prunedThrough: number;
+}
+
+export function reachOf({ state, config }: StreamInfo): StreamReach {
+  const goneThrough = Math.max(0, state.first_seq - 1);
+  const prunedThrough = keepsPerTopic(config) && !hasLimits(config) ? 0 : goneThrough;
+  return { head: state.last_seq, goneThrough, prunedThrough };
+}
+
+/** The stream removes events of a topic when newer ones come. */
+export function keepsPerTopic(config: StreamConfig): boolean {
+  return config.max_msgs_per_subject > 0;
+}
+
+/** The stream removes the oldest events. */
+export function hasLimits({ max_age: age, max_bytes: bytes, max_msgs: events }: StreamConfig) {
+  return age > 0 || bytes > 0 || events > 0;
+}
+
+/** By the stream's leader. @throws BusError `STORE_FAILED` */
+export async function streamReach(link: NatsLink, name: string): Promise<StreamReach> {
+  const info = await streamInfo(link, name);
+  if (info === undefined) throw callFault(`stream ${name}`, new Error('it was deleted'));
+  return reachOf(info);
+}
+
 /** How many streams of this prefix follow one another from the first on. */
 export async function countStreams(link: NatsLink, prefix: string, most: number): Promise<number> {
   for (let shard = 0; shard < most; shard++) {

@@ -2,14 +2,15 @@
  * What a stream knows of its topics: it counts the messages of each subject, and finds the first and the last one. That
  * takes a question for each topic and none for each event. A topic whose events have all gone is not known any more.
  */
+import type { StreamInfo } from '@nats-io/jetstream';
 import { NATS_ANSWER_MS, NATS_TOPICS_PER_PULL } from '../../protocol/limits/nats.js';
 import type { TopicSummary } from '../shard-log.js';
 import type { StreamEntry } from '../shared/log-stream.js';
 import { deliveredBy } from './delivered.js';
-import { apiFaultOf, callFault, STREAM_NOT_FOUND } from './nats-faults.js';
+import { type ApiFault, apiFaultOf, callFault, STREAM_NOT_FOUND } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
 import type { StreamReader } from './reader.js';
-import { streamInfo } from './streams.js';
+import { reachOf, streamInfo } from './streams.js';
 import type { Subjects } from './subjects.js';
 
 /** A look at all topics is made again if the stream has grown meanwhile, so many times. */
@@ -25,20 +26,13 @@ export interface CountedStream {
   readonly firstSequence: number;
   readonly lastSequence: number;
   readonly lastAt: number;
+  /** See `StreamReach`. */
+  readonly prunedThrough: number;
   /** The number of events, by subject. */
   readonly counts: ReadonlyMap<string, number>;
 }
 
-interface SubjectsPage {
-  readonly total?: number;
-  readonly error?: { readonly err_code: number; readonly description: string };
-  readonly state?: {
-    readonly first_seq: number;
-    readonly last_seq: number;
-    readonly last_ts: string;
-    readonly subjects?: Readonly<Record<string, number>> | null;
-  };
-}
+type SubjectsPage = StreamInfo & { readonly error?: ApiFault };
 
 export class TopicTable {
   readonly #link: NatsLink;
@@ -115,7 +109,7 @@ export class TopicTable {
     events: number,
     first: StreamEntry | undefined,
     last: Last,
-    { firstSequence, lastSequence, lastAt }: CountedStream,
+    { prunedThrough, lastSequence, lastAt }: CountedStream,
   ): TopicSummary {
     // An event that came after the count is told as news.
     const isLater = last.sequence > lastSequence;
@@ -123,7 +117,7 @@ export class TopicTable {
     return {
       name: this.#subjects.topicOf(subject),
       events,
-      prunedThrough: Math.max(0, firstSequence - 1),
+      prunedThrough,
       firstSequence: first?.sequence ?? lastOne.sequence,
       firstAt: first?.recordedAt ?? lastOne.at,
       lastSequence: lastOne.sequence,
@@ -135,12 +129,13 @@ export class TopicTable {
     const counts = new Map<string, number>();
     for (;;) {
       const page = await this.#page(filter, counts.size);
-      const { first_seq: first, last_seq: last, last_ts: lastTs, subjects } = page.state!;
+      const { first_seq: first, last_seq: last, last_ts: lastTs, subjects } = page.state;
       const of = Object.entries(subjects ?? {});
       for (const [subject, count] of of) counts.set(subject, count);
-      if (of.length > 0 && counts.size < (page.total ?? 0)) continue;
+      if (of.length > 0 && counts.size < page.total) continue;
       const lastAt = last === 0 ? 0 : Math.max(0, Date.parse(lastTs));
-      return { firstSequence: first, lastSequence: last, lastAt, counts };
+      const { prunedThrough } = reachOf(page);
+      return { firstSequence: first, lastSequence: last, lastAt, prunedThrough, counts };
     }
   }
 

@@ -28,6 +28,8 @@ export interface StreamState {
   readonly dedupeWindowMs: number;
   /** The broker has removed all events up to this sequence; 0: none. */
   readonly prunedThrough: number;
+  /** Topics that the broker does not remember may have had events up to this sequence. Default: it remembers all. */
+  readonly forgottenThrough?: number;
   /**
    * The broker has begun another epoch since the store was opened, as its history had gone backwards: the shard is given
    * up. The other members mean nothing then. Default: false.
@@ -55,10 +57,15 @@ export interface AppendedEntries {
 
 /** Called between turns of the event loop, and never from within a method of the stream. */
 export interface StreamFollower {
-  /** The next entries of the stream, in order, without holes but for those that `onPruned` has told of. */
-  onEntries(entries: readonly StreamEntry[]): void;
+  /**
+   * The next entries of the stream, in order: all that the broker still has behind `after`. Default: the first one
+   * follows the one before without a hole, or with one that `onPruned` has told of.
+   */
+  onEntries(entries: readonly StreamEntry[], after?: number): void;
   /** The broker has removed all entries up to a sequence. */
   onPruned(prunedThrough: number): void;
+  /** Topics as they are by now, of which the broker has removed events that newer ones have replaced. */
+  onTopics(topics: readonly TopicSummary[]): void;
   /** The stream cannot go on: history went backwards, it was deleted, or its settings do not fit any more. */
   onFailure(error: BusError): void;
 }
@@ -86,8 +93,17 @@ export interface LogStream {
    */
   append(events: readonly NewEntry[], isLasting: boolean): Promise<AppendedEntries>;
 
-  /** The entries after `after`, up to `until`, as many as fit one answer, at least one if the broker still has any. */
+  /**
+   * The entries after `after`, up to `until`, as many as fit one answer; if the broker has none of them any more, none, or
+   * the first one behind them.
+   */
   fetch(after: number, until: number): Promise<readonly StreamEntry[]>;
+
+  /**
+   * The stream calls `onPruned` before a fetch resolves that lacks removed events. Default: what lacks at the beginning of a
+   * fetch has been removed with all before it.
+   */
+  readonly tellsPruned?: boolean;
 
   /** Topics as they are by now, of which the broker has removed events; those that it does not know are left out. */
   topics(names: readonly string[]): Promise<readonly TopicSummary[]>;

@@ -87,8 +87,9 @@ class SharedShardLog implements ShardLog {
 
   async join({ headLeast, isFirst }: Opening): Promise<void> {
     const state = await this.#stream.join(headLeast, isFirst, {
-      onEntries: (entries) => this.#inTurn(() => this.#hear(entries)),
+      onEntries: (entries, after) => this.#inTurn(() => this.#hear(entries, after)),
       onPruned: (through) => this.#inTurn(() => this.#prune(through)),
+      onTopics: (topics) => this.#inTurn(() => this.#renew(topics)),
       onFailure: (error) => this.#fail(error),
     });
     if (state.isOtherHistory === true) this.wentBackwardsFrom = headLeast;
@@ -96,6 +97,7 @@ class SharedShardLog implements ShardLog {
     this.head = state.head;
     this.lastRecordedAt = state.lastRecordedAt;
     this.prunedThrough = state.prunedThrough;
+    this.forgottenThrough = state.forgottenThrough ?? 0;
     this.#topics = new TopicBook(state.topics);
     const early = this.#early ?? [];
     this.#early = undefined;
@@ -145,7 +147,8 @@ class SharedShardLog implements ShardLog {
     if (this.#failure !== undefined) throw this.#failure;
     const until = Math.min(request.until ?? this.head, this.head);
     if (request.limit <= 0) return 0;
-    let { after } = request;
+    // Events that have gone may still be at hand.
+    let after = Math.max(request.after, this.prunedThrough);
     while (after < until) {
       const run = this.#atHand.runAfter(after);
       if (run === undefined) {
@@ -224,7 +227,8 @@ class SharedShardLog implements ShardLog {
       (entries) => {
         this.#fetching.delete(after);
         // What lacks at the beginning has been removed, which readers have to know before they pass over it.
-        this.#prune((entries[0]?.sequence ?? end + 1) - 1, after);
+        const firstLeft = entries[0]?.sequence ?? end + 1;
+        if (this.#stream.tellsPruned !== true) this.#prune(firstLeft - 1, after);
         this.#atHand.keep({
           after,
           through: entries.at(-1)?.sequence ?? end,
@@ -249,11 +253,11 @@ class SharedShardLog implements ShardLog {
     else this.#early.push(hear);
   }
 
-  #hear(entries: readonly StreamEntry[]): void {
+  #hear(entries: readonly StreamEntry[], after = Number.POSITIVE_INFINITY): void {
     for (const entry of entries) {
       if (entry.sequence <= this.head) continue;
-      const next = Math.max(this.head, this.prunedThrough) + 1;
-      if (entry.sequence > next) {
+      const told = Math.max(this.head, this.prunedThrough);
+      if (entry.sequence > told + 1 && after > told) {
         const message = `the broker told of event ${entry.sequence} after event ${this.head}`;
         this.#fail(new BusError('STORE_FAILED', message));
         return;
@@ -283,13 +287,15 @@ class SharedShardLog implements ShardLog {
     this.head = Math.max(this.head, through);
     for (let at = 0; at < changed.length; at += TOPICS_PER_CALL) {
       this.#stream.topics(changed.slice(at, at + TOPICS_PER_CALL)).then(
-        (topics) => {
-          for (const topic of topics) this.#topics.set(topic);
-        },
+        (topics) => this.#renew(topics),
         (error) => this.#fail(error),
       );
     }
     this.#advanced();
+  }
+
+  #renew(topics: readonly TopicSummary[]): void {
+    for (const topic of topics) this.#topics.set(topic);
   }
 
   #advanced(): void {

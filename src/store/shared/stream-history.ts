@@ -19,6 +19,8 @@ export interface StreamBounds {
   readonly head: number;
   /** See `StreamState.prunedThrough`. */
   readonly prunedThrough: number;
+  /** As `Page.goneThrough`, for all topics. Default: `prunedThrough`. */
+  readonly goneThrough?: number;
 }
 
 /** What a broker does for `StreamHistory`. */
@@ -34,9 +36,16 @@ export interface HistoryStream {
     after: number,
     until: number,
     limit?: number,
+    topics?: readonly string[],
   ): Promise<readonly StreamEntry[]>;
   /** See `LogStream.topics`. Absent where a broker does not know at once where a topic's events lie. */
   topics?(shard: number, names: readonly string[]): Promise<readonly TopicSummary[]>;
+  /**
+   * Entries that `fetch` leaves out at the beginning need not have gone together with all before them. Default: they have.
+   */
+  readonly hasHoles?: boolean;
+  /** Whether `fetch` leaves out, for these patterns, most entries whose topics match none of them. Default: never. */
+  filters?(topics: readonly string[]): boolean;
   close(): void | Promise<void>;
 }
 
@@ -51,10 +60,11 @@ export class StreamHistory implements StoreHistory {
   async page(shard: number, request: PageRequest): Promise<Page> {
     const { reverse = false, timeMs = PAGE_MS } = request;
     const endsAt = performance.now() + Math.min(timeMs, PAGE_MS);
-    const { head, prunedThrough } = await this.#stream.bounds(shard, request.headLeast ?? 0);
+    const bounds = await this.#stream.bounds(shard, request.headLeast ?? 0);
+    const { head } = bounds;
     // Before the events are looked for, so that none is behind the last of its topic.
-    const span = await this.#spanOf(shard, request, { head, prunedThrough });
-    let gone = span.prunedThrough > request.after ? span.prunedThrough : 0;
+    const span = await this.#spanOf(shard, request, bounds);
+    let { prunedThrough } = span;
     let { after, until } = await this.#range(shard, request, span);
     for (;;) {
       const look = { ...request, after, until };
@@ -63,18 +73,34 @@ export class StreamHistory implements StoreHistory {
         : this.#forward(shard, look, head));
       const isOver = page.count > 0 || page.done || request.limit <= 0;
       // Some may have gone since the look began.
-      if (!span.isOfTopics && page.prunedThrough > after) gone = page.prunedThrough;
-      if (isOver || performance.now() >= endsAt) return { ...page, prunedThrough: gone };
+      if (!span.isOfTopics && page.prunedThrough > after) {
+        prunedThrough = await this.#prunedBy(shard, page);
+      }
+      if (isOver || performance.now() >= endsAt) {
+        const ifAsked = (through: number): number => (through > request.after ? through : 0);
+        const gone = span.isOfTopics ? prunedThrough : Math.max(span.after, prunedThrough);
+        return { ...page, prunedThrough: ifAsked(prunedThrough), goneThrough: ifAsked(gone) };
+      }
       if (reverse) until = page.next;
       else after = page.next;
     }
   }
 
+  /** What has gone by now: all that lacks at the beginning of a page, unless the broker removes single events too. */
+  async #prunedBy(shard: number, page: Page): Promise<number> {
+    if (this.#stream.hasHoles !== true) return page.prunedThrough;
+    return (await this.#stream.bounds(shard, 0)).prunedThrough;
+  }
+
   async positionAt(shard: number, timeMs: number): Promise<number> {
-    const { head, prunedThrough } = await this.#stream.bounds(shard, 0);
-    const position = await this.#lastBefore(shard, timeMs, prunedThrough, head);
+    const {
+      head,
+      prunedThrough,
+      goneThrough = prunedThrough,
+    } = await this.#stream.bounds(shard, 0);
+    const position = await this.#lastBefore(shard, timeMs, goneThrough, head);
     // Nobody knows when the events that have gone were recorded.
-    return position === prunedThrough ? 0 : position;
+    return position === goneThrough ? 0 : position;
   }
 
   close(): void | Promise<void> {
@@ -87,8 +113,8 @@ export class StreamHistory implements StoreHistory {
     const isOfTopics =
       this.#stream.topics !== undefined && names.length > 0 && !names.some(hasWildcard);
     if (!isOfTopics) {
-      const { prunedThrough, head } = bounds;
-      return { prunedThrough, after: prunedThrough, until: head, isOfTopics };
+      const { prunedThrough, goneThrough = prunedThrough, head } = bounds;
+      return { prunedThrough, after: goneThrough, until: head, isOfTopics };
     }
     const topics = await this.#stream.topics!(shard, names);
     const kept = topics.filter(({ events }) => events > 0);
@@ -119,7 +145,9 @@ export class StreamHistory implements StoreHistory {
       end = Math.min(until, sequences.findLast((one) => one <= after + LOOK_EVENTS) ?? until);
     }
     const limit = takesAll(request) ? Math.max(1, request.limit) : LOOK_EVENTS;
-    const entries = after < until ? await this.#stream.fetch(shard, after, end, limit) : [];
+    const topics = this.#filtered(request);
+    if (topics !== undefined) end = until;
+    const entries = after < until ? await this.#stream.fetch(shard, after, end, limit, topics) : [];
     const through = entries.at(-1)?.sequence ?? end;
     const page = pageOf(
       this.#records(shard, entries),
@@ -135,7 +163,7 @@ export class StreamHistory implements StoreHistory {
   async #backward(shard: number, request: RangeRequest, head: number): Promise<Page> {
     const { sequences, after: first } = request;
     const until = sequences?.findLast((one) => one <= request.until) ?? request.until;
-    const { after, entries } = await this.#before(shard, until, first);
+    const { after, entries } = await this.#before(shard, until, first, this.#filtered(request));
     const records = this.#records(shard, entries.toReversed());
     const page = pageOf(records, { ...request, until }, head, after <= first);
     return entries.length === 0 ? { ...page, next: after } : page;
@@ -146,6 +174,7 @@ export class StreamHistory implements StoreHistory {
     shard: number,
     until: number,
     first: number,
+    topics: readonly string[] | undefined,
   ): Promise<{ after: number; entries: StreamEntry[] }> {
     let entries: StreamEntry[] = [];
     let after = until;
@@ -154,7 +183,7 @@ export class StreamHistory implements StoreHistory {
     while (after > first && entries.length < LOOK_EVENTS && bytes < BACKWARD_BYTES) {
       const end = after;
       after = Math.max(first, end - events);
-      const found = await this.#all(shard, after, end);
+      const found = await this.#all(shard, after, end, topics);
       entries = [...found, ...entries];
       bytes += found.reduce((sum, entry) => sum + entry.bytes.length, 0);
       if (bytes < BACKWARD_BYTES / 4) events *= 4;
@@ -162,10 +191,21 @@ export class StreamHistory implements StoreHistory {
     return { after, entries };
   }
 
-  async #all(shard: number, after: number, until: number): Promise<StreamEntry[]> {
+  /** The patterns by which the broker itself finds what the request asks for. */
+  #filtered({ filter, sequences }: PageRequest): readonly string[] | undefined {
+    if (filter === undefined || sequences !== undefined) return undefined;
+    return this.#stream.filters?.(filter.topics) === true ? filter.topics : undefined;
+  }
+
+  async #all(
+    shard: number,
+    after: number,
+    until: number,
+    topics: readonly string[] | undefined,
+  ): Promise<StreamEntry[]> {
     const all: StreamEntry[] = [];
     for (let at = after; at < until; ) {
-      const entries = await this.#stream.fetch(shard, at, until);
+      const entries = await this.#stream.fetch(shard, at, until, undefined, topics);
       all.push(...entries);
       at = entries.at(-1)?.sequence ?? until;
     }

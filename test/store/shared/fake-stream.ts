@@ -1,3 +1,5 @@
+import { matchesPattern } from '../../../src/protocol/topic.js';
+import { EventRecordView } from '../../../src/record/event-record.js';
 import type { AppendRefusal } from '../../../src/store/shard-log.js';
 import type {
   AppendedEntries,
@@ -12,6 +14,8 @@ import type { HistoryStream } from '../../../src/store/shared/stream-history.js'
 import { Stream } from '../../../src/testing/broker/stream.js';
 import { record, type TestEvent } from '../records.js';
 
+const view = new EventRecordView();
+
 /** A stream in the thread of the test, which says when the log hears of anything. */
 export class FakeStream implements LogStream {
   readonly judges = { expect: true, groups: false };
@@ -19,6 +23,8 @@ export class FakeStream implements LogStream {
   prunedThrough = 0;
   isOtherHistory = false;
   isClosed = false;
+  /** Its broker finds events by their topics. */
+  isFiltering = false;
   /** What the last batch was appended with. */
   appended: readonly NewEntry[] = [];
   /** Refusals of the next batch. */
@@ -39,16 +45,24 @@ export class FakeStream implements LogStream {
     return { ...this.stream.append(events), refused: this.refused };
   }
 
-  async fetch(after: number, until: number, limit = 3): Promise<StreamEntry[]> {
+  async fetch(
+    after: number,
+    until: number,
+    limit = 3,
+    topics: readonly string[] = ['*'],
+  ): Promise<StreamEntry[]> {
     return this.stream.entries
       .filter(({ sequence }) => sequence > after && sequence <= until && this.#has(sequence))
+      .filter(({ bytes }) => matchesPattern(topics[0]!, view.wrap(Buffer.from(bytes), 0).topic))
       .slice(0, limit);
   }
 
   get history(): HistoryStream {
     return {
       bounds: async () => ({ head: this.stream.head, prunedThrough: this.prunedThrough }),
-      fetch: (_shard, after, until, limit = 3) => this.fetch(after, until, limit),
+      fetch: (_shard, after, until, limit = 3, topics) => this.fetch(after, until, limit, topics),
+      filters: () => this.isFiltering,
+      hasHoles: this.isFiltering,
       close: () => {},
     };
   }

@@ -31,6 +31,7 @@ describe('history on a stream', () => {
       count: fc.nat({ max: 120 }),
       gone: fc.array(fc.integer({ min: 1, max: 120 }), { maxLength: 90 }),
       through: fc.nat({ max: 60 }),
+      isFiltering: fc.boolean(),
       request: fc.record(
         {
           after: fc.nat({ max: 130 }),
@@ -45,8 +46,10 @@ describe('history on a stream', () => {
         { requiredKeys: ['after', 'limit'] },
       ),
     });
-    const property = fc.asyncProperty(requests, async ({ count, gone, through, request }) => {
+    const property = fc.asyncProperty(requests, async (given) => {
+      const { count, gone, through, request } = given;
       const { stream, history } = historyOf(count);
+      stream.isFiltering = given.isFiltering;
       for (const sequence of gone) stream.remove(sequence);
       stream.prunedThrough = Math.min(through, count);
       const { topic, ...rest } = request;

@@ -141,6 +141,23 @@ describe.runIf(natsServerPath !== undefined)('two buses on one NATS server', () 
     expectSameHistory(behind[2]!.events, acks.slice(-3000), 'live in a small buffer');
   });
 
+  test('find the few events of a topic among many, forwards and backwards', async () => {
+    const { one } = await nodes();
+    const rare = [];
+    for (let n = 0; n < 4; n++) {
+      await one.publishMany(inputs(700, 'many'));
+      rare.push(await one.publish({ ...input(n), topic: `rare.${n % 2}` }));
+    }
+    const found = async (topic: string, reverse: boolean) =>
+      (await gather(one.read({ topic, reverse }))).map(({ sequence }) => sequence);
+    const all = rare.map(({ sequence }) => sequence);
+    expect(await found('rare.*', false)).toEqual(all);
+    expect(await found('rare.*', true)).toEqual(all.toReversed());
+    expect(await found('rare.1', false)).toEqual([all[1], all[3]]);
+    expect(await found('+.0', true)).toEqual([...(await found('+.0', false))].reverse());
+    expect(await found('none.*', false)).toEqual([]);
+  });
+
   test('take events of a megabyte', async () => {
     const large = await NatsServer.start({ config: 'max_payload: 8MB' });
     onTestFinished(() => large.dispose());
