@@ -113,6 +113,16 @@ export function closedError(): BusError {
   return new BusError('STORE_FAILED', 'natsStore: the connection was closed');
 }
 
+/** The server leaves a call unanswered that its user may not make, and says so beside it. */
+export function permissionFault(complaint: Error | undefined): BusError | undefined {
+  if (nameOf(complaint) !== 'PermissionViolationError') return undefined;
+  return new BusError(
+    'OPTION_INVALID',
+    `natsStore: credentials: their user lacks a permission (${reasonOf(complaint)}): grant it what a store needs`,
+    { cause: complaint },
+  );
+}
+
 /** A call without an answer. */
 export function callFault(what: string, error: unknown): BusError {
   if (error instanceof BusError) return error;

@@ -15,7 +15,7 @@ import {
   NATS_VERSION_MIN,
 } from '../../protocol/limits/nats.js';
 import { elapsedMs } from '../../threads/elapsed.js';
-import { callFault, closedError, connectFault, nameOf } from './nats-faults.js';
+import { callFault, closedError, connectFault, nameOf, permissionFault } from './nats-faults.js';
 import type { NatsSettings } from './nats-options.js';
 
 type Client = typeof import('@nats-io/transport-node');
@@ -116,6 +116,8 @@ export class NatsLink {
       } catch (error) {
         if (this.isClosed) throw this.#failure ?? closedError();
         if (isFinal(error)) throw error;
+        const forbidden = permissionFault(this.#complaint);
+        if (forbidden !== undefined) throw forbidden;
         if (elapsedMs() >= endsAt) throw callFault(what, this.#complaint ?? error);
         await afterMs(NATS_RETRY_MS);
       }

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { jetstreamManager, type StreamConfig } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
@@ -6,10 +7,14 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import type { BusOptions } from '../../../src/main/bus.js';
 import type { NatsStoreOptions } from '../../../src/store/nats/nats-options.js';
 import { refused } from '../../bus/support/failures.js';
+import { temporaryDirectory } from '../../bus/support/open.js';
+import { makeCertificate } from '../../gateway/support/certificates.js';
+import { neededCommand } from '../../support/needed-command.js';
 import { openBusOn } from '../../testing/subjects.js';
 import { natsStore, newPrefix } from './support/nats.js';
 import { NatsServer, type NatsServerOptions, natsServerPath } from './support/server.js';
 
+const openssl = neededCommand('openssl', 'a store on NATS over TLS');
 const NKEY_SEED = 'SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY';
 
 async function started(options: NatsServerOptions = {}): Promise<NatsServer> {
@@ -74,9 +79,33 @@ describe.runIf(natsServerPath !== undefined)('a store on NATS', () => {
     await refused(open, 'OPTION_INVALID', 'credentials.credsFile');
   });
 
+  test.runIf(openssl !== undefined)(
+    'says that TLS fails, and opens with the right authority',
+    async () => {
+      const { cert, key } = makeCertificate(temporaryDirectory(), 'localhost');
+      const { port } = await started({
+        config: `tls { cert_file: "${cert}", key_file: "${key}" }`,
+      });
+      const servers = `localhost:${port}`;
+      await refused(() => openOn({ servers }), 'OPTION_INVALID', 'tls: no TLS with');
+      await openOn({ servers, tls: { ca: readFileSync(cert, 'utf8') } });
+    },
+  );
+
   test('says that a server has no JetStream', async () => {
     const { url } = await started({ isPlain: true });
     await refused(() => openOn({ servers: url }), 'OPTION_INVALID', 'start it with -js');
+  });
+
+  test('says which permission is missing', async () => {
+    const user = 'user: "u", password: "p", permissions: { publish: { deny: "$JS.API.STREAM.>" } }';
+    const { url } = await started({ config: `authorization { users: [{ ${user} }] }` });
+    const open = () => openOn({ servers: url, credentials: { user: 'u', password: 'p' } });
+    await refused(
+      open,
+      'OPTION_INVALID',
+      'lacks a permission (Permissions Violation for Publish to',
+    );
   });
 
   test('says that a server is too old', async () => {
