@@ -15,7 +15,14 @@ import {
   NATS_VERSION_MIN,
 } from '../../protocol/limits/nats.js';
 import { elapsedMs } from '../../threads/elapsed.js';
-import { callFault, closedError, connectFault, nameOf, permissionFault } from './nats-faults.js';
+import {
+  apiFaultOf,
+  callFault,
+  closedError,
+  connectFault,
+  nameOf,
+  permissionFault,
+} from './nats-faults.js';
 import type { NatsSettings } from './nats-options.js';
 
 type Client = typeof import('@nats-io/transport-node');
@@ -100,7 +107,7 @@ export class NatsLink {
 
   /**
    * Asks until an answer comes: while there is no connection, no leader, or no answer in time.
-   * @throws what `ask` throws, if `isFinal` says so of it; `STORE_FAILED` after `limitMs`
+   * @throws what `ask` throws, if `isFinal` says so of it, or the server after `limitMs`; else `STORE_FAILED` then
    */
   async insist<T>(
     what: string,
@@ -118,7 +125,9 @@ export class NatsLink {
         if (isFinal(error)) throw error;
         const forbidden = permissionFault(this.#complaint);
         if (forbidden !== undefined) throw forbidden;
-        if (elapsedMs() >= endsAt) throw callFault(what, this.#complaint ?? error);
+        if (elapsedMs() >= endsAt) {
+          throw apiFaultOf(error) === undefined ? callFault(what, this.#complaint ?? error) : error;
+        }
         await afterMs(NATS_RETRY_MS);
       }
     }

@@ -70,10 +70,13 @@ export async function streamInfo(
   }
 }
 
+/** What a server says that has no leader yet, or has not found the others of its cluster. */
+const FORMING = /temporarily|no leader|offline|no suitable peers/i;
+
 /** The server has judged: asking again would not change it. */
 function isOfApi(error: unknown): boolean {
   const fault = apiFaultOf(error);
-  return fault !== undefined && !/temporarily|no leader|offline/i.test(fault.description);
+  return fault !== undefined && !FORMING.test(fault.description);
 }
 
 async function madeStream(
