@@ -3,6 +3,7 @@ import {
   WORK_FRAME_MS,
   WORK_OTHERS_MS,
   WORK_OVERRUN_PAUSE,
+  WORK_PIECE_MS,
   WORK_REQUEST_BYTES_MAX,
   WORK_REQUESTS_MAX,
   WORK_SLICE_MS,
@@ -12,9 +13,10 @@ import {
  * Splits the time of a thread among principals: a gateway's, or one that reads history. What a client may send is not
  * bounded by what it costs: a frame may take ten milliseconds to be found malformed, and thousands of small publishes go
  * into one commit, behind which those of others wait. So while others are there too, the thread reads nothing more of a
- * principal for which it has worked a slice of time, until it has looked at the others. Where they are busy the principal
- * waits as long again, or longer if its work went beyond the slice. It also has only so many publishes and settlements
- * under way. A principal that is alone is never held up. A thread has one.
+ * principal for which it has worked a slice of time, until it has looked at the others. Where they are busy it looks at
+ * them after each piece of a slice as well, and the principal waits as long again behind a slice, or longer if its work
+ * went beyond that. It also has only so many publishes and settlements under way. A principal that is alone is never held
+ * up. A thread has one.
  */
 export class WorkShares {
   /** The part that has worked last, and the time at which another one has. */
@@ -43,7 +45,12 @@ export class WorkShare {
   readonly #shares: WorkShares;
   /** Called when the part is held up, and when it goes on. */
   readonly #listeners = new Set<() => void>();
+  /** Those that have something of the part to do, in the order in which they go on. */
+  readonly #waiting = new Set<() => void>();
   #sliceEnd = 0;
+  /** What the thread has done for the principal in this piece. */
+  #pieceMs = 0;
+  #isBetween = false;
   /** What the thread has done for the principal since it last looked at the others. */
   #spentMs = 0;
   /** How long the principal has to wait for that while others are busy. */
@@ -62,6 +69,25 @@ export class WorkShare {
     return this.#isWaiting || this.#isFull;
   }
 
+  /** Whether what has come already waits until the thread has looked at the others. */
+  get isBetween(): boolean {
+    return this.#isBetween || this.isHeldUp;
+  }
+
+  /**
+   * Calls back once, when a piece of work may be done for the part; those who wait take turns. At the earliest when the
+   * thread has looked at the others.
+   */
+  whenNext(next: () => void): void {
+    this.#waiting.add(next);
+    if (!this.isBetween) this.#endPiece();
+  }
+
+  /** Does not call back. */
+  forget(next: () => void): void {
+    this.#waiting.delete(next);
+  }
+
   /** Returns a function that ends it. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -71,6 +97,11 @@ export class WorkShare {
   /** Whether others have asked for something lately. */
   get hasOthers(): boolean {
     return this.#shares.sinceOthers(this, performance.now()) <= WORK_OTHERS_MS;
+  }
+
+  /** Whether others have asked for something just now. */
+  get hasBusyOthers(): boolean {
+    return this.#shares.sinceOthers(this, performance.now()) <= WORK_BUSY_MS;
   }
 
   /** Resolves when the principal is not held up. */
@@ -101,11 +132,17 @@ export class WorkShare {
 
   #count(began: number, now: number, ms: number, overrunMs: number): void {
     this.#shares.note(this, now);
-    if (began > this.#sliceEnd && !this.#isWaiting) this.#forget();
+    if (began > this.#sliceEnd && !this.#isWaiting) this.#beginSlice();
     this.#spentMs += ms;
+    this.#pieceMs += ms;
     this.#pauseMs += ms + overrunMs * WORK_OVERRUN_PAUSE;
     this.#sliceEnd = now + WORK_SLICE_MS;
-    if (this.#isWaiting || this.#spentMs < WORK_SLICE_MS || !this.hasOthers) return;
+    if (this.#isWaiting) return;
+    if (this.#spentMs < WORK_SLICE_MS || !this.hasOthers) {
+      if (this.#pieceMs >= WORK_PIECE_MS && !this.#isBetween && this.hasBusyOthers)
+        this.#endPiece();
+      return;
+    }
     this.#isWaiting = true;
     this.#tell();
     // Behind the sockets of others that are ready now.
@@ -130,9 +167,26 @@ export class WorkShare {
     this.#tell();
   }
 
+  #endPiece(): void {
+    this.#isBetween = true;
+    // Behind the sockets of others that are ready now.
+    setImmediate(() => {
+      this.#isBetween = false;
+      this.#pieceMs = 0;
+      this.#serve();
+    });
+  }
+
+  #serve(): void {
+    for (const next of this.#waiting) {
+      if (this.isBetween) return;
+      this.#waiting.delete(next);
+      next();
+    }
+  }
+
   #lookAtOthers(): void {
-    const isBusy = this.#shares.sinceOthers(this, performance.now()) <= WORK_BUSY_MS;
-    if (!isBusy) {
+    if (!this.hasBusyOthers) {
       this.#goOn();
       return;
     }
@@ -146,13 +200,14 @@ export class WorkShare {
   }
 
   #goOn(): void {
-    this.#forget();
+    this.#beginSlice();
     this.#isWaiting = false;
     this.#tell();
   }
 
-  #forget(): void {
+  #beginSlice(): void {
     this.#spentMs = 0;
+    this.#pieceMs = 0;
     this.#pauseMs = 0;
   }
 
@@ -163,5 +218,6 @@ export class WorkShare {
 
   #tell(): void {
     for (const listener of this.#listeners) listener();
+    this.#serve();
   }
 }

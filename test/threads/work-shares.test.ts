@@ -4,6 +4,7 @@ import {
   WORK_FRAME_MS,
   WORK_OTHERS_MS,
   WORK_OVERRUN_PAUSE,
+  WORK_PIECE_MS,
   WORK_REQUEST_BYTES_MAX,
   WORK_REQUESTS_MAX,
   WORK_SLICE_MS,
@@ -57,6 +58,60 @@ describe('the time of a gateway’s thread', () => {
     vi.advanceTimersByTime(2);
     expect(one.isHeldUp).toBe(false);
     expect(other.isHeldUp).toBe(false);
+  });
+
+  it('is worked for in pieces while others are busy, and those who wait for the next one take turns', () => {
+    const shares = new WorkShares();
+    const [one, other] = [shares.part(), shares.part()];
+    const begun: string[] = [];
+    const begin = (name: string): void => {
+      begun.push(name);
+      one.charge(WORK_PIECE_MS);
+    };
+    work(other, 0);
+    work(one, WORK_PIECE_MS);
+    expect(one.isBetween).toBe(true);
+    expect(one.isHeldUp).toBe(false);
+    const [a, b] = [() => begin('a'), () => begin('b')];
+    for (const next of [a, b]) one.whenNext(next);
+    expect(begun).toEqual([]);
+    vi.advanceTimersToNextTimer();
+    expect(begun).toEqual(['a']);
+    one.whenNext(a);
+    vi.advanceTimersToNextTimer();
+    vi.advanceTimersByTime(0);
+    expect(begun.slice(0, 2)).toEqual(['a', 'b']);
+    one.forget(a);
+    vi.advanceTimersByTime(100);
+    expect(begun).toHaveLength(2);
+    expect(one.isBetween).toBe(false);
+  });
+
+  it('is worked for in one go where others are idle', () => {
+    const shares = new WorkShares();
+    const [one, other] = [shares.part(), shares.part()];
+    work(other, 0);
+    vi.advanceTimersByTime(WORK_BUSY_MS + 1);
+    work(one, WORK_PIECE_MS);
+    expect(one.isBetween).toBe(false);
+    let calls = 0;
+    one.whenNext(() => calls++);
+    expect(calls).toBe(0);
+    vi.advanceTimersByTime(0);
+    expect(calls).toBe(1);
+  });
+
+  it('goes on with those who wait when it is not held up any more', () => {
+    const shares = new WorkShares();
+    const [one, other] = [shares.part(), shares.part()];
+    work(other, 1);
+    work(one, WORK_SLICE_MS);
+    let calls = 0;
+    one.whenNext(() => calls++);
+    vi.advanceTimersByTime(WORK_SLICE_MS - 1);
+    expect(calls).toBe(0);
+    vi.advanceTimersByTime(2);
+    expect(calls).toBe(1);
   });
 
   it('is waited for longer by who went beyond a slice in one piece', () => {

@@ -1,14 +1,16 @@
 import type { KnownConsumer } from '../../endpoint/internals.js';
-import { LEASE_NAMES_MAX } from '../../protocol/limits/consumers.js';
+import { LEASE_NAMES_MAX, LEASE_NAMES_PER_TURN } from '../../protocol/limits/consumers.js';
+import { Paced } from '../paced.js';
 
 /**
  * The names of consumers by the ids in the texts of leases; an id is of one name for ever. Anybody may send any text as
- * that of a lease, and often, so those who ask for ids that are not known share one look at all consumers. A gateway has
- * one; one thread uses it.
+ * that of a lease, and often, so those who ask for ids that are not known share one look at all consumers, and go on a few
+ * at a time. A gateway has one; one thread uses it.
  */
 export class LeaseNames {
   readonly #all: () => Promise<readonly KnownConsumer[]>;
   readonly #names = new Map<string, string>();
+  readonly #paced = new Paced(LEASE_NAMES_PER_TURN);
   #looking: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
@@ -24,7 +26,10 @@ export class LeaseNames {
 
   /** Undefined: there is no consumer of this id. @throws BusError as the list of consumers */
   async nameOf(id: string): Promise<string | undefined> {
-    if (!this.#names.has(id)) await this.#look();
+    if (!this.#names.has(id)) {
+      await this.#look();
+      await this.#paced.pass();
+    }
     return this.#names.get(id);
   }
 

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import { Queue } from '../../collections/queue.js';
-import { WORK_INFLATED_MIB_MS } from '../../protocol/limits/budgets.js';
+import { WORK_INFLATED_MIB_MS, WORK_PIECE_BYTES_MAX } from '../../protocol/limits/budgets.js';
 import { MIB } from '../../protocol/limits/units.js';
 import {
   AUTHENTICATE_FRAME_BYTES_MAX,
@@ -12,6 +12,7 @@ import {
 } from '../../protocol/limits/websocket.js';
 import type { Budget } from '../budget/budget.js';
 import type { PartOwner } from '../budget/message-parts.js';
+import { type PieceOwner, StreamPieces } from './stream-pieces.js';
 
 /**
  * What is read from one WebSocket: charges the time that it takes to the client's principal, and counts the bytes of the
@@ -39,7 +40,7 @@ interface HeldMessage {
   readonly budget: Budget | undefined;
 }
 
-export class Incoming implements PartOwner {
+export class Incoming implements PartOwner, PieceOwner {
   readonly #owner: IncomingOwner;
   #budget: Budget | undefined;
   #stopSharing: () => void = () => {};
@@ -58,9 +59,17 @@ export class Incoming implements PartOwner {
   readonly #held = new Queue<HeldMessage>();
   #heldBytes = 0;
   #isWaiting = false;
+  readonly #pieces: StreamPieces;
+  /** Does what may be done now of what has come, in the principal's turn. */
+  readonly #goOn = (): void => {
+    this.#serveHeld(false);
+    this.#pieces.read();
+    this.onWait();
+  };
 
   constructor(socket: WebSocket, stream: Duplex, owner: IncomingOwner) {
     this.#owner = owner;
+    this.#pieces = new StreamPieces(stream, this);
     socket.on('message', (data, isBinary) => this.#message(data, isBinary));
     socket.on('ping', (data) => {
       this.#framesRead++;
@@ -88,7 +97,26 @@ export class Incoming implements PartOwner {
 
   /** Whether nothing more is to be read from the socket for the moment. */
   get isHeldUp(): boolean {
-    return this.#isWaiting || this.#held.length > 0 || this.#budget?.work.isHeldUp === true;
+    return this.#isWaiting || this.#hasMore || this.#budget?.work.isHeldUp === true;
+  }
+
+  get #hasMore(): boolean {
+    return this.#held.length > 0 || this.#pieces.hasMore;
+  }
+
+  get pieceBytesMax(): number {
+    const isShared = this.#budget?.work.hasBusyOthers === true;
+    return isShared ? WORK_PIECE_BYTES_MAX : Number.POSITIVE_INFINITY;
+  }
+
+  get mustWait(): boolean {
+    return this.#isWaiting || this.#held.length > 0 || this.#budget?.work.isBetween === true;
+  }
+
+  /** What has come, and waits, goes on in its turn. */
+  onWait(): void {
+    if (this.#hasMore && !this.#isWaiting) this.#budget?.work.whenNext(this.#goOn);
+    this.#owner.onHeldUpChange();
   }
 
   /** Whether the client has begun a message too long ago, and has been read all the while. */
@@ -100,16 +128,13 @@ export class Incoming implements PartOwner {
   charge(budget: Budget): void {
     this.dispose();
     this.#budget = budget;
-    this.#stopSharing = budget.work.onChange(() => {
-      this.#serveHeld(false);
-      this.#owner.onHeldUpChange();
-    });
-    if (this.#held.length === 0) return;
-    // The principal before it may never change again. Behind the frames that waited for the verdict on a token.
-    setImmediate(() => {
-      this.#serveHeld(false);
-      this.#owner.onHeldUpChange();
-    });
+    const stopListening = budget.work.onChange(() => this.#owner.onHeldUpChange());
+    this.#stopSharing = () => {
+      stopListening();
+      budget.work.forget(this.#goOn);
+    };
+    // The principal before it may never go on. Behind the frames that waited for the verdict on a token.
+    if (this.#hasMore) this.onWait();
   }
 
   onTurn(): void {
@@ -117,7 +142,7 @@ export class Incoming implements PartOwner {
     this.#hasTurn = true;
     // The time that it had to wait is not the client's.
     this.#partSince = performance.now();
-    this.#owner.onHeldUpChange();
+    this.onWait();
   }
 
   dispose(): void {
@@ -132,7 +157,7 @@ export class Incoming implements PartOwner {
     const isInflated = this.#readingSince === undefined;
     // The default `binaryType` makes every message one Buffer.
     const bytes = data as Buffer;
-    if (this.#held.length > 0 || this.#budget?.work.isHeldUp === true) {
+    if (this.#held.length > 0 || this.#budget?.work.isBetween === true) {
       this.#hold(bytes, isBinary);
     } else {
       const began = performance.now();
@@ -146,6 +171,7 @@ export class Incoming implements PartOwner {
   #hold(data: Buffer, isBinary: boolean): void {
     const budget = this.#budget;
     this.#held.push({ data, isBinary, budget });
+    if (this.#held.length === 1) this.onWait();
     this.#heldBytes += data.length;
     budget?.bytes.hold(data.length);
     // `ws` cannot be stopped from inflating the messages of a piece of the stream that it has.
@@ -158,7 +184,7 @@ export class Incoming implements PartOwner {
 
   /** Serves what is held as far as the principal may go on, or all of it. */
   #serveHeld(isAll: boolean): void {
-    while (this.#held.length > 0 && (isAll || this.#budget?.work.isHeldUp !== true)) {
+    while (this.#held.length > 0 && (isAll || this.#budget?.work.isBetween !== true)) {
       const { data, isBinary, budget } = this.#held.shift()!;
       this.#heldBytes -= data.length;
       budget?.bytes.hold(-data.length);
@@ -207,6 +233,6 @@ export class Incoming implements PartOwner {
     this.#hasTurn = false;
     this.#isWaiting = false;
     this.#budget?.parts.leave(this);
-    if (wasWaiting) this.#owner.onHeldUpChange();
+    if (wasWaiting) this.onWait();
   }
 }

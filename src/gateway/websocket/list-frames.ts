@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { WORK_PIECE_MS } from '../../protocol/limits/budgets.js';
 import { RESULT_FRAME_BYTES_MAX } from '../../protocol/limits/websocket.js';
 import type { RequestId, Result } from '../../protocol/wire.js';
 import { type ListField, resultText } from './frames.js';
@@ -11,7 +13,10 @@ export interface List<T> {
   end?(): Pick<Result, 'cursor' | 'complete'>;
 }
 
-/** Sends a list of any length in frames of bounded size, no faster than the client takes them. */
+/**
+ * Sends a list of any length in frames of bounded size, no faster than the client takes them. The texts of many items are
+ * made a few at a time: a thousand take milliseconds, and others wait meanwhile.
+ */
 export async function sendList<T>(
   outbound: Outbound,
   { field, items, textOf, end }: List<T>,
@@ -19,6 +24,7 @@ export async function sendList<T>(
 ): Promise<void> {
   let texts: string[] = [];
   let bytes = 0;
+  let since = performance.now();
   for await (const item of items) {
     const text = textOf(item);
     const itemBytes = Buffer.byteLength(text) + 1;
@@ -31,6 +37,10 @@ export async function sendList<T>(
     }
     texts.push(text);
     bytes += itemBytes;
+    if (performance.now() - since < WORK_PIECE_MS) continue;
+    await nextTurn();
+    if (!outbound.isOpen) return;
+    since = performance.now();
   }
   outbound.send(resultText(field, texts, requestId, end?.() ?? {}));
 }

@@ -26,6 +26,13 @@ export const CLIENT_CREDIT_BYTES_LEAST = 4 * KIB;
  * something within the first time, and busy if within the second.
  */
 export const WORK_SLICE_MS = 1;
+/**
+ * While others are busy, a slice is done in pieces of this length, between which the thread looks at their sockets. A
+ * request passes through the thread about five times, and waits for half a piece each time.
+ */
+export const WORK_PIECE_MS = 0.25;
+/** So much of what a socket has brought is read before that is looked at. */
+export const WORK_PIECE_BYTES_MAX = 8 * KIB;
 /** How much longer it waits for each ms by which one piece of work was longer than a slice. */
 export const WORK_OVERRUN_PAUSE = 2;
 /** What a frame costs the thread besides, until it is answered: an estimate. */

@@ -1,12 +1,14 @@
 import { EventEmitter } from 'node:events';
 import { PassThrough } from 'node:stream';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { WebSocket } from 'ws';
 import { Budgets } from '../../../src/gateway/budget/budgets.js';
 import { Incoming } from '../../../src/gateway/websocket/incoming.js';
 import {
   HELD_BYTES_PER_PRINCIPAL_MAX,
   WORK_INFLATED_MIB_MS,
+  WORK_PIECE_BYTES_MAX,
+  WORK_PIECE_MS,
   WORK_SLICE_MS,
 } from '../../../src/protocol/limits/budgets.js';
 import { MIB } from '../../../src/protocol/limits/units.js';
@@ -125,4 +127,35 @@ test('fewer may wait while the principal holds all that it may', () => {
   expect(cut).toEqual([]);
   come('y');
   expect(cut).toEqual([MESSAGES_HELD_PRESSED_BYTES_MAX + 1]);
+});
+
+test('a chunk is read in pieces while others are busy, and the socket is not read meanwhile', async () => {
+  // Who has asked now stays busy.
+  vi.useFakeTimers({ toFake: ['performance'] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  const { one, stream, budget, budgets } = incoming();
+  const alice = budgets.open(principal({ id: 'alice' }), '127.0.0.1').work;
+  const pieces: number[] = [];
+  // As `ws` reads them; each piece takes its time.
+  stream.prependListener('data', (piece: Buffer) => {
+    pieces.push(piece.length);
+    budget.work.charge(WORK_PIECE_MS);
+    alice.charge(0);
+  });
+  alice.charge(0);
+  stream.emit('data', Buffer.alloc(WORK_PIECE_BYTES_MAX * 3));
+  expect(pieces).toEqual([WORK_PIECE_BYTES_MAX]);
+  expect(one.isHeldUp).toBe(true);
+  while (one.isHeldUp) await new Promise((resolve) => setImmediate(resolve));
+  expect(pieces).toHaveLength(3);
+});
+
+test('a chunk is read at once where nobody else is there', () => {
+  const { stream } = incoming();
+  const pieces: number[] = [];
+  stream.prependListener('data', (piece: Buffer) => pieces.push(piece.length));
+  stream.emit('data', Buffer.alloc(WORK_PIECE_BYTES_MAX * 3));
+  expect(pieces).toEqual([WORK_PIECE_BYTES_MAX * 3]);
 });
