@@ -79,8 +79,8 @@ export const clientPlants = {
     edits: [
       {
         file: 'threads/work-shares.js',
-        from: 'this.#forget(); this.#isWaiting = false; this.#tell();',
-        to: 'this.#forget(); this.#isWaiting = false;',
+        from: 'this.#beginSlice(); this.#isWaiting = false; this.#tell();',
+        to: 'this.#beginSlice(); this.#isWaiting = false;',
       },
     ],
   },
