@@ -262,7 +262,8 @@ export class ServerSocket extends EventEmitter {
   }
 
   receive(kind, value) {
-    this.stream.emit('data', { kind, value });
+    // A frame comes whole: for those who count bytes it is one that cannot be divided.
+    this.stream.emit('data', { kind, value, length: 1 });
   }
 
   #take(kind, value) {
