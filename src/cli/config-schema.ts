@@ -107,6 +107,7 @@ const configSchema = objectOf({
   timeout: v.exactOptional(duration),
   // For the bus.
   dir: v.exactOptional(someText),
+  store: v.exactOptional(someText),
   shards: v.exactOptional(wholeNumber(1, SHARDS_MAX)),
   shardBySegments: v.exactOptional(wholeNumber(1, TOPIC_SEGMENTS_MAX)),
   source: v.exactOptional(someText),
@@ -269,7 +270,7 @@ function authOf(value: unknown): unknown {
 }
 
 /** Settings that hold secrets; a value of the wrong type is not shown. */
-const SECRETS = new Set(['', 'auth', 'tls', 'token', 'tls.passphrase']);
+const SECRETS = new Set(['', 'auth', 'tls', 'token', 'store', 'tls.passphrase']);
 
 /** `port: is "x", and should be a whole number from 0 to 65535` */
 function faultOf(issue: v.BaseIssue<unknown>): string {

@@ -23,6 +23,8 @@ export interface ServeOptions
   > {
   config?: string;
   dir: string;
+  /** In the place of the directory: the address of a broker. */
+  store?: string;
   host: string;
   port: number;
   shards?: number;

@@ -12,6 +12,7 @@ import type { ServeOptions } from './serve-options.js';
 import { ShutdownSignal } from './shutdown.js';
 import { ServerSinks } from './sinks/server-sinks.js';
 import { parseSinkSections, type SinkSection } from './sinks/sink-sections.js';
+import { parseStoreAddress } from './store-address.js';
 
 /**
  * The server of `millrace serve`: a bus on a directory and its gateway, until SIGTERM or SIGINT. Imported only by that
@@ -28,7 +29,8 @@ export async function serve(options: ServeOptions, config: Config): Promise<void
   await checkGateway(settings).catch(explainBindFailure);
   const sections = sinkSections(config, configPath(options.config));
   const signal = new ShutdownSignal();
-  const bus = await openBus(busOptions(options, config, log));
+  const place = placeOf(options);
+  const bus = await openBus({ ...place.option, ...busOptions(options, config, log) });
   try {
     for (const [name, schedule] of Object.entries(config.schedules ?? {})) {
       await bus.schedules.set(name, schedule);
@@ -38,9 +40,8 @@ export async function serve(options: ServeOptions, config: Config): Promise<void
       onLog: ({ level, message, fields }) => log[level](fields, message),
     }).catch(explainBindFailure);
     const { url } = gateway;
-    const { dir } = options;
     const { shards, epoch } = bus;
-    log.info({ url, dir, shards, epoch }, `listening on ${url}, events in ${dir}`);
+    log.info({ url, ...place.field, shards, epoch }, `listening on ${url}, events ${place.text}`);
     const sinks = new ServerSinks(bus, sections, log);
     await Promise.race([signal.received, gateway.closed, sinks.failed]);
     await stop(bus, gateway, sinks, signal, log);
@@ -71,6 +72,13 @@ async function stop(
   await bus.close();
   clearTimeout(deadline);
   log.info('stopped');
+}
+
+/** Where the bus keeps its events: the option of `openBus`, the field of the log, and its text. */
+function placeOf({ dir, store: address }: ServeOptions) {
+  if (address === undefined) return { option: { dir }, field: { dir }, text: `in ${dir}` };
+  const { store, place } = parseStoreAddress(address);
+  return { option: { store }, field: { store: place }, text: `on ${place}` };
 }
 
 /** Also reads their secrets, so that a server without one does not begin. */
@@ -147,7 +155,6 @@ const GATEWAY_FLAGS = [
 
 function busOptions(options: ServeOptions, config: Config, log: CommandLog): BusOptions {
   return {
-    dir: options.dir,
     onError: (error) => log.error({ code: error.code, details: error.details }, error.message),
     ...given(options, ['shards', 'source']),
     ...(options.shardBySegments === undefined

@@ -67,11 +67,20 @@ const LISTS = [
 export function addServeCommand(program: Command): void {
   const command = program
     .command('serve')
-    .description('serve a directory of events over WebSocket and HTTP, until SIGTERM or SIGINT')
+    .description(
+      'serve a directory of events, or those on a broker, over WebSocket and HTTP, until SIGTERM or SIGINT',
+    )
     .addOption(
       new Option('--dir <dir>', 'directory of the events; made if it is not there')
         .env('MILLRACE_DIR')
         .default('./data'),
+    )
+    .addOption(
+      setting(
+        'store',
+        '<url>',
+        'keeps the events on a broker instead: nats://HOST:PORT or redis://HOST:PORT, with options as ?prefix=orders',
+      ),
     )
     .addOption(
       new Option(
@@ -145,8 +154,12 @@ export function addServeCommand(program: Command): void {
       );
     }
     const config = applyConfig(command);
+    const options = command.opts<ServeOptions>();
+    if (options.store !== undefined && command.getOptionValueSource('dir') !== 'default') {
+      throw usageFailure('--dir and --store are both set: events are kept in one place');
+    }
     const { serve } = await import('../server.js');
-    await serve(command.opts<ServeOptions>(), config);
+    await serve(options, config);
   });
 }
 

@@ -80,13 +80,21 @@ export interface TestServer {
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** Starts `millrace serve` on a free port and waits until it listens. */
+/** Starts `millrace serve` in a directory, on a free port, and waits until it listens. */
 export async function startServer(
   dir = temporaryDirectory(),
   args: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
 ): Promise<TestServer> {
-  const child = start(['serve', '--dir', dir, '--port', '0', ...args], { env });
+  return { ...(await startServing(['--dir', dir, ...args], env)), dir };
+}
+
+/** As `startServer`, with events where these flags say. */
+export async function startServing(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Omit<TestServer, 'dir'>> {
+  const child = start(['serve', '--port', '0', ...args], { env });
   const logs: { msg: string; level: string; url?: string }[] = [];
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }));
@@ -103,7 +111,6 @@ export async function startServer(
   return {
     url,
     port,
-    dir,
     child,
     logs,
     ended,
