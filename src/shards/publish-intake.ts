@@ -99,8 +99,9 @@ export class PublishIntake {
     links.push(link);
     runs.end(link);
     if (this.#log.isShared) noteTaken(link);
-    // At most once: a successor of this thread never delivers ephemeral events before the mark.
-    ring.mark = ring.position;
+    // At most once: a successor of this thread never delivers ephemeral events before the mark. Of what a dead thread had
+    // read this one may have taken a part alone, so the mark never goes back.
+    if (((ring.position - ring.mark) | 0) > 0) ring.mark = ring.position;
     // Nothing of this link was appended, so this thread, or a successor, refuses everything up to the mark.
     if (this.#overdue.refusal !== undefined) link.refusePublishes(REFUSED_OVERDUE);
     const { skipEphemeralUntil } = link;

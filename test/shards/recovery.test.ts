@@ -117,6 +117,33 @@ describe('the shard after one that died', () => {
     expect(told.filter(({ position }) => ((position! - seen) | 0) > 0)).toHaveLength(1);
   });
 
+  test('acknowledges one by one what any of the threads before it had acknowledged, though the last had come less far', () => {
+    const log = new SqliteShardLog({ file: ':memory:', shard: 0 });
+    onTestFinished(() => log.close());
+    const link = new TestLink();
+    const acknowledge = (end: ShardEnd, limit: number): void => {
+      const batch = new PublishBatch(log);
+      batch.drain([end], 0, limit);
+      batch.settle(log.commit(batch.synced, batch.positions));
+      batch.acknowledge();
+    };
+    const replaced = (): ShardEnd => {
+      const end = link.shardEnd();
+      expect(new LinkRecovery(end, log, undefined).step()).toBe(true);
+      return end;
+    };
+    for (let i = 0; i < 3; i++) link.publish({ flags: 0 });
+    acknowledge(link.shardEnd(), 3);
+    expect(link.acks().map(({ count }) => count)).toEqual([3]);
+    // The next thread acknowledges one of them and dies as well.
+    acknowledge(replaced(), 1);
+    expect(link.acks().map(({ count }) => count)).toEqual([1]);
+    link.publish({ flags: 0 });
+    const third = replaced();
+    acknowledge(third, 4096);
+    expect(link.acks().map(({ count }) => count)).toEqual([1, 1, 1, 1]);
+  });
+
   test('knows a repeat by the stored row, even if the same batch pushed the first out of the window', () => {
     const told = acksAfterDeath({ dedupeIdsMax: 1 }, ['a'], (link) => {
       link.publish({ id: 'a', flags: NAMED });

@@ -24,6 +24,16 @@ export const restartPlants = {
       },
     ],
   },
+  'a thread that takes less than the one before forgets what that had read': {
+    adr: '0003',
+    edits: [
+      {
+        file: 'shards/publish-intake.js',
+        from: 'if (((ring.position - ring.mark) | 0) > 0) ring.mark = ring.position;',
+        to: 'ring.mark = ring.position;',
+      },
+    ],
+  },
   'a batch that was being refused is stored by the next thread': {
     adr: '0010',
     edits: [
