@@ -183,7 +183,12 @@ function serversFault(value: unknown): string | undefined {
   if (!Array.isArray(servers) || servers.length === 0) {
     return `has to be text or a list of texts, not ${quote(value)}`;
   }
-  const wrong = servers.find((one) => text(one) !== undefined || /\s|^https?:|^wss?:/.test(one));
+  if (servers.some((one) => typeof one === 'string' && one.includes('@'))) {
+    return 'names a user: give it as credentials';
+  }
+  const isAddress = (one: unknown): boolean =>
+    typeof one === 'string' && /^(?:nats:\/\/)?[^\s/]+$/.test(one);
+  const wrong = servers.find((one) => !isAddress(one));
   return wrong === undefined ? undefined : `${quote(wrong)} is no server, as "localhost:4222" is`;
 }
 

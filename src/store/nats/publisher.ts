@@ -312,8 +312,9 @@ function decide(flight: Flight, answer: PubAck, isProbe: boolean): void {
     flight.verdict = 'stored';
     flight.sequence = seq;
     flight.isRepeat = duplicate;
-  } else if (isProbe && isUnexpected(error)) {
-    flight.verdict = 'absent';
+  } else if (isProbe) {
+    // Of any other error nobody knows whether the server has looked at ids before: it is asked again.
+    if (isUnexpected(error)) flight.verdict = 'absent';
   } else if (error.err_code !== DUPLICATE_IN_PROCESS) {
     flight.verdict = 'refused';
     flight.fault = error;

@@ -5,6 +5,7 @@
 import { setTimeout as afterMs } from 'node:timers/promises';
 import type { ConsumerConfig } from '@nats-io/jetstream';
 import type { Msg } from '@nats-io/transport-node';
+import { BusError } from '../../protocol/errors.js';
 import {
   NATS_ANSWER_MS,
   NATS_FETCH_BYTES,
@@ -14,14 +15,30 @@ import {
   NATS_READERS_MAX,
   NATS_RETRY_MS,
 } from '../../protocol/limits/nats.js';
+import { elapsedMs } from '../../threads/elapsed.js';
 import type { StreamEntry } from '../shared/log-stream.js';
 import { askAll } from './asker.js';
 import { deliveredBy, entryOf, gotten } from './delivered.js';
-import { apiFaultOf, callFault, STREAM_NOT_FOUND } from './nats-faults.js';
+import {
+  type ApiFault,
+  apiFaultOf,
+  callFault,
+  MESSAGE_NOT_FOUND,
+  STREAM_NOT_FOUND,
+} from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
 import type { Subjects } from './subjects.js';
 
 const NS_PER_MS = 1e6;
+
+/** The leader of a stream may be unable to answer for so long, ms. */
+const LEADER_MS = 10_000;
+
+/** A message of the stream. */
+interface Found {
+  readonly subject: string;
+  readonly entry: StreamEntry;
+}
 
 /** A pull consumer. */
 interface Cursor {
@@ -82,25 +99,51 @@ export class StreamReader {
   }
 
   /** As the stream's leader has it; `undefined`: it has none. */
-  async byLeader(question: string): Promise<{ subject: string; entry: StreamEntry } | undefined> {
-    const [message] = await askAll(this.#link, `$JS.API.STREAM.MSG.GET.${this.#stream}`, [
-      question,
-    ]);
-    return ofLeader(message!);
+  async byLeader(question: string): Promise<Found | undefined> {
+    const [found] = await this.#askLeader([question]);
+    return found;
+  }
+
+  /**
+   * `undefined` where the leader says that there is no such message. Any other error says nothing of messages, as of a cluster
+   * that has no leader: it is asked again, for some time.
+   */
+  async #askLeader(questions: readonly string[]): Promise<(Found | undefined)[]> {
+    const found = new Array<Found | undefined>(questions.length);
+    const endsAt = elapsedMs() + LEADER_MS;
+    let left = questions.map((_, index) => index);
+    for (;;) {
+      const asked = left.map((index) => questions[index]!);
+      const answers = await askAll(this.#link, `$JS.API.STREAM.MSG.GET.${this.#stream}`, asked);
+      let fault: ApiFault | undefined;
+      left = left.filter((index, at) => {
+        const { message, error } = answers[at]!.json<StoredMessage>();
+        if (message !== undefined) found[index] = ofLeader(message);
+        else if (error?.err_code !== MESSAGE_NOT_FOUND) {
+          fault = error ?? { err_code: 0, description: 'an answer without a message' };
+          return true;
+        }
+        return false;
+      });
+      if (fault === undefined) return found;
+      if (fault.err_code === STREAM_NOT_FOUND || elapsedMs() > endsAt) {
+        const message = `stream ${this.#stream} does not say which messages it has: ${fault.description}`;
+        throw new BusError('STORE_FAILED', message, { details: { error: fault.err_code } });
+      }
+      await afterMs(NATS_RETRY_MS);
+    }
   }
 
   /** By direct gets: the answers in the order of the questions, `undefined` where there is no such message. */
-  async #get(
-    questions: readonly string[],
-  ): Promise<({ subject: string; entry: StreamEntry } | undefined)[]> {
+  async #get(questions: readonly string[]): Promise<(Found | undefined)[]> {
     const answers = await askAll(this.#link, `$JS.API.DIRECT.GET.${this.#stream}`, questions);
     const found = answers.map(gotten);
     // A replica may be behind; the leader is not.
     const missing = found.flatMap((one, index) => (one === undefined ? [index] : []));
     if (missing.length === 0) return found;
     const asked = missing.map((index) => questions[index]!);
-    const byLeader = await askAll(this.#link, `$JS.API.STREAM.MSG.GET.${this.#stream}`, asked);
-    for (const [at, index] of missing.entries()) found[index] = ofLeader(byLeader[at]!);
+    const byLeader = await this.#askLeader(asked);
+    for (const [at, index] of missing.entries()) found[index] = byLeader[at];
     return found;
   }
 
@@ -234,12 +277,10 @@ interface StoredMessage {
     readonly data?: string;
     readonly time: string;
   };
+  readonly error?: ApiFault;
 }
 
-function ofLeader(answer: Msg): { subject: string; entry: StreamEntry } | undefined {
-  const { message } = answer.json<StoredMessage>();
-  if (message === undefined) return undefined;
-  const { subject, seq, data = '', time } = message;
+function ofLeader({ subject, seq, data = '', time }: NonNullable<StoredMessage['message']>): Found {
   const bytes = Uint8Array.from(Buffer.from(data, 'base64'));
   return { subject, entry: { sequence: seq, recordedAt: Date.parse(time), bytes } };
 }

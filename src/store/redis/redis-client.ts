@@ -37,6 +37,7 @@ const CLIENT: string = 'ioredis';
 export async function makeClient(options: ParsedRedisOptions): Promise<RedisClient> {
   const { Redis, Cluster } = await importClient();
   const { url, sentinels, name, cluster, username, password, tls, idleTimeoutMs } = options;
+  const encrypted = tls === true ? {} : tls === false ? undefined : tls;
   const common = {
     lazyConnect: true,
     enableOfflineQueue: false,
@@ -51,7 +52,7 @@ export async function makeClient(options: ParsedRedisOptions): Promise<RedisClie
     retryStrategy: pauseMs,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
-    ...(tls === undefined || tls === false ? {} : { tls: tls === true ? {} : tls }),
+    ...(encrypted === undefined ? {} : { tls: encrypted }),
   };
   if (cluster !== undefined) {
     return new Cluster(cluster, {
@@ -68,6 +69,8 @@ export async function makeClient(options: ParsedRedisOptions): Promise<RedisClie
     sentinels,
     name,
     sentinelRetryStrategy: pauseMs,
+    // The sentinels and the server that they name are spoken to in the same way.
+    ...(encrypted === undefined ? {} : { sentinelTLS: encrypted, enableTLSForSentinelMode: true }),
     ...(sentinelUsername === undefined ? {} : { sentinelUsername }),
     ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
   });

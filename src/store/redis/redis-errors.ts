@@ -43,6 +43,13 @@ export function isRefusal(error: unknown): boolean {
   );
 }
 
+/** The client's errors have their command with all its arguments: passwords, and payloads. */
+function withoutCommand(error: unknown): Error {
+  const plain = new Error(messageOf(error));
+  if (error instanceof Error) plain.name = error.name;
+  return plain;
+}
+
 /** The error of the store for one of Redis or of its client: it names the setting, where one can cure it. */
 export function storeError(error: unknown, place: string): BusError {
   if (error instanceof BusError) return error;
@@ -50,7 +57,7 @@ export function storeError(error: unknown, place: string): BusError {
   const failed = (setting: string, cure: string): BusError =>
     new BusError('STORE_FAILED', `${place}: ${cure} (${said})`, {
       details: { setting },
-      cause: error,
+      cause: withoutCommand(error),
     });
   const code = replyCode(error) ?? '';
   if (CREDENTIALS.has(code) || /invalid password|no password is set/i.test(said)) {
@@ -62,8 +69,9 @@ export function storeError(error: unknown, place: string): BusError {
   if (code === 'WRONGTYPE') {
     return failed('prefix', 'another program has a key under this prefix: choose another prefix');
   }
-  if (isFull(said)) return new BusError('STORE_FULL', fullMessage(said, place), { cause: error });
-  return new BusError('STORE_FAILED', `${place}: ${said}`, { cause: error });
+  if (isFull(said))
+    return new BusError('STORE_FULL', fullMessage(said, place), { cause: withoutCommand(error) });
+  return new BusError('STORE_FAILED', `${place}: ${said}`, { cause: withoutCommand(error) });
 }
 
 /** Whether Redis has no memory left, or its disk no room. */

@@ -79,7 +79,12 @@ export class StreamHistory implements StoreHistory {
       if (isOver || performance.now() >= endsAt) {
         const ifAsked = (through: number): number => (through > request.after ? through : 0);
         const gone = span.isOfTopics ? prunedThrough : Math.max(span.after, prunedThrough);
-        return { ...page, prunedThrough: ifAsked(prunedThrough), goneThrough: ifAsked(gone) };
+        // Nothing of the request lies behind the span: whoever reads on has looked at all that there is.
+        const next =
+          page.done && !reverse
+            ? Math.max(page.next, Math.min(request.until ?? head, head))
+            : page.next;
+        return { ...page, next, prunedThrough: ifAsked(prunedThrough), goneThrough: ifAsked(gone) };
       }
       if (reverse) until = page.next;
       else after = page.next;

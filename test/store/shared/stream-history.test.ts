@@ -123,6 +123,28 @@ describe('history on a stream', () => {
     },
   );
 
+  test.each(['t.0', 'none'])(
+    'ends at the head for a topic whose last event lies far before it: %s',
+    async (name) => {
+      const { stream } = historyOf(3);
+      for (let n = 0; n < 50; n++) stream.store({ id: `later${n}`, topic: 'others' });
+      const history = new StreamHistory({
+        ...stream.history,
+        topics: async (_shard, names) =>
+          stream.stream.state.topics.filter((topic) => names.includes(topic.name)),
+      });
+      const request = { filter: { topics: [name] }, limit: 9 };
+      expect(await history.page(0, { ...request, after: 0 })).toMatchObject({
+        done: true,
+        next: 53,
+      });
+      expect(await history.page(0, { ...request, after: 20, until: 40 })).toMatchObject({
+        done: true,
+        next: 40,
+      });
+    },
+  );
+
   test('says what has gone of the topics that it is asked for', async () => {
     const { stream, history: any } = historyOf(10);
     stream.prunedThrough = 4;
