@@ -94,10 +94,17 @@ export const plants = {
   'a group is divided': {
     rule: 'C1',
     file: INTAKE,
-    from: 'this.#append(view, flags, false, recordedAt); } }',
-    to: `if (item === items[items.length - 1]) this.#acks.ephemeral();
-            else this.#append(view, flags, false, recordedAt);
-        } }`,
+    from: 'const index = this.#store(view, recordedAt, this.#termsOf(terms, number));',
+    to: `if (items.length > 1 && item === items[items.length - 1]) continue;
+            const index = this.#store(view, recordedAt, this.#termsOf(terms, number));`,
+    edits: [
+      {
+        file: INTAKE,
+        from: 'this.#acks.appended(first, this.#isSynced(group), isOwnRepeat, items.length);',
+        to: `this.#acks.appended(first, this.#isSynced(group), isOwnRepeat, Math.max(1, items.length - 1));
+        if (items.length > 1) this.#acks.ephemeral();`,
+      },
+    ],
   },
   'ids count over all topics': {
     rule: 'C1',
@@ -129,20 +136,13 @@ export const plants = {
   'a byte is altered before it is stored': {
     rule: 'C5',
     file: INTAKE,
-    from: 'const isOwnRepeat = isAgain &&',
-    to: 'const isOwnRepeat = isAgain &&',
-    edits: [
-      {
-        file: INTAKE,
-        from: 'const index = log.append(view.bytes, view.offset, recordedAt);',
-        to: `if (log.head % 10 === 7) {
+    from: 'const index = log.append(view.bytes, view.offset, recordedAt, terms);',
+    to: `if (log.head % 10 === 7) {
             // {"id":"…
             const { payloadBytes } = view;
             if (payloadBytes[2] === 0x69) payloadBytes[7] ^= 1;
         }
-        const index = log.append(view.bytes, view.offset, recordedAt);`,
-      },
-    ],
+        const index = log.append(view.bytes, view.offset, recordedAt, terms);`,
   },
   'a payload is written anew': {
     rule: 'C5',
