@@ -124,16 +124,25 @@ export class History {
   events = 0;
   /** The last cursor that each reader has saved. */
   cursors = new Map();
-  /** Calls of the last life that had no outcome: their `invoke` entries, by operation. */
+  /**
+   * Calls of the last life that had no outcome: their `invoke` entries, by operation. Of a publish `firstAt` is when its events were
+   * published first, in any life.
+   */
   open = new Map();
 
   /** @param {{ name: string, lines: Iterable<any[]>, append: (...line: any[]) => unknown }} of `lines`: those of earlier lives */
   constructor({ name, lines, append }) {
     this.name = name;
     const readers = new Map();
-    for (const [, operation, entry, ...rest] of lines) {
+    const firsts = new Map();
+    for (const [at, operation, entry, ...rest] of lines) {
       this.#operation = Math.max(this.#operation, operation);
       this.#takeUp(readers, operation, entry, rest);
+      const [kind, args] = rest;
+      if (entry !== 'invoke' || kind !== 'publish') continue;
+      const [id] = args.events[0];
+      if (!firsts.has(id)) firsts.set(id, at);
+      this.open.get(operation).firstAt = firsts.get(id);
     }
     this.#append = append;
     this.write(0, 'start', { pid: process.pid });

@@ -5,7 +5,7 @@ import { eventOf } from '../plan.js';
 
 /**
  * Publishes in every way that a bus has, and writes down what became of it. It works on a bus, a client, or `HttpBus`.
- * What its last life left without an outcome it publishes again, under the same ids.
+ * What its last life left without an outcome it publishes again, under the same ids, for half as long as these are remembered.
  */
 const WAYS = {
   one: 40,
@@ -24,6 +24,7 @@ const TRIES = 200;
 const AGAIN_MS = 100;
 /** How likely a publish that waits is cancelled. */
 const CANCELLED = 0.3;
+const NS_PER_MS = 1e6;
 /** So many events make a publisher busy. */
 const BUSY = 40;
 /** Of a publish whose outcome the caller cannot know. */
@@ -58,8 +59,8 @@ export class Publisher {
   async run() {
     const random = this.#random;
     const { perSecond, window, isOfJobs } = this.#settings;
-    for (const { kind, args } of [...this.#history.open.values()]) {
-      if (kind === 'publish') this.#follow(this.#again(args));
+    for (const { kind, args, firstAt } of [...this.#history.open.values()]) {
+      if (kind === 'publish') this.#follow(this.#again(args, firstAt));
     }
     while (!this.#isResting) {
       if (this.#open.size >= window) await Promise.race(this.#open);
@@ -132,16 +133,18 @@ export class Publisher {
   }
 
   /** Publishes what the last life left open. */
-  async #again({ events, ephemeral, ttlMs, ...terms }) {
+  async #again({ events, ephemeral, ttlMs, ...terms }, firstAt) {
     // Nobody can tell whether it was delivered, or how long it has lived.
     if (ephemeral || ttlMs !== undefined) return;
-    await this.#call(events, terms);
+    await this.#call(events, terms, firstAt);
   }
 
   /** One publish, until its outcome is known. */
-  async #call(named, terms) {
+  async #call(named, terms, firstAt = now()) {
     const events = named.map(([id, topic]) => eventOf(this.#plan, id, topic));
-    for (let tries = 0; tries < TRIES; tries++) {
+    // A try may take long; and what comes after the window is another event.
+    const lastAt = firstAt + (this.#plan.bus.dedupeWindowMs / 2) * NS_PER_MS;
+    for (let tries = 0; tries < TRIES && now() < lastAt; tries++) {
       if ((await this.#once(events, terms)) || terms.ephemeral || terms.ttlMs) return;
       await pass(AGAIN_MS);
     }
