@@ -22,11 +22,18 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local meta = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'at')
 if meta[1] ~= ARGV[1] then return {'EPOCH', now} end
 if now > tonumber(ARGV[3]) then return {'LATE', now} end
-local head = tonumber(meta[2])
+local head, window = tonumber(meta[2]), tonumber(ARGV[4])
 local at = math.max(tonumber(meta[3]), now)
 local count = (#ARGV - 5) / 2
 local function identity(place) return ARGV[4 + 2 * place] end
 local function record(place) return ARGV[5 + 2 * place] end
+
+-- The sequence of an id, which has the time since when it is known; false if that is longer ago than the window.
+local function remembered(value)
+  if not value then return false end
+  local sequence, since = string.match(value, '^(%d+) (%d+)$')
+  return now - tonumber(since) <= window and tonumber(sequence)
+end
 
 -- What is stored already. What this very batch has stored, when it was sent before, counts as new.
 local known = {}
@@ -34,7 +41,7 @@ for from = 1, count, CHUNK do
   local wanted = {}
   for place = from, math.min(count, from + CHUNK - 1) do wanted[#wanted + 1] = identity(place) end
   local found = redis.call('HMGET', KEYS[3], unpack(wanted))
-  for i = 1, #wanted do known[from + i - 1] = found[i] and tonumber(found[i]) or false end
+  for i = 1, #wanted do known[from + i - 1] = remembered(found[i]) end
 end
 local firstOwn, lastOwn = 1, 0
 local before = redis.call('GET', KEYS[6])
@@ -61,6 +68,8 @@ local function topicOf(place)
 end
 
 local sequences, refusals, plan, fresh = {}, {}, {}, {}
+-- The sequence that an event repeats, of the store or of this batch.
+local function storedAs(place) return known[place] or fresh[identity(place)] or 0 end
 local function refuse(place, kind, inGroup, found)
   refusals[#refusals + 1] = place - 1
   refusals[#refusals + 1] = kind
@@ -92,11 +101,11 @@ end
 
 -- The sequence that the whole group repeats, 0 if it is new; nothing if a part of it is stored apart.
 local function repeatOfGroup(from, to)
-  local first = known[from] or 0
+  local first = storedAs(from)
   for place = from + 1, to do
-    local sequence = known[place] or 0
+    local sequence = storedAs(place)
     if first == 0 and sequence > 0 then return nil, place, sequence end
-    if first > 0 and sequence == 0 then return nil, place - 1, known[place - 1] end
+    if first > 0 and sequence == 0 then return nil, place - 1, storedAs(place - 1) end
     if first > 0 and sequence ~= first + place - from then return nil, place, sequence end
   end
   return first
@@ -109,7 +118,7 @@ local function judgeGroup(from, to)
     return
   end
   if first > 0 then
-    for place = from, to do repeated(place, known[place]) end
+    for place = from, to do repeated(place, first + place - from) end
     return
   end
   for place = from, to do
@@ -123,25 +132,27 @@ local function judgeGroup(from, to)
   for place = from, to do accept(place) end
 end
 
-local place = 1
-while place <= count do
-  if group[place] then
-    local to = place
-    while group[to + 1] == group[place] do to = to + 1 end
-    judgeGroup(place, to)
-    place = to + 1
+local function judgeOne(place)
+  local sequence = storedAs(place)
+  if sequence > 0 then
+    repeated(place, sequence)
+  elseif expected[place] and topicOf(place).last ~= expected[place] then
+    refuse(place, 'UNEXPECTED', 0, topicOf(place).last)
   else
-    local sequence = known[place] or fresh[identity(place)]
-    if sequence then
-      repeated(place, sequence)
-    elseif expected[place] and topicOf(place).last ~= expected[place] then
-      refuse(place, 'UNEXPECTED', 0, topicOf(place).last)
-    else
-      accept(place)
-    end
-    place = place + 1
+    accept(place)
   end
 end
+-- Groups, and events that stand alone, in their order.
+local function each(ofGroup, ofOne)
+  local place = 1
+  while place <= count do
+    local to = place
+    while group[place] and group[to + 1] == group[place] do to = to + 1 end
+    if group[place] then ofGroup(place, to) else ofOne(place) end
+    place = to + 1
+  end
+end
+each(judgeGroup, judgeOne)
 
 local function add(call, index)
   local id = string.format('%.0f-0', head + index)
@@ -153,10 +164,18 @@ if #plan > 0 then
     if not string.match(added.err, '^OOM') and not string.match(added.err, '^MISCONF') then
       return added
     end
-    for i = 1, count do
-      sequences[i] = 0
-      if known[i] then repeated(i, known[i]) end
-    end
+    -- Nothing of this batch is stored: what repeats it is not there either.
+    fresh = {}
+    each(function(from, to)
+      local first = repeatOfGroup(from, to)
+      for place = from, to do
+        sequences[place] = 0
+        if first and first > 0 then repeated(place, first + place - from) end
+      end
+    end, function(place)
+      sequences[place] = 0
+      if known[place] then repeated(place, known[place]) end
+    end)
     return {'FULL', now, sequences, {}, added.err}
   end
   for index = 2, #plan do add(redis.call, index) end
@@ -165,7 +184,7 @@ if #plan > 0 then
     local fields = {}
     for index = from, math.min(#plan, from + CHUNK - 1) do
       fields[#fields + 1] = identity(plan[index])
-      fields[#fields + 1] = string.format('%.0f', head + index)
+      fields[#fields + 1] = string.format('%.0f %.0f', head + index, now)
       batch[#batch + 1] = identity(plan[index])
       bytes = bytes + #record(plan[index])
     end
@@ -184,16 +203,21 @@ if #plan > 0 then
   redis.call('SET', KEYS[6], ARGV[2] .. ':' .. first .. ':' .. last, 'PX', ARGV[4])
 end
 
--- Forgets the ids of a few batches that are older than the window.
+-- Forgets the ids of a few batches that are older than the window, but for those that were stored anew since.
 for _ = 1, 4 do
   local oldest = redis.call('LINDEX', KEYS[4], 0)
-  if not oldest or struct.unpack('<d', oldest) >= now - tonumber(ARGV[4]) then break end
+  if not oldest or struct.unpack('<d', oldest) >= now - window then break end
+  local since = string.format(' %.0f', struct.unpack('<d', oldest))
   for from = 9, #oldest, 16 * CHUNK do
-    local gone = {}
+    local ids, gone = {}, {}
     for byte = from, math.min(#oldest, from + 16 * CHUNK - 1), 16 do
-      gone[#gone + 1] = string.sub(oldest, byte, byte + 15)
+      ids[#ids + 1] = string.sub(oldest, byte, byte + 15)
     end
-    redis.call('HDEL', KEYS[3], unpack(gone))
+    local found = redis.call('HMGET', KEYS[3], unpack(ids))
+    for i = 1, #ids do
+      if found[i] and string.sub(found[i], -#since) == since then gone[#gone + 1] = ids[i] end
+    end
+    if #gone > 0 then redis.call('HDEL', KEYS[3], unpack(gone)) end
   end
   redis.call('LPOP', KEYS[4])
 end

@@ -37,7 +37,10 @@ return redis.call('HGET', KEYS[1], 'epoch')
 export const PROBE = new Script(`
 local meta = redis.call('HMGET', KEYS[1], 'epoch', 'head')
 if meta[1] ~= ARGV[1] or tonumber(meta[2]) < tonumber(ARGV[2]) then return 0 end
-if ARGV[3] ~= '' and redis.call('HGET', KEYS[2], ARGV[3]) ~= ARGV[2] then return 0 end
+if ARGV[3] ~= '' then
+  local known = redis.call('HGET', KEYS[2], ARGV[3])
+  if not known or string.match(known, '^%d+') ~= ARGV[2] then return 0 end
+end
 redis.call('HINCRBY', KEYS[1], 'probes', 1)
 return 1
 `);
