@@ -27,7 +27,12 @@ export {
   type StoredDeadEvent,
   type StoredLane,
 } from './store/consumer-states.js';
-export type { CursorGap, CursorPositions, ResolvedCursor } from './store/cursor-positions.js';
+export {
+  type CursorGap,
+  type CursorPositions,
+  cutToHeads,
+  type ResolvedCursor,
+} from './store/cursor-positions.js';
 export type {
   BackupRequest,
   HistoryAddress,

@@ -43,18 +43,26 @@ export function addOpeningChecks(checks: Checks): void {
     deepStrictEqual(await node.stored(), []);
   });
 
-  checks.onNode('takes a cursor of its epoch, and refuses any other', async (node) => {
-    const { opened } = node;
-    const { epoch, shards } = opened;
-    await node.commit([{}, {}]);
-    const positions = Array.from({ length: shards }, (_, shard) => (shard === 0 ? 1 : 0));
-    const heads = positions.map((_, shard) => (shard === 0 ? 2 : 0));
-    const resolve = async (of: string, at: number[]) =>
-      opened.resolveCursor({ epoch: of, positions: at }, heads);
-    deepStrictEqual(await resolve(epoch, positions), { positions, gaps: [] });
-    await refuses(() => resolve('of-another-history', positions), 'CURSOR_EXPIRED');
-    await refuses(() => resolve(epoch, [...positions, 0]), 'CURSOR_INVALID');
-  });
+  checks.onNode(
+    'takes a cursor of its epoch, tells what it lacks of one, and refuses any other',
+    async (node) => {
+      const { opened } = node;
+      const { epoch, shards } = opened;
+      await node.commit([{}, {}]);
+      const positions = Array.from({ length: shards }, (_, shard) => (shard === 0 ? 1 : 0));
+      const heads = positions.map((_, shard) => (shard === 0 ? 2 : 0));
+      const resolve = async (of: string, at: number[]) =>
+        opened.resolveCursor({ epoch: of, positions: at }, heads);
+      deepStrictEqual(await resolve(epoch, positions), { positions, gaps: [] });
+      const beyond = positions.map((one, shard) => (shard === 0 ? 5 : one));
+      deepStrictEqual(await resolve(epoch, beyond), {
+        positions: heads,
+        gaps: [{ shard: 0, from: 3, to: 5, reason: 'rolled-back' }],
+      });
+      await refuses(() => resolve('of-another-history', positions), 'CURSOR_EXPIRED');
+      await refuses(() => resolve(epoch, [...positions, 0]), 'CURSOR_INVALID');
+    },
+  );
 
   if (keeps) addKeepingChecks(checks);
 }

@@ -5,6 +5,7 @@
  */
 import {
   BusError,
+  cutToHeads,
   EVENT_FLAG_SUPPLIED_ID,
   EventRecordView,
   identityOf,
@@ -26,10 +27,10 @@ export function tinyStore() {
         shardLog: import.meta.url,
         shardOptions: () => undefined,
         ready() {},
-        resolveCursor(cursor) {
+        resolveCursor(cursor, heads) {
           if (cursor.epoch !== epoch) throw new BusError('CURSOR_EXPIRED', 'of another history');
           if (cursor.positions.length !== count) throw new BusError('CURSOR_INVALID', 'of others');
-          return { positions: [...cursor.positions], gaps: [] };
+          return cutToHeads({ positions: [...cursor.positions], gaps: [] }, heads);
         },
         close() {},
       };

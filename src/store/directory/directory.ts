@@ -138,22 +138,6 @@ export function resolveCursor(manifest: Manifest, cursor: CursorPositions): Reso
   return { positions, gaps };
 }
 
-/**
- * Cuts positions beyond a shard's head back to that head, each with a gap. A cursor of the current epoch points beyond
- * a head only if the logs were put back from an older copy.
- */
-export function cutToHeads(
-  { positions, gaps }: ResolvedCursor,
-  heads: readonly number[],
-): ResolvedCursor {
-  const cut = positions.map((position, shard) => Math.min(position, heads[shard]!));
-  for (const [shard, position] of positions.entries()) {
-    const from = cut[shard]! + 1;
-    if (from <= position) gaps.push({ shard, from, to: position, reason: 'rolled-back' });
-  }
-  return { positions: cut, gaps };
-}
-
 function assertShards(dir: string, expected: number | undefined, found: number): void {
   if (expected === undefined || expected === found) return;
   throw new BusError(

@@ -1,11 +1,5 @@
-import type { CursorPositions, ResolvedCursor } from '../cursor-positions.js';
-import {
-  cutToHeads,
-  endNew,
-  ensureDirectory,
-  openManifest,
-  resolveCursor,
-} from '../directory/directory.js';
+import { type CursorPositions, cutToHeads, type ResolvedCursor } from '../cursor-positions.js';
+import { endNew, ensureDirectory, openManifest, resolveCursor } from '../directory/directory.js';
 import { ALERTS_FILE, ARCHIVE_FILE, CONSUMERS_FILE, KeptFile } from '../directory/kept-file.js';
 import { DirectoryLock } from '../directory/lock.js';
 import { type Manifest, writeManifest } from '../directory/manifest.js';

@@ -1,6 +1,6 @@
 import { ulid } from 'ulid';
-import type { CursorPositions, ResolvedCursor } from '../cursor-positions.js';
-import { cutToHeads, resolveCursor } from '../directory/directory.js';
+import { type CursorPositions, cutToHeads, type ResolvedCursor } from '../cursor-positions.js';
+import { resolveCursor } from '../directory/directory.js';
 import { FORMAT_VERSION, type Manifest } from '../directory/manifest.js';
 import type { KeptText, LogStore, OpenStore, ShardBy, StoreRequest } from '../log-store.js';
 import { openDatabase } from '../sqlite/driver/driver.js';

@@ -1,5 +1,5 @@
 import { BusError } from '../../protocol/errors.js';
-import type { CursorPositions, ResolvedCursor } from '../cursor-positions.js';
+import { type CursorPositions, cutToHeads, type ResolvedCursor } from '../cursor-positions.js';
 import type { HistoryAddress, JournalAddress, KeptText, OpenStore, ShardBy } from '../log-store.js';
 
 /** What a store on a broker says of itself. */
@@ -67,8 +67,7 @@ export class OpenSharedStore implements OpenStore {
         `the cursor is of a bus with ${positions.length} shards, not ${this.shards}`,
       );
     }
-    const heads = await this.#parts.heads();
-    return { positions: positions.map((one, shard) => Math.min(one, heads[shard]!)), gaps: [] };
+    return cutToHeads({ positions: [...positions], gaps: [] }, await this.#parts.heads());
   }
 
   close(): void | Promise<void> {
