@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { WORK_PIECE_MS } from '../../protocol/limits/budgets.js';
 import { RESULT_FRAME_BYTES_MAX } from '../../protocol/limits/websocket.js';
 import type { RequestId, Result } from '../../protocol/wire.js';
@@ -38,7 +37,7 @@ export async function sendList<T>(
     texts.push(text);
     bytes += itemBytes;
     if (performance.now() - since < WORK_PIECE_MS) continue;
-    await nextTurn();
+    await new Promise<void>((resolve) => setImmediate(resolve));
     if (!outbound.isOpen) return;
     since = performance.now();
   }
