@@ -2,8 +2,6 @@ import { MIB } from './units.js';
 
 /** Limits of a store on NATS JetStream. */
 
-/** The oldest server that is supported: it has direct gets, and flow control that works. */
-export const NATS_VERSION_MIN = '2.9.0';
 /** For how long the first thread of a bus waits for a server, and for a stream's leader. */
 export const NATS_OPEN_MS = 10_000;
 /** How long one question to the server may take before it is asked again. */

@@ -13,6 +13,7 @@ import * as forward from './forward.js';
 import * as gateway from './gateway.js';
 import * as http from './http.js';
 import * as links from './links.js';
+import * as nats from './nats.js';
 import * as requests from './requests.js';
 import * as schedules from './schedules.js';
 import * as shards from './shards.js';
@@ -44,6 +45,7 @@ export const LIMITS = {
   ...gateway,
   ...http,
   ...links,
+  ...nats,
   ...requests,
   ...schedules,
   ...shards,

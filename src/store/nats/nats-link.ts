@@ -12,7 +12,6 @@ import {
   NATS_RECONNECT_MS,
   NATS_REQUEST_MS,
   NATS_RETRY_MS,
-  NATS_VERSION_MIN,
 } from '../../protocol/limits/nats.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import {
@@ -24,6 +23,9 @@ import {
   permissionFault,
 } from './nats-faults.js';
 import type { NatsSettings } from './nats-options.js';
+
+/** The oldest server that is supported: it has direct gets, and flow control that works. */
+const NATS_VERSION_MIN = '2.9.0';
 
 type Client = typeof import('@nats-io/transport-node');
 
