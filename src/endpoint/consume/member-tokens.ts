@@ -158,7 +158,7 @@ export class MemberTokens implements TokenRoad {
     this.#pool.returned(shard, count);
   }
 
-  /** Tokens lie in these shards to no use, for now: they go to others that have events. */
+  /** These shards have no event for the tokens that lie in them: the tokens go to shards that have. */
   moveOn(shards: ReadonlySet<number>): void {
     for (const { shard } of this.#pool.waiting) if (shards.has(shard)) this.#pool.dry(shard);
   }
