@@ -33,6 +33,7 @@ export {
   cutToHeads,
   type ResolvedCursor,
 } from './store/cursor-positions.js';
+export type { FilledEvent, FillRequest, StoreFilling } from './store/filling.js';
 export type {
   BackupRequest,
   HistoryAddress,

@@ -146,12 +146,15 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/sqlite/reading',
     'store/sqlite/retention',
   ],
+  // From one store into another, whichever they are.
+  'store/copy': ['protocol', 'record', 'store'],
   // What is done to a directory as a whole.
   'store/upkeep': [
     'protocol',
     'record',
     'threads',
     'store',
+    'store/copy/copy-source',
     'store/directory',
     'store/sqlite/driver',
     'store/sqlite/encoding',
@@ -356,6 +359,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'sinks',
     'sinks.ts',
     'store',
+    'store/copy',
     'store/upkeep',
     'archive/verify-archive',
     'store/sqlite/driver',

@@ -362,6 +362,11 @@ export class EventRecordView {
     return this.#part(this.payloadStart, this.payloadLength);
   }
 
+  /** The record without its length and its flags, in its own memory: what was published, and the time of it. */
+  get publishedBytes(): Uint8Array {
+    return this.#part(this.offset + ID_LENGTH, this.length - ID_LENGTH);
+  }
+
   /** CRC-32 of the published content, seeded with `seed`; final once the timestamp is set. */
   checksum(seed: number): number {
     return crc32(this.#part(this.offset + CHECKED_FROM, this.length - CHECKED_FROM), seed);

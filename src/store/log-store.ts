@@ -1,6 +1,7 @@
 import type { BackupResult } from '../protocol/operations.js';
 import type { BackupProgress } from './backup.js';
 import type { CursorPositions, ResolvedCursor } from './cursor-positions.js';
+import type { FillRequest, StoreFilling } from './filling.js';
 import type { Lineage } from './lineage.js';
 import type { Page, PageRequest } from './page.js';
 
@@ -17,6 +18,11 @@ export interface LogStore {
    * @throws BusError `STORE_LOCKED`, `STORE_CORRUPT`, `STORE_FAILED`, `SHARD_COUNT_MISMATCH`, `OPTION_INVALID`
    */
   open(request: StoreRequest): OpenStore | Promise<OpenStore>;
+  /**
+   * Capability: the store takes the events of another one, if it is empty or an unfinished filling from the same history.
+   * @throws BusError `OPTION_INVALID` if it holds anything else, and as `open`
+   */
+  fill?(request: FillRequest): Promise<StoreFilling>;
 }
 
 export interface StoreRequest {

@@ -45,3 +45,8 @@ export const PAYLOAD_LEFTOVERS_MAX = 1024;
 export const PAYLOAD_SNAPSHOTS_MAX = 16;
 /** How many findings an error names; `verify` shows all. */
 export const FINDINGS_REPORTED_MAX = 20;
+/** The most that a copy between stores reads at once, and appends to one shard at once. */
+export const COPY_BATCH_EVENTS = 1024;
+export const COPY_BATCH_BYTES = MIB;
+/** How many events lie between two reports of a copy's progress. */
+export const COPY_PROGRESS_EVENTS = 4096;
