@@ -27,6 +27,8 @@ export interface Charter {
   readonly shardBy?: ShardBy | undefined;
   /** When each shard's stream was made, as the server tells: a stream made anew has another history. Not known at first. */
   readonly created?: readonly string[];
+  /** The epoch of a history of which a copy is being made here: until it is done, no bus opens the store. */
+  readonly filledFrom?: string | undefined;
 }
 
 export interface StoredCharter {

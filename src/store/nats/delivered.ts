@@ -31,8 +31,18 @@ export function deliveredBy(reply: string): Delivered | undefined {
   };
 }
 
+/** When an event was recorded that a copy has brought, ms since 1970: the message's own time is the server's. */
+export const RECORDED_AT = 'Millrace-Recorded-At';
+
+/** When the event of a message was recorded, which the server has stored at `storedAt`. */
+export function recordedAtOf({ headers }: Pick<Msg, 'headers'>, storedAt: number): number {
+  const told = headers?.get(RECORDED_AT) ?? '';
+  return told === '' ? storedAt : Number(told);
+}
+
 /** The message's data in memory of its own: that of the message is a part of what the socket has read. */
-export function entryOf(message: Msg, sequence: number, recordedAt: number): StreamEntry {
+export function entryOf(message: Msg, sequence: number, storedAt: number): StreamEntry {
+  const recordedAt = recordedAtOf(message, storedAt);
   return { sequence, recordedAt, bytes: Uint8Array.from(message.data) };
 }
 
@@ -41,6 +51,12 @@ export function gotten(message: Msg): { subject: string; entry: StreamEntry } | 
   const { headers } = message;
   if (headers === undefined || headers.code !== 0) return undefined;
   const sequence = Number(headers.get('Nats-Sequence'));
-  const recordedAt = Date.parse(headers.get('Nats-Time-Stamp'));
-  return { subject: headers.get('Nats-Subject'), entry: entryOf(message, sequence, recordedAt) };
+  const storedAt = Date.parse(headers.get('Nats-Time-Stamp'));
+  return { subject: headers.get('Nats-Subject'), entry: entryOf(message, sequence, storedAt) };
+}
+
+/** As `recordedAtOf`, of headers as a stream keeps them: `NATS/1.0` and a line for each. */
+export function recordedAtIn(headers: string, storedAt: number): number {
+  const told = new RegExp(`^${RECORDED_AT}: *(\\S+)`, 'm').exec(headers)?.[1];
+  return told === undefined ? storedAt : Number(told);
 }

@@ -87,9 +87,9 @@ export class NatsStream implements LogStream {
     const counted = await topics.count();
     const summaries = await topics.summaries(counted);
     this.#head = counted.lastSequence;
-    this.#recordedAt = counted.lastAt;
     this.#prunedThrough = counted.prunedThrough;
     if (this.#head > 0) [this.#last] = await reader.entriesOf([this.#head]);
+    this.#recordedAt = this.#last?.recordedAt ?? counted.lastAt;
     const dedupeWindowMs = info.config.duplicate_window / NS_PER_MS;
     const publisher = new Publisher(link, this.#name, this.#subjects, {
       headNow: () => this.#head,

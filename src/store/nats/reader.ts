@@ -18,7 +18,7 @@ import {
 import { elapsedMs } from '../../threads/elapsed.js';
 import type { StreamEntry } from '../shared/log-stream.js';
 import { askAll } from './asker.js';
-import { deliveredBy, entryOf, gotten } from './delivered.js';
+import { deliveredBy, entryOf, gotten, recordedAtIn } from './delivered.js';
 import {
   type ApiFault,
   apiFaultOf,
@@ -275,12 +275,16 @@ interface StoredMessage {
     readonly seq: number;
     /** Base64. */
     readonly data?: string;
+    /** Base64. */
+    readonly hdrs?: string;
     readonly time: string;
   };
   readonly error?: ApiFault;
 }
 
-function ofLeader({ subject, seq, data = '', time }: NonNullable<StoredMessage['message']>): Found {
+function ofLeader(message: NonNullable<StoredMessage['message']>): Found {
+  const { subject, seq, data = '', hdrs = '', time } = message;
   const bytes = Uint8Array.from(Buffer.from(data, 'base64'));
-  return { subject, entry: { sequence: seq, recordedAt: Date.parse(time), bytes } };
+  const recordedAt = recordedAtIn(Buffer.from(hdrs, 'base64').toString(), Date.parse(time));
+  return { subject, entry: { sequence: seq, recordedAt, bytes } };
 }

@@ -6,7 +6,7 @@ import type { StreamInfo } from '@nats-io/jetstream';
 import { NATS_ANSWER_MS, NATS_TOPICS_PER_PULL } from '../../protocol/limits/nats.js';
 import type { TopicSummary } from '../shard-log.js';
 import type { StreamEntry } from '../shared/log-stream.js';
-import { deliveredBy } from './delivered.js';
+import { deliveredBy, recordedAtOf } from './delivered.js';
 import { type ApiFault, apiFaultOf, callFault, STREAM_NOT_FOUND } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
 import type { StreamReader } from './reader.js';
@@ -198,7 +198,7 @@ export class TopicTable {
             return;
           }
           const { sequence, timestamp } = delivered;
-          lasts.set(message.subject, { sequence, at: timestamp });
+          lasts.set(message.subject, { sequence, at: recordedAtOf(message, timestamp) });
           if (++count === NATS_TOPICS_PER_PULL) end();
         },
       });

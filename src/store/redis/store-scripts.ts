@@ -10,7 +10,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('HSET', KEYS[1], 'format', '1', 'shards', ARGV[2], 'epoch', ARGV[3],
     'dedupeWindowMs', ARGV[4], 'shardBy', ARGV[5])
 end
-return redis.call('HMGET', KEYS[1], 'format', 'shards', 'epoch', 'dedupeWindowMs', 'shardBy')
+return redis.call('HMGET', KEYS[1], 'format', 'shards', 'epoch', 'dedupeWindowMs', 'shardBy', 'filledFrom')
 `);
 
 /** Gives a shard its epoch. KEYS: meta. ARGV: the epoch. */

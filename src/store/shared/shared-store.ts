@@ -82,3 +82,28 @@ export function assertShards(where: string, expected: number | undefined, found:
     details: { expected, found },
   });
 }
+
+/** A copy goes into the store, or was interrupted. */
+export function stillFilled(where: string): BusError {
+  return new BusError(
+    'STORE_LOCKED',
+    `${where} does not have all of a copy yet: run the same \`millrace copy\` to its end`,
+  );
+}
+
+/** @throws BusError if a store cannot be filled with a history: it has events, or those of another one */
+export function assertFillable(
+  where: string,
+  filledFrom: string | undefined,
+  history: string,
+  heads: readonly number[],
+): void {
+  if (filledFrom === history) return;
+  const events = heads.reduce((sum, head) => sum + head, 0);
+  if (filledFrom === undefined && events === 0) return;
+  const why =
+    filledFrom === undefined
+      ? `is not empty: ${events} events were stored there`
+      : `has an unfinished copy of another history (${filledFrom}, not ${history})`;
+  throw new BusError('OPTION_INVALID', `${where} ${why}; empty it, or take another prefix`);
+}

@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BusError } from '../../protocol/errors.js';
 import { ensureDirectory } from '../directory/directory.js';
-import { ownFile, syncDirectory, TEMPORARY_SUFFIX } from '../directory/files.js';
+import { ownFile, replaceFile, syncDirectory, TEMPORARY_SUFFIX } from '../directory/files.js';
 import { ALERTS_FILE, CONSUMERS_FILE } from '../directory/kept-file.js';
 import { DirectoryLock } from '../directory/lock.js';
 import { MANIFEST } from '../directory/manifest.js';
@@ -16,7 +16,7 @@ import { storeError } from '../sqlite/driver/store-errors.js';
 const NOTE = 'copy.unfinished';
 const LOCK = 'lock.db';
 const LOCKS = /^lock\.(?:db|json)(?:-journal)?$/;
-const KEPT = [ALERTS_FILE, CONSUMERS_FILE, MANIFEST].map((name) => name + TEMPORARY_SUFFIX);
+const KEPT = [ALERTS_FILE, CONSUMERS_FILE, MANIFEST, NOTE].map((name) => name + TEMPORARY_SUFFIX);
 const OWN = [NOTE, ALERTS_FILE, CONSUMERS_FILE, ...KEPT];
 
 export class CopyTarget {
@@ -25,11 +25,12 @@ export class CopyTarget {
   #isEnded = false;
 
   /**
-   * Makes the directory, or takes one that is empty or holds an unfinished copy.
+   * Makes the directory, or takes one that is empty or holds an unfinished copy. What a copy has left is removed, unless
+   * `keeps` says of the text in its note that it goes on.
    * @throws BusError `OPTION_INVALID` if it holds anything else, `STORE_LOCKED` while another copy goes into it,
    * `STORE_FULL`, `STORE_FAILED`
    */
-  static begin(dir: string): CopyTarget {
+  static begin(dir: string, keeps: (note: string) => boolean = () => false): CopyTarget {
     assertUsable(dir);
     ensureDirectory(dir);
     const lock = DirectoryLock.acquire(dir);
@@ -37,7 +38,9 @@ export class CopyTarget {
       // One that was just given up takes its lock along.
       if (!existsSync(join(dir, LOCK))) throw lockedAway(dir);
       // Another copy may have been finished there meanwhile.
-      for (const name of assertUsable(dir)) {
+      const names = assertUsable(dir);
+      const isKept = names.includes(NOTE) && keeps(readFileSync(join(dir, NOTE), 'utf8'));
+      for (const name of isKept ? [] : names) {
         if (!LOCKS.test(name)) rmSync(join(dir, name), { recursive: true });
       }
       ownFile(join(dir, NOTE));
@@ -57,6 +60,17 @@ export class CopyTarget {
   /** @throws BusError `OPTION_INVALID` if nothing can be copied there */
   static assertUsable(dir: string): void {
     assertUsable(dir);
+  }
+
+  /** The text by which a later copy knows whether it goes on. */
+  note(text: string): void {
+    replaceFile(join(this.#dir, NOTE), text);
+  }
+
+  /** Leaves an unfinished copy as it is, for one that goes on. */
+  leave(): void {
+    this.#isEnded = true;
+    this.#lock.release();
   }
 
   /** Ends the copy; what is left of one that is not done is removed. */

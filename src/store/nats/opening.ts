@@ -1,0 +1,87 @@
+/** The opening of a store: finds its history, or begins one. */
+import { BusError } from '../../protocol/errors.js';
+import { NATS_OPEN_MS } from '../../protocol/limits/nats.js';
+import { SHARDS_MAX } from '../../protocol/limits/shards.js';
+import { messageOf } from '../../protocol/thrown.js';
+import type { StoreRequest } from '../log-store.js';
+import { assertShards, stillFilled } from '../shared/shared-store.js';
+import { type Charter, newCharter, readCharter, writeCharter } from './charter.js';
+import { apiFaultOf, nameOf, withoutJetStream } from './nats-faults.js';
+import type { NatsLink } from './nats-link.js';
+import type { NatsSettings } from './nats-options.js';
+import { countStreams, ensureBucket, ensureStream } from './streams.js';
+
+export async function assertJetStream(link: NatsLink): Promise<void> {
+  const isDisabled = (error: unknown): boolean =>
+    nameOf(error) === 'JetStreamNotEnabled' || apiFaultOf(error) !== undefined;
+  try {
+    await link.insist('JetStream', () => link.manager.getAccountInfo(), isDisabled, NATS_OPEN_MS);
+  } catch (error) {
+    if (!isDisabled(error) && !/no responders|jetstream/i.test(messageOf(error))) throw error;
+    throw withoutJetStream(messageOf(error));
+  }
+}
+
+export type Opened = Charter & {
+  readonly created: readonly string[];
+  /** The least number of servers that have an event. */
+  readonly replicas: number;
+};
+
+/**
+ * Takes the history that is there, or begins one; streams that were made anew begin a new epoch.
+ * @param isFilling a copy goes into the store; without it, one that has not all of it yet is refused
+ */
+export async function openHistory(
+  link: NatsLink,
+  settings: NatsSettings,
+  request: StoreRequest,
+  isFilling = false,
+): Promise<Opened> {
+  const { prefix } = settings;
+  const wanted = wantedShards(settings, request);
+  await ensureBucket(link, settings);
+  for (;;) {
+    const stored = await readCharter(link, prefix);
+    if (stored === undefined) {
+      const there = wanted ?? (await countStreams(link, prefix, SHARDS_MAX));
+      const shards = there === 0 ? request.defaultShards : there;
+      await writeCharter(link, prefix, newCharter(shards, request.shardBy), 0);
+      continue;
+    }
+    const { charter, revision } = stored;
+    if (charter.filledFrom !== undefined && !isFilling) {
+      throw stillFilled(`the store ${prefix} on NATS`);
+    }
+    assertShards(`the store ${prefix} on NATS`, wanted, charter.shards);
+    const { created, replicas } = await streamsOf(link, settings, charter.shards);
+    const kept = charter.created;
+    if (kept !== undefined && isSame(kept, created)) return { ...charter, created, replicas };
+    const { epoch } = kept === undefined ? charter : newCharter(charter.shards, charter.shardBy);
+    const next = { ...charter, epoch, created };
+    if (await writeCharter(link, prefix, next, revision)) return { ...next, replicas };
+  }
+}
+
+function wantedShards({ shards, prefix }: NatsSettings, request: StoreRequest): number | undefined {
+  if (shards === undefined || request.shards === undefined || shards === request.shards) {
+    return shards ?? request.shards;
+  }
+  throw new BusError(
+    'OPTION_INVALID',
+    `natsStore: shards: the store ${prefix} has to have ${shards}, and the bus ${request.shards}: say it once`,
+  );
+}
+
+async function streamsOf(link: NatsLink, settings: NatsSettings, shards: number) {
+  const numbers = Array.from({ length: shards }, (_, shard) => shard);
+  const infos = await Promise.all(numbers.map((shard) => ensureStream(link, settings, shard)));
+  return {
+    created: infos.map(({ created }) => created),
+    replicas: Math.min(...infos.map(({ config }) => config.num_replicas)),
+  };
+}
+
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((created, at) => created === other[at]);
+}
