@@ -5,6 +5,7 @@ import { addBackupCommand } from './commands/backup.js';
 import { addBenchCommand } from './commands/bench.js';
 import { addConnectionsCommand } from './commands/connections.js';
 import { addConsumersCommand } from './commands/consumers/consumers.js';
+import { addCopyCommand } from './commands/copy.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addGetCommand } from './commands/get.js';
 import { addPruneCommand } from './commands/prune.js';
@@ -57,6 +58,7 @@ export function createProgram(): Command {
   addDoctorCommand(program);
   addBenchCommand(program);
   addReshardCommand(program);
+  addCopyCommand(program);
   addTokenCommand(program);
   for (const group of program.commands) {
     if (group.commands.length > 0) refuseUnknownSubcommands(group);

@@ -16,13 +16,28 @@ export interface StoreAddress {
 const FORM = /^(nats|tls|redis|rediss):\/\/(?:(.*)@)?([^/?@]+)(?:\/([^?]*))?(?:\?(.*))?$/;
 /** Never shows the text, which may have a password in it. */
 const NO_ADDRESS =
-  '--store is neither nats://HOST:PORT nor redis://HOST:PORT, with options such as ?prefix=orders&replicas=2';
+  'is neither nats://HOST:PORT nor redis://HOST:PORT, with options such as ?prefix=orders&replicas=2';
+
+export interface StoreAddressUse {
+  /** The flag whose value it is. Default `--store`. */
+  readonly flag?: string;
+  /** Options that hold whatever the address says. Default: none. */
+  readonly fixed?: Readonly<Record<string, unknown>>;
+}
+
+/** Whether a place is an address, and not a directory. */
+export function isAddress(text: string): boolean {
+  return /^[a-z]+:\/\//i.test(text);
+}
 
 /** @throws CommandFailure, or BusError `OPTION_INVALID` for an option that the store does not take */
-export function parseStoreAddress(text: string): StoreAddress {
+export function parseStoreAddress(
+  text: string,
+  { flag = '--store', fixed = {} }: StoreAddressUse = {},
+): StoreAddress {
   const [, protocol, login, hosts, path = '', query = ''] = FORM.exec(text) ?? [];
-  if (protocol === undefined || hosts === undefined) throw usageFailure(NO_ADDRESS);
-  const options = optionsOf(query);
+  if (protocol === undefined || hosts === undefined) throw usageFailure(`${flag} ${NO_ADDRESS}`);
+  const options = { ...optionsOf(query), ...fixed };
   if (protocol === 'redis' || protocol === 'rediss') {
     const url = text.split('?')[0]!;
     const store = redisStore({ url, ...options } as RedisStoreOptions);
@@ -30,7 +45,7 @@ export function parseStoreAddress(text: string): StoreAddress {
   }
   if (path !== '')
     throw usageFailure(
-      '--store: nothing follows the hosts of a nats:// address but options such as ?prefix=orders',
+      `${flag}: nothing follows the hosts of a nats:// address but options such as ?prefix=orders`,
     );
   const servers = hosts.split(',');
   const credentials = login === undefined ? {} : { credentials: credentialsOf(login) };
