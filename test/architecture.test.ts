@@ -31,7 +31,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'store/nats': ['protocol', 'record', 'threads', 'store', 'store/shared'],
   'store/redis': ['protocol', 'record', 'threads', 'store', 'store/shared'],
   // The log of a desk in a thread of its own, for buses on brokers.
-  'store/desk': ['protocol', 'record', 'store', 'store/sqlite', 'link', 'threads'],
+  'store/desk': ['protocol', 'record', 'store', 'store/sqlite', 'link', 'threads', 'relay/guests'],
+  // Stands for a desk on the nodes that do not serve consumers, and receives their endpoints where it is.
+  relay: ['protocol', 'collections', 'ring', 'link', 'threads', 'store', 'shards/shard-end'],
   'store/sqlite/driver': ['protocol'],
   // What lies beside the logs, and what their files say without SQLite.
   'store/directory': ['protocol', 'store', 'store/sqlite/driver'],
@@ -212,7 +214,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   // For those who write a store: the checks of both contracts, and a broker in memory to compare with.
   testing: ['protocol', 'record', 'store'],
-  'testing/broker': ['protocol', 'record', 'threads', 'store', 'store/shared', 'store/desk'],
+  'testing/broker': ['protocol', 'record', 'threads', 'store', 'store/shared'],
   // Rules that watch a bus; the bus hands itself in.
   alerts: ['protocol'],
   // What every attached thread runs, in rooms: the links to the shards, and what goes over them.

@@ -50,6 +50,8 @@ export interface ShardThreadData {
 export type ShardMail =
   | { readonly mail: 'attach'; readonly end: LinkEnd }
   | { readonly mail: 'detach'; readonly endpoint: string }
+  /** All endpoints are to say anew what they hold: the thread ends, and the next one asks them. */
+  | { readonly mail: 'rejoin' }
   | { readonly mail: 'crash' }
   | { readonly mail: 'stop' };
 

@@ -22,14 +22,22 @@ import type { SinkFigures } from '../protocol/sink-figures.js';
 import { matchesPattern } from '../protocol/topic.js';
 import type { BackupProgress } from '../store/backup.js';
 import type { ResolvedCursor } from '../store/cursor-positions.js';
-import type { HistoryAddress, LogStore, OpenStore, RunningBackup } from '../store/log-store.js';
+import type {
+  ConsumerBrokerAddress,
+  HistoryAddress,
+  LogStore,
+  OpenStore,
+  RunningBackup,
+} from '../store/log-store.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { keepAliveDuring } from '../threads/keep-alive.js';
 import { archiveFigures } from './archive-figures.js';
 import { archiveSettings } from './archive-options.js';
 import { defaultShards, type ParsedBusOptions, systemEventOptions } from './bus-options.js';
 import { ConsumerBoard } from './consumers/consumer-board.js';
-import { deskThreads, hasDeskThreads } from './consumers/desk-threads.js';
+import { deskThreads } from './consumers/desk-threads.js';
+import type { KeepList } from './consumers/shard-lists.js';
+import { SharedConsumers } from './consumers/shared/shared-consumers.js';
 import { describeDefinitions } from './definitions.js';
 import { GatewayHub } from './gateway-hub.js';
 import { HeldCalls } from './held-calls.js';
@@ -52,7 +60,7 @@ export class BusCore {
   readonly desks: readonly ShardSupervisor[];
   readonly alertClock = new SystemClock();
   readonly alerts: AlertBoard;
-  readonly consumers: ConsumerBoard;
+  readonly consumers: ConsumerBoard | SharedConsumers;
   readonly schedules = new ScheduleBoard();
   readonly #deskControls: readonly ShardControl[];
   readonly #options: ParsedBusOptions;
@@ -89,13 +97,21 @@ export class BusCore {
     const history = this.#archive?.history ?? store.history;
     this.#readers = history === undefined ? undefined : this.#readersOf(history);
     this.controls = Array.from({ length: store.shards }, () => ShardControl.create());
-    const hasDesks = hasDeskThreads(store);
+    const { consumerBroker: broker } = store;
+    const hasDesks = broker !== undefined && store.history !== undefined;
     this.#deskControls = hasDesks ? this.controls.map(() => ShardControl.create()) : [];
     this.supervisors = this.controls.map((control, shard) => this.#supervisor(control, shard));
-    this.desks = hasDesks ? this.#deskThreads() : this.supervisors;
-    this.consumers = new ConsumerBoard(store.consumers, store.shards, (shard, entries) => {
+    const keep: KeepList = (shard, entries) => {
       this.desks[shard]!.consumers = entries;
-    });
+    };
+    if (hasDesks) {
+      const consumers = this.#sharedConsumers(broker, keep);
+      this.desks = this.#deskThreads(consumers);
+      this.consumers = consumers;
+    } else {
+      this.desks = this.supervisors;
+      this.consumers = new ConsumerBoard(store.consumers, store.shards, keep);
+    }
   }
 
   static async open(store: LogStore, options: ParsedBusOptions): Promise<BusCore> {
@@ -134,7 +150,10 @@ export class BusCore {
   async start(): Promise<void> {
     await Promise.all(this.supervisors.map((supervisor) => supervisor.start()));
     // They begin where the shards' logs end.
-    if (this.#hasDesks) await Promise.all(this.desks.map((desk) => desk.start()));
+    if (this.consumers instanceof SharedConsumers) {
+      await keepAliveDuring(this.consumers.begin());
+      await Promise.all(this.desks.map((desk) => desk.start()));
+    }
     await this.#store.ready();
     await this.#archive?.start((error) => this.#warnings.push(error));
   }
@@ -339,10 +358,15 @@ export class BusCore {
     await inOrder([
       () => Promise.all([this.#backup?.abort(), this.#readers?.close(), this.#archive?.stop()]),
       () => Promise.all(this.#hasDesks ? this.desks.map((desk) => desk.stop()) : []),
+      () => this.#releaseConsumers(),
       () => Promise.all(this.supervisors.map((supervisor) => supervisor.stop())),
       () => this.#leaveListeners(),
       () => this.#store.close(this.controls.map(({ head }) => head)),
     ]);
+  }
+
+  #releaseConsumers(): Promise<void> | undefined {
+    return this.consumers instanceof SharedConsumers ? this.consumers.close() : undefined;
   }
 
   #leaveListeners(): void {
@@ -374,13 +398,34 @@ export class BusCore {
         },
       },
     };
-    return new ShardSupervisor(shard, control, settings, this.#hostOf(0));
+    return new ShardSupervisor(shard, control, () => settings, this.#hostOf(0));
   }
 
-  #deskThreads(): ShardSupervisor[] {
+  #sharedConsumers(broker: ConsumerBrokerAddress, keep: KeepList): SharedConsumers {
+    return new SharedConsumers(broker, {
+      shards: this.#store.shards,
+      keep,
+      replaceThreads: () => {
+        for (const desk of this.desks) void desk.replace();
+      },
+      warn: (error) => this.#warnings.push(error),
+    });
+  }
+
+  #deskThreads(consumers: SharedConsumers): ShardSupervisor[] {
     const { controls: shards } = this;
     const memory = { shards, desks: this.#deskControls, gates: this.#gates };
-    return deskThreads(this.#store, this.#options, memory, this.#hostOf(shards.length));
+    const links = this.#hostOf(shards.length);
+    return deskThreads(this.#store, this.#options, memory, consumers, {
+      ...links,
+      onFailed: (shard, error) => {
+        consumers.giveUp();
+        links.onFailed(shard, error);
+      },
+      onMeantEnd: (_, { code }) => {
+        if (code === 'CONFLICT') consumers.doubt();
+      },
+    });
   }
 
   /** `firstLink`: the link of an endpoint to the first of these threads. */

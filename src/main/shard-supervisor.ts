@@ -26,6 +26,8 @@ import { ShardMailbox } from './shard-mailbox.js';
 
 /** Started by URL, so that main imports nothing of the shards. */
 const THREAD_URL = new URL('../shards/shard-thread.js', import.meta.url);
+/** A thread that ends with one of these was right to end, and the next one is to begin: another node was first, or all join again. */
+const MEANT_ENDS: ReadonlySet<string> = new Set(['CONFLICT', 'SHARD_RESTARTED']);
 /** A shard that was told to stop and stores nothing for this long is terminated, ms; acknowledged events are stored. */
 const STOP_WAIT_MS = 4000;
 
@@ -50,26 +52,32 @@ export interface ShardHost {
   /** What has become of durable consumers in a shard. */
   onConsumers(shard: number, news: readonly ConsumerNews[]): void;
   onWarning(error: BusError): void;
+  /** A thread has ended as it should, and is replaced. */
+  onMeantEnd?(shard: number, why: BusError): void;
 }
 
-type ThreadSettings = Pick<
-  ShardThreadData,
-  | 'commitBatchEvents'
-  | 'publishWaitMs'
-  | 'prunes'
-  | 'archive'
-  | 'gates'
-  | 'controls'
-  | 'desk'
-  | 'log'
->;
+export interface ThreadSettings
+  extends Pick<
+    ShardThreadData,
+    | 'commitBatchEvents'
+    | 'publishWaitMs'
+    | 'prunes'
+    | 'archive'
+    | 'gates'
+    | 'controls'
+    | 'desk'
+    | 'log'
+  > {
+  /** The code of the thread. Default: a shard's. */
+  readonly thread?: URL;
+}
 
 export class ShardSupervisor {
   /** All durable consumers, for the shard's next thread; see `ShardThreadData.consumers`. */
   consumers: ShardConsumerList;
   readonly #shard: number;
   readonly #control: ShardControl;
-  readonly #settings: ThreadSettings;
+  readonly #settings: () => ThreadSettings;
   readonly #host: ShardHost;
   readonly #links = new Map<string, SupervisedLink>();
   readonly #restarts = new RestartPolicy();
@@ -84,12 +92,19 @@ export class ShardSupervisor {
   #failure: BusError | undefined;
   #isStopping = false;
   #isKilled = false;
+  #isReplaced = false;
   #backoff: NodeJS.Timeout | undefined;
   #onReady: ((ready: ShardReady) => void) | undefined;
   #onRefused: ((error: Error) => void) | undefined;
   #onExit: (() => void) | undefined;
 
-  constructor(shard: number, control: ShardControl, settings: ThreadSettings, host: ShardHost) {
+  /** @param settings asked for each thread that begins */
+  constructor(
+    shard: number,
+    control: ShardControl,
+    settings: () => ThreadSettings,
+    host: ShardHost,
+  ) {
     this.#shard = shard;
     this.#control = control;
     this.#settings = settings;
@@ -150,6 +165,15 @@ export class ShardSupervisor {
     clearInterval(overdue);
   }
 
+  /** Ends the thread as a death would; the next one begins with the settings of then. Resolves when it has ended. */
+  async replace(): Promise<void> {
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    this.#isReplaced = true;
+    this.#isKilled = true;
+    await worker.terminate();
+  }
+
   /** For tests: terminates the thread; resolves when it has ended. */
   async kill(): Promise<void> {
     const worker = this.#worker;
@@ -175,8 +199,9 @@ export class ShardSupervisor {
       ends.push(this.#endOf(link, port2));
       relinked.push({ link, port: port1 });
     }
+    const { thread = THREAD_URL, ...settings } = this.#settings();
     const workerData: ShardThreadData = {
-      ...this.#settings,
+      ...settings,
       shard: this.#shard,
       generation,
       isFirst: generation === 1,
@@ -192,8 +217,9 @@ export class ShardSupervisor {
     this.#restarts.started(this.#progress);
     this.#departedBefore = this.#departed;
     this.#isKilled = false;
+    this.#isReplaced = false;
     this.#lastError = undefined;
-    const worker = new Worker(THREAD_URL, {
+    const worker = new Worker(thread, {
       workerData,
       transferList: [mail, ...ends.map(({ port }) => port)],
       name: `millrace-shard-${this.#shard}`,
@@ -261,14 +287,15 @@ export class ShardSupervisor {
     this.#worker = undefined;
     this.#mailbox.close();
     // It may have died in the middle of waking another shard.
-    for (const control of this.#settings.controls) {
+    const { controls } = this.#settings();
+    for (const control of controls) {
       wakeOtherShardSurely(new ShardControl(control).words);
     }
     if (this.#isStopping || this.#failure !== undefined) {
       this.#onExit?.();
       return;
     }
-    if (this.#onRefused !== undefined) {
+    if (this.#onRefused !== undefined && !this.#isReplaced && !this.#isMeant) {
       this.#onRefused(this.#lastError ?? new Error(`shard ${this.#shard} did not start`));
       return;
     }
@@ -281,10 +308,17 @@ export class ShardSupervisor {
     Atomics.store(words, STATE, STATE_RESTARTING);
     const foundFull = this.#lastError instanceof BusError && this.#lastError.code === 'STORE_FULL';
     const now = performance.now();
-    const waitMs = this.#restarts.ended(now, this.#progress, this.#isKilled, foundFull);
+    const wasMeant = this.#isKilled || this.#isMeant;
+    if (this.#isMeant) this.#host.onMeantEnd?.(this.#shard, this.#lastError as BusError);
+    const waitMs = this.#restarts.ended(now, this.#progress, wasMeant, foundFull);
     if (waitMs === undefined) this.#giveUp(this.#lastError);
     else if (waitMs === 0) this.#launch();
     else this.#backoff = setTimeout(() => this.#launch(), waitMs).unref();
+  }
+
+  get #isMeant(): boolean {
+    if (this.#host.onMeantEnd === undefined || !(this.#lastError instanceof BusError)) return false;
+    return MEANT_ENDS.has(this.#lastError.code);
   }
 
   /** Grows with this bus's own commits; the head of a shared log also moves when other nodes append. */
@@ -296,7 +330,7 @@ export class ShardSupervisor {
   #giveUp(cause: Error | undefined): void {
     Atomics.store(this.#control.words, STATE, STATE_FAILED);
     this.#control.counters[ShardCounter.subscriptions] = 0;
-    clearShard(this.#settings.gates, this.#shard);
+    clearShard(this.#settings().gates, this.#shard);
     const reason = cause === undefined ? 'its thread ended without an error' : messageOf(cause);
     const why = cause instanceof BusError ? `${cause.code}: ${reason}` : reason;
     this.#failure = new BusError('STORE_FAILED', `shard ${this.#shard} was given up: ${why}`, {

@@ -75,6 +75,8 @@ export class ShardRun {
     const { ringPositions } = this.#log;
     if (this.#data.isFirst) ringPositions?.clear();
     else for (const one of ringPositions?.stored() ?? []) positions.set(one.endpoint, one);
+    // A thread on an event loop may have run before, a relay.
+    Atomics.store(this.#control.words, WAKES_BY_MESSAGE, 0);
     if (this.#log.isShared) this.#openDoor();
     for (const end of this.#data.ends) {
       const link = this.#adopt(end);
@@ -181,7 +183,12 @@ export class ShardRun {
   }
 
   #nextMail(): ShardMail | undefined {
-    return this.#delivered.shift() ?? receiveMessageOnPort(this.#mail)?.message;
+    const { guestMail } = this.#log;
+    return (
+      this.#delivered.shift() ??
+      receiveMessageOnPort(this.#mail)?.message ??
+      (guestMail && receiveMessageOnPort(guestMail)?.message)
+    );
   }
 
   #onMail(mail: ShardMail): void {
@@ -196,6 +203,8 @@ export class ShardRun {
           link.abandon();
         }
         break;
+      case 'rejoin':
+        throw new BusError('SHARD_RESTARTED', 'an endpoint of another node has lost its way');
       case 'crash':
         throw new Error(`shard ${this.#data.shard} was made to crash`);
       case 'stop':

@@ -1,10 +1,14 @@
 import { assertConsumerName, parseDefinition } from '../protocol/consumer-definition.js';
 import type { ConsumerDefinition } from '../protocol/consumers.js';
 import { BusError } from '../protocol/errors.js';
-import { isKeptObject, type KeptObject, readKept } from '../protocol/kept-object.js';
+import {
+  isKeptObject,
+  type KeptObject,
+  type ReadableText,
+  readKept,
+} from '../protocol/kept-object.js';
 import { CONSUMERS_FILE_BYTES_MAX, CONSUMERS_MAX } from '../protocol/limits/consumers.js';
 import { messageOf } from '../protocol/thrown.js';
-import type { KeptText } from './log-store.js';
 
 /**
  * The list of durable consumers, as a store keeps it in a text beside its logs (`consumers.json` in a directory). The
@@ -34,12 +38,23 @@ export interface KeptConsumer {
 }
 
 /** @throws BusError `STORE_CORRUPT` naming the file and its fault, or the error of the system */
-export function readConsumerList(text: KeptText, shards: number): KeptConsumer[] {
+export function readConsumerList(text: ReadableText, shards: number): KeptConsumer[] {
   return readKept(text, FORM, (kept) => parse(kept, shards)) ?? [];
 }
 
-/** Replaces the list, durably. @throws BusError `LIMIT_EXCEEDED`, or the error of the system; the old list then stays */
-export function writeConsumerList(text: KeptText, consumers: readonly KeptConsumer[]): void {
+/** Where the list is kept: beside the logs, or in a broker, which takes its time. */
+export interface ConsumerListText extends ReadableText {
+  write(text: string): void | Promise<void>;
+}
+
+/**
+ * Replaces the list, durably.
+ * @throws BusError `LIMIT_EXCEEDED`, or (or rejects with) the error of `write`; the old list then stays
+ */
+export function writeConsumerList(
+  text: ConsumerListText,
+  consumers: readonly KeptConsumer[],
+): void | Promise<void> {
   const kept = consumers.map((consumer) => ({
     id: consumer.id,
     name: consumer.name,
@@ -57,7 +72,7 @@ export function writeConsumerList(text: KeptText, consumers: readonly KeptConsum
     const message = `the definitions of all consumers would take ${bytes} bytes; ${CONSUMERS_FILE_BYTES_MAX} is the limit`;
     throw new BusError('LIMIT_EXCEEDED', message, { details: { limit: CONSUMERS_FILE_BYTES_MAX } });
   }
-  text.write(json);
+  return text.write(json);
 }
 
 function parse({ consumers }: KeptObject, shards: number): KeptConsumer[] {

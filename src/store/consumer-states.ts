@@ -10,6 +10,9 @@ export interface ShardConsumers {
    */
   readonly isAtomic: boolean;
 
+  /** The endpoints that may hold leases, by their names, where those of other nodes may; absent where they are this node's. */
+  readonly holders?: LeaseHolders;
+
   /**
    * All lanes that are stored, in no order. Called once, before the first batch.
    * @throws BusError `STORE_CORRUPT` naming the consumer and the lane of a damaged state, or where states are missing;
@@ -121,3 +124,10 @@ export const LETTER_SENT = 1;
 /** The event is open again for the consumer. */
 export const REDRIVEN = 2;
 export const NO_LETTER_WANTED = 3;
+
+/** Endpoints with members, which are stored with the open batch. */
+export interface LeaseHolders {
+  readonly all: ReadonlySet<string>;
+  add(endpoint: string): void;
+  remove(endpoint: string): void;
+}

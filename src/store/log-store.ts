@@ -83,10 +83,10 @@ export interface OpenStore {
    */
   readonly consumers?: KeptText;
   /**
-   * Capability of a shared store: where the journals of its consumers' states are found. The bus then serves consumers in
-   * threads of their own; see docs/adr/0086.
+   * Capability of a shared store, in the place of `consumers`: what its broker keeps and carries for the durable consumers of
+   * all nodes. One node serves them, in threads of their own; see docs/adr/0086. Needs `history` too.
    */
-  readonly consumerJournals?: JournalAddress;
+  readonly consumerBroker?: ConsumerBrokerAddress;
   /** Capability: its logs may keep large payloads in files (`ShardLogSettings.claimCheckBytes`). */
   readonly payloadFiles?: true;
   /** Capability: what this history is, for an archive beside it; without it there is none. Needs `history` too. */
@@ -118,11 +118,11 @@ export interface HistoryAddress {
   readonly options: unknown;
 }
 
-/** The way by which a thread comes to the journals of consumers. */
-export interface JournalAddress {
-  /** The address of a `ConsumerJournalModule`. */
+/** The way by which a thread comes to what a broker keeps for durable consumers. */
+export interface ConsumerBrokerAddress {
+  /** The address of a `ConsumerBrokerModule`. */
   readonly module: string;
-  /** The argument of `openJournal`; it must be possible to clone it. */
+  /** The argument of `openConsumerBroker`; it must be possible to clone it. */
   readonly options: unknown;
 }
 

@@ -1,3 +1,4 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { BusError, ErrorData } from '../protocol/errors.js';
 import type { ShardConsumers } from './consumer-states.js';
 import type { ShardExpiry } from './expiry.js';
@@ -50,6 +51,11 @@ export interface ShardLog {
   readonly unindexedEvents?: number;
   /** Payloads in files of their own; absent where there are none. */
   readonly payloadFiles?: PayloadFileTotals;
+  /**
+   * Mail of endpoints of other nodes, which main knows nothing of; it counts in the same word as main's. Leases of a
+   * consumer's earlier thread may be in the hands of any of them. Absent where the log serves this node alone.
+   */
+  readonly guestMail?: MessagePort | undefined;
 
   /**
    * Adds one event to the open batch (opening it if needed) and returns its index in it: 0, 1, 2 … The record's header

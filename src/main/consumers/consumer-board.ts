@@ -20,11 +20,11 @@ import { CONSUMERS_MAX } from '../../protocol/limits/consumers.js';
 import { optionInvalid } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
 import {
+  type ConsumerListText,
   type KeptConsumer,
   readConsumerList,
   writeConsumerList,
 } from '../../store/consumer-list.js';
-import type { KeptText } from '../../store/log-store.js';
 import { positionsAtRest } from './at-rest.js';
 import { ChangeQueue } from './change-queue.js';
 import type { ConsumerBus } from './consumer-bus.js';
@@ -40,7 +40,7 @@ import { type KeepList, ShardLists } from './shard-lists.js';
  * with the list.
  */
 export class ConsumerBoard {
-  readonly #text: KeptText | undefined;
+  readonly #text: ConsumerListText | undefined;
   readonly #shards: number;
   readonly #lists: ShardLists;
   #list: readonly KeptConsumer[] = [];
@@ -56,7 +56,7 @@ export class ConsumerBoard {
    * @param text where the list is kept; undefined: the store keeps no consumers
    * @param keep gets the list for the next thread of a shard, whenever it changes
    */
-  constructor(text: KeptText | undefined, shards: number, keep: KeepList) {
+  constructor(text: ConsumerListText | undefined, shards: number, keep: KeepList) {
     this.#text = text;
     this.#shards = shards;
     this.#lists = new ShardLists(shards, keep);
@@ -285,7 +285,7 @@ export class ConsumerBoard {
   async #commit(bus: ConsumerBus, list: readonly KeptConsumer[]): Promise<void> {
     // Only the bus that has the store may write to it.
     if (this.#isStopped) throw closedError();
-    writeConsumerList(this.#text!, list);
+    await writeConsumerList(this.#text!, list);
     this.#list = list;
     await this.#lists.handOver(bus, list);
   }

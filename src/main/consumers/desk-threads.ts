@@ -1,10 +1,13 @@
 import type { ShardControl } from '../../link/shard-control.js';
 import type { OpenStore } from '../../store/log-store.js';
 import type { ParsedBusOptions } from '../bus-options.js';
-import { type ShardHost, ShardSupervisor } from '../shard-supervisor.js';
+import { type ShardHost, ShardSupervisor, type ThreadSettings } from '../shard-supervisor.js';
+import type { SharedConsumers } from './shared/shared-consumers.js';
 
 /** Given as a URL, because the desks' threads import it. */
 const DESK_LOG = new URL('../../store/desk/open-desk-log.js', import.meta.url).href;
+/** Started by URL, so that main imports nothing of the relays. */
+const RELAY_THREAD = new URL('../../relay/relay-thread.js', import.meta.url);
 
 export interface DeskMemory {
   /** Of the shards, whose heads the desks follow. */
@@ -13,33 +16,28 @@ export interface DeskMemory {
   readonly gates: SharedArrayBuffer;
 }
 
-/** True if the store's consumers are served by threads of their own; see docs/adr/0086. */
-export function hasDeskThreads({ consumerJournals, history }: OpenStore): boolean {
-  return consumerJournals !== undefined && history !== undefined;
-}
-
-/** The threads that serve consumers, one for each shard. */
+/** The threads that serve consumers, or relay to the node that does, one for each shard. */
 export function deskThreads(
-  { consumerJournals: journal, history }: OpenStore,
+  { consumerBroker: broker, history }: OpenStore,
   { commitBatchEvents, publishWaitMs }: ParsedBusOptions,
   { shards, desks, gates }: DeskMemory,
+  consumers: Pick<SharedConsumers, 'role'>,
   host: ShardHost,
 ): ShardSupervisor[] {
+  const controls = desks.map(({ buffer }) => buffer);
+  const shared = { commitBatchEvents, publishWaitMs, prunes: false, gates, controls };
+  const none = { archive: undefined, desk: undefined };
+  const settings = { dedupeWindowMs: 0, dedupeIdsMax: 0, retention: [] };
   return desks.map((control, shard) => {
-    const settings = {
-      commitBatchEvents,
-      publishWaitMs,
-      prunes: false,
-      archive: undefined,
-      gates,
-      controls: desks.map(({ buffer }) => buffer),
-      desk: undefined,
-      log: {
-        module: DESK_LOG,
-        options: { journal, history, shardControl: shards[shard]!.buffer },
-        settings: { dedupeWindowMs: 0, dedupeIdsMax: 0, retention: [] },
-      },
+    const settingsNow = (): ThreadSettings => {
+      if (consumers.role === 'relay') {
+        const log = { module: '', options: { broker }, settings };
+        return { ...shared, ...none, thread: RELAY_THREAD, log };
+      }
+      const memory = { shardControl: shards[shard]!.buffer, control: control.buffer };
+      const options = { broker, history, ...memory };
+      return { ...shared, ...none, log: { module: DESK_LOG, options, settings } };
     };
-    return new ShardSupervisor(shard, control, settings, host);
+    return new ShardSupervisor(shard, control, settingsNow, host);
   });
 }

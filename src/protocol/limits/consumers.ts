@@ -137,3 +137,8 @@ export const LEASE_NAMES_MAX = 1000;
 export const LEASE_NAMES_PER_TURN = 16;
 /** How often a gateway checks a client's grants anew because the consumer was changed before the client's change of it. */
 export const CONSUMER_CHANGE_TRIES_MAX = 8;
+/**
+ * Of how many endpoints that have left a shard keeps which settlement it decided last. Endpoints of other nodes may come
+ * again, and repeat what they were not told of.
+ */
+export const SETTLED_ENDPOINTS_MAX = 4096;

@@ -14,6 +14,7 @@ import * as gateway from './gateway.js';
 import * as http from './http.js';
 import * as links from './links.js';
 import * as nats from './nats.js';
+import * as relay from './relay.js';
 import * as requests from './requests.js';
 import * as schedules from './schedules.js';
 import * as shards from './shards.js';
@@ -46,6 +47,7 @@ export const LIMITS = {
   ...http,
   ...links,
   ...nats,
+  ...relay,
   ...requests,
   ...schedules,
   ...shards,

@@ -115,7 +115,7 @@ export class Desk implements DeskView {
     this.claims = new Claims(options.claims, before === 'replaced');
     this.events = new EventFinder(log, store, onDamage);
     this.entries = new DeadEntries(store, this.events);
-    this.members = new DeskMembers(options.settled);
+    this.members = new DeskMembers(options.settled, store.holders);
     this.settling = new Settling(this.members, this.events, now);
     this.groupAcks = new GroupAcks(this.members, this.claims, now);
     this.#news = new NewsDesk(this, this.entries, options.onNews);
@@ -386,6 +386,7 @@ export class Desk implements DeskView {
 
   #endClaims(isComplete: boolean, now: number): void {
     for (const { machine } of this.roster.listed) machine.endClaims(isComplete, now);
+    for (const endpoint of [...this.claims.missing]) this.store.holders?.remove(endpoint);
     this.#options.onClaimed();
   }
 

@@ -82,11 +82,16 @@ export class ShardDesk {
 
   #open(): Desk {
     const { isFirst = true, hasDeparted = false, onNews, onClaimed, onDamage } = this.#options;
-    const claims = { ends: isFirst ? [] : [...this.#links], hasDeparted, now: elapsedMs() };
+    // Where endpoints of other nodes come, the store knows who may hold leases, whoever had the desk before.
+    const { holders } = this.#log.consumers ?? {};
+    const isReplaced = holders !== undefined || !isFirst;
+    const links = isReplaced ? this.#links.map(({ endpoint }) => endpoint) : [];
+    const endpoints = holders === undefined ? links : [...holders.all];
+    const claims = { endpoints, hasDeparted, now: elapsedMs() };
     const { shard, gates: memory = createGates(), wakeShard: wake = () => {} } = this.#options;
     return openDesk(this.#log, {
       gates: { memory, shard, wake },
-      before: isFirst ? 'opened' : 'replaced',
+      before: isReplaced ? 'replaced' : 'opened',
       claims,
       recordedAt: () => this.#clock.now(),
       expiryNow: () => this.#clock.dueNow,

@@ -1,7 +1,6 @@
 /** What a desk's log asks of the thread that talks to the broker for it, and waits for. */
-import type { HistoryAddress, JournalAddress } from '../log-store.js';
+import type { ConsumerBrokerAddress, HistoryAddress } from '../log-store.js';
 import type { Page, PageRequest } from '../page.js';
-import type { ConsumerJournal } from './consumer-journal.js';
 
 export interface DeskCalls {
   /** See `ConsumerJournal`. */
@@ -18,19 +17,12 @@ export type DeskRequest =
   | { readonly call: 'compact'; readonly snapshot: readonly Uint8Array[] }
   | { readonly call: 'page'; readonly request: PageRequest };
 
-/** The exports of the module behind `JournalAddress.module`. */
-export interface ConsumerJournalModule {
-  openJournal(options: unknown, shard: number): OpenJournal | Promise<OpenJournal>;
-}
-
-export interface OpenJournal extends ConsumerJournal {
-  close(): void | Promise<void>;
-}
-
 /** The options of a desk's log: `ShardLogOpening.options`. */
 export interface DeskLogOptions {
-  readonly journal: JournalAddress;
+  readonly broker: ConsumerBrokerAddress;
   readonly history: HistoryAddress;
   /** The control memory of the shard, which has the head. */
   readonly shardControl: SharedArrayBuffer;
+  /** The control memory of the desk's own thread. */
+  readonly control: SharedArrayBuffer;
 }

@@ -1,48 +1,71 @@
 /**
- * Talks to the broker for one desk, whose thread blocks meanwhile: opens the journal and the history when they are first
- * asked for, and answers one call after the other.
+ * Talks to the broker for one desk, whose thread blocks meanwhile: opens the broker and the history when they are first
+ * asked for, and answers one call after the other. It is also where the endpoints of other nodes come to the desk.
  */
-import { workerData } from 'node:worker_threads';
+import { type MessagePort, workerData } from 'node:worker_threads';
 import { BusError, type ErrorData } from '../../protocol/errors.js';
 import { messageOf } from '../../protocol/thrown.js';
+import { type GuestDesk, Guests } from '../../relay/guests.js';
 import { answerCalls, type BlockingLine, type Handed } from '../../threads/blocking-calls.js';
-import type { HistoryAddress, HistoryModule, JournalAddress, StoreHistory } from '../log-store.js';
-import { OwnerChanged } from './consumer-journal.js';
-import type { ConsumerJournalModule, DeskRequest, OpenJournal } from './desk-calls.js';
+import {
+  type ConsumerBroker,
+  type ConsumerBrokerModule,
+  type ConsumerJournal,
+  OwnerChanged,
+} from '../consumer-broker.js';
+import type {
+  ConsumerBrokerAddress,
+  HistoryAddress,
+  HistoryModule,
+  StoreHistory,
+} from '../log-store.js';
+import type { DeskRequest } from './desk-calls.js';
 
 export interface DeskIoData {
   readonly line: BlockingLine;
-  readonly shard: number;
-  readonly journal: JournalAddress;
+  /** Takes the desk the mail of endpoints of other nodes. */
+  readonly guests: MessagePort;
+  readonly desk: Pick<GuestDesk, 'shard' | 'control'>;
+  readonly broker: ConsumerBrokerAddress;
   readonly history: HistoryAddress;
 }
 
-const { line, shard, journal: journalAt, history: historyAt } = workerData as DeskIoData;
-let journal: Promise<OpenJournal> | undefined;
+const { line, guests, desk, broker: brokerAt, history: historyAt } = workerData as DeskIoData;
+let broker: Promise<ConsumerBroker> | undefined;
+let journal: ConsumerJournal | undefined;
 let history: Promise<StoreHistory> | undefined;
 
 answerCalls(line, (request) => answer(request as DeskRequest), dataOf);
 
 async function answer(request: DeskRequest): Promise<Handed<unknown>> {
-  journal ??= openJournal();
   switch (request.call) {
     case 'take':
-      return { value: await (await journal).take() };
+      return { value: await take() };
     case 'append':
-      return { value: await (await journal).append(request.entry) };
+      return { value: await journal!.append(request.entry) };
     case 'compact':
-      return { value: await (await journal).compact(request.snapshot) };
+      return { value: await journal!.compact(request.snapshot) };
     case 'page': {
       history ??= openHistory();
-      const page = await (await history).page(shard, request.request);
+      const page = await (await history).page(desk.shard, request.request);
       return { value: page, transfer: [page.records] };
     }
   }
 }
 
-async function openJournal(): Promise<OpenJournal> {
-  const module = (await import(journalAt.module)) as ConsumerJournalModule;
-  return module.openJournal(journalAt.options, shard);
+/** Only who has the journal takes in endpoints of other nodes. */
+async function take(): Promise<readonly Uint8Array[]> {
+  broker ??= openBroker();
+  const opened = await broker;
+  journal = opened.journal(desk.shard);
+  const entries = await journal.take();
+  await Guests.receive({ ...desk, broker: opened, mail: guests });
+  return entries;
+}
+
+async function openBroker(): Promise<ConsumerBroker> {
+  const module = (await import(brokerAt.module)) as ConsumerBrokerModule;
+  return module.openConsumerBroker(brokerAt.options);
 }
 
 async function openHistory(): Promise<StoreHistory> {

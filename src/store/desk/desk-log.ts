@@ -3,6 +3,7 @@
  * Its head is the shard's, its events come from the broker's history, and its commits go to the journal. Every call blocks
  * until the broker has answered. See docs/adr/0086.
  */
+import type { MessagePort } from 'node:worker_threads';
 import { BusError } from '../../protocol/errors.js';
 import { MIB } from '../../protocol/limits/units.js';
 import { decodePage } from '../page.js';
@@ -39,6 +40,8 @@ export interface DeskLogParts {
   readonly calls: DeskCalls;
   /** The last sequence of the shard that this node has delivered. */
   readonly head: () => number;
+  /** See `ShardLog.guestMail`. Default: no other node has endpoints. */
+  readonly guestMail?: MessagePort;
 }
 
 export class DeskLog implements ShardLog {
@@ -51,6 +54,7 @@ export class DeskLog implements ShardLog {
   readonly dedupeWindowMs = 0;
   readonly consumers: JournaledConsumers;
   readonly ringPositions: RingPositions;
+  readonly guestMail: MessagePort | undefined;
   /** Events up to here are gone from the broker, as far as reads have shown. */
   prunedThrough = 0;
   readonly #parts: DeskLogParts;
@@ -59,6 +63,7 @@ export class DeskLog implements ShardLog {
   /** @throws BusError `STORE_CORRUPT`, `STORE_FAILED` */
   constructor(parts: DeskLogParts) {
     this.#parts = parts;
+    this.guestMail = parts.guestMail;
     this.consumers = new JournaledConsumers(parts.shard, parts.calls.take(), (sequence) =>
       this.#recordOf(sequence),
     );

@@ -23,6 +23,8 @@ export type JournalChange =
       readonly state: DeadState;
     }
   | { readonly is: 'removeDead'; readonly consumer: string; readonly sequence: number }
+  /** The endpoint has members, or has none any more. */
+  | { readonly is: 'holder'; readonly endpoint: string; readonly isThere: boolean }
   /** The number of the last settlement of an endpoint that was decided; 0: the endpoint is gone. */
   | { readonly is: 'settled'; readonly endpoint: string; readonly number: number };
 

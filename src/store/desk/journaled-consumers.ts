@@ -3,8 +3,15 @@
  * whose consumers' tables follow the journal. Used by the desk's thread alone.
  */
 import type { BusError } from '../../protocol/errors.js';
+import { SETTLED_ENDPOINTS_MAX } from '../../protocol/limits/consumers.js';
 import { MIB } from '../../protocol/limits/units.js';
-import type { DeadState, ShardConsumers, StoredDeadEvent, StoredLane } from '../consumer-states.js';
+import type {
+  DeadState,
+  LeaseHolders,
+  ShardConsumers,
+  StoredDeadEvent,
+  StoredLane,
+} from '../consumer-states.js';
 import { SqliteShardLog } from '../sqlite/sqlite-shard-log.js';
 import { decodeEntry, encodeEntry, type JournalChange } from './journal-entry.js';
 
@@ -18,10 +25,12 @@ const DEAD_PER_PAGE = 1024;
 export class JournaledConsumers implements ShardConsumers {
   /** A desk's log has no events. */
   readonly isAtomic = true;
+  readonly holders: LeaseHolders;
   readonly #recordOf: (sequence: number) => Uint8Array | undefined;
   readonly #log: SqliteShardLog;
   readonly #state: ShardConsumers;
   readonly #settled = new Map<string, number>();
+  readonly #holders = new Set<string>();
   /** The consumers of which something is stored. */
   readonly #known = new Set<string>();
   #changes: JournalChange[] = [];
@@ -39,6 +48,15 @@ export class JournaledConsumers implements ShardConsumers {
     recordOf: (sequence: number) => Uint8Array | undefined,
   ) {
     this.#recordOf = recordOf;
+    const note = (endpoint: string, isThere: boolean): void => {
+      if (this.#holders.has(endpoint) === isThere) return;
+      this.#apply({ is: 'holder', endpoint, isThere });
+    };
+    this.holders = {
+      all: this.#holders,
+      add: (endpoint) => note(endpoint, true),
+      remove: (endpoint) => note(endpoint, false),
+    };
     this.#log = new SqliteShardLog({ file: ':memory:', shard });
     this.#state = this.#log.consumers;
     try {
@@ -57,6 +75,9 @@ export class JournaledConsumers implements ShardConsumers {
   /** Notes the number of an endpoint's last settlement; 0: the endpoint is gone. */
   settle(endpoint: string, number: number): void {
     this.#apply({ is: 'settled', endpoint, number });
+    if (this.#settled.size <= SETTLED_ENDPOINTS_MAX) return;
+    const [oldest] = this.#settled.keys();
+    this.#apply({ is: 'settled', endpoint: oldest!, number: 0 });
   }
 
   /** Ends a turn. @returns what was put in it, for the journal; undefined if nothing was */
@@ -194,9 +215,14 @@ export class JournaledConsumers implements ShardConsumers {
       case 'removeDead':
         state.removeDead(change.consumer, change.sequence);
         return false;
+      case 'holder':
+        if (change.isThere) this.#holders.add(change.endpoint);
+        else this.#holders.delete(change.endpoint);
+        return false;
       case 'settled':
-        if (change.number === 0) this.#settled.delete(change.endpoint);
-        else this.#settled.set(change.endpoint, change.number);
+        // The last to settle is the last of the map.
+        this.#settled.delete(change.endpoint);
+        if (change.number > 0) this.#settled.set(change.endpoint, change.number);
         return false;
     }
   }
@@ -218,6 +244,7 @@ export class JournaledConsumers implements ShardConsumers {
       const event = this.deadAt(consumer, sequence);
       if (event !== undefined) yield { is: 'dead', event };
     }
+    for (const endpoint of this.#holders) yield { is: 'holder', endpoint, isThere: true };
     for (const [endpoint, number] of this.#settled) yield { is: 'settled', endpoint, number };
   }
 

@@ -1,5 +1,5 @@
 /** The `ShardLogModule` of desks that have threads of their own. */
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, Worker } from 'node:worker_threads';
 import { ShardControl } from '../../link/shard-control.js';
 import { BusError, type ErrorData } from '../../protocol/errors.js';
 import { BlockingCaller, blockingLine } from '../../threads/blocking-calls.js';
@@ -12,20 +12,23 @@ import { DeskLog } from './desk-log.js';
 const IO_THREAD = new URL('./desk-io-thread.js', import.meta.url);
 
 export function openShardLog({ shard, options }: ShardLogOpening): ShardLog {
-  const { journal, history, shardControl } = options as DeskLogOptions;
+  const { broker, history, shardControl, control } = options as DeskLogOptions;
   const { caller, answerer } = blockingLine();
-  const workerData: DeskIoData = { line: answerer, shard, journal, history };
+  const { port1: guests, port2: guestMail } = new MessageChannel();
+  const desk = { shard, control };
+  const workerData: DeskIoData = { line: answerer, guests, desk, broker, history };
   const thread = new Worker(IO_THREAD, {
     workerData,
-    transferList: [answerer.port],
+    transferList: [answerer.port, guests],
     name: `millrace-desk-io-${shard}`,
     ...threadFlags(),
   });
   // It ends with the desk's thread, and answers for its failures itself.
   thread.unref();
+  guestMail.unref();
   const line = new BlockingCaller(caller, (data) => BusError.from(data as ErrorData));
-  const control = new ShardControl(shardControl);
-  return new DeskLog({ shard, calls: callsOver(line), head: () => control.head });
+  const head = new ShardControl(shardControl);
+  return new DeskLog({ shard, calls: callsOver(line), head: () => head.head, guestMail });
 }
 
 function callsOver(line: BlockingCaller): DeskCalls {

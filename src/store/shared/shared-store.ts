@@ -1,6 +1,6 @@
 import { BusError } from '../../protocol/errors.js';
 import { type CursorPositions, cutToHeads, type ResolvedCursor } from '../cursor-positions.js';
-import type { HistoryAddress, JournalAddress, KeptText, OpenStore, ShardBy } from '../log-store.js';
+import type { ConsumerBrokerAddress, HistoryAddress, OpenStore, ShardBy } from '../log-store.js';
 
 /** What a store on a broker says of itself. */
 export interface SharedStoreParts {
@@ -15,8 +15,8 @@ export interface SharedStoreParts {
   readonly historyModule: string;
   /** What both modules get; it must be possible to clone it. */
   readonly options: unknown;
-  /** The list of durable consumers, and the journals of their states. Default: the store keeps no consumers. */
-  readonly consumers?: { readonly list: KeptText; readonly journals: JournalAddress } | undefined;
+  /** See `OpenStore.consumerBroker`. Default: the store keeps no consumers. */
+  readonly consumerBroker?: ConsumerBrokerAddress | undefined;
   /** The last sequences of all shards, as the broker knows them. */
   heads(): Promise<readonly number[]>;
   close(): void | Promise<void>;
@@ -30,8 +30,7 @@ export class OpenSharedStore implements OpenStore {
   readonly durability: NonNullable<OpenStore['durability']>;
   readonly shardLog: string;
   readonly history: HistoryAddress;
-  readonly consumers?: KeptText;
-  readonly consumerJournals?: JournalAddress;
+  readonly consumerBroker?: ConsumerBrokerAddress;
   readonly #parts: SharedStoreParts;
 
   constructor(parts: SharedStoreParts) {
@@ -41,10 +40,7 @@ export class OpenSharedStore implements OpenStore {
     this.durability = parts.durability ?? 'synced';
     this.shardLog = parts.shardLog;
     this.history = { module: parts.historyModule, options: parts.options };
-    if (parts.consumers !== undefined) {
-      this.consumers = parts.consumers.list;
-      this.consumerJournals = parts.consumers.journals;
-    }
+    if (parts.consumerBroker !== undefined) this.consumerBroker = parts.consumerBroker;
     this.#parts = parts;
   }
 

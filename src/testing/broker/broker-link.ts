@@ -39,6 +39,10 @@ export class BrokerLink {
     });
   }
 
+  unref(): void {
+    this.#channel.unref();
+  }
+
   close(): void {
     this.#channel.close();
   }

@@ -1,11 +1,11 @@
 import { ulid } from 'ulid';
-import type { KeptText, LogStore, OpenStore, StoreRequest } from '../../store/log-store.js';
+import type { LogStore, OpenStore, StoreRequest } from '../../store/log-store.js';
 import { assertShards, OpenSharedStore } from '../../store/shared/shared-store.js';
 import type { BrokerAddress } from './messages.js';
 
 /** Given as URLs, because other threads import them. */
 const SHARD_LOG = new URL('./broker-shard-log.js', import.meta.url).href;
-const JOURNAL = new URL('./broker-journal.js', import.meta.url).href;
+const CONSUMERS = new URL('./broker-consumers.js', import.meta.url).href;
 const HISTORY = new URL('./broker-history.js', import.meta.url).href;
 
 /** The part of a broker that its stores use. */
@@ -14,8 +14,7 @@ export interface StoreBroker {
   readonly epoch: string;
   readonly channelName: string;
   readonly streams: readonly { readonly head: number }[];
-  /** The list of durable consumers; undefined: it keeps none. */
-  readonly consumers: KeptText | undefined;
+  readonly keepsConsumers: boolean;
 }
 
 /** The controls of one node's connection. */
@@ -58,10 +57,7 @@ export class BrokerStore implements LogStore {
       shardLog: SHARD_LOG,
       historyModule: HISTORY,
       options: address,
-      consumers: broker.consumers && {
-        list: broker.consumers,
-        journals: { module: JOURNAL, options: address },
-      },
+      consumerBroker: broker.keepsConsumers ? { module: CONSUMERS, options: address } : undefined,
       heads: async () => broker.streams.map(({ head }) => head),
       close: () => {},
     });

@@ -7,7 +7,8 @@ import { BroadcastChannel } from 'node:worker_threads';
 import { ulid } from 'ulid';
 import { BusError } from '../../protocol/errors.js';
 import { messageOf } from '../../protocol/thrown.js';
-import type { KeptText, LogStore } from '../../store/log-store.js';
+import type { SharedTextName, VersionedText } from '../../store/consumer-broker.js';
+import type { LogStore } from '../../store/log-store.js';
 import type { AppendedEntries } from '../../store/shared/log-stream.js';
 import { BrokerStore } from './broker-store.js';
 import { Journal } from './journal.js';
@@ -21,7 +22,7 @@ export interface MemoryBrokerOptions {
   readonly eventsMax?: number;
   /** How long the broker knows an id, ms. Default 120,000. */
   readonly dedupeWindowMs?: number;
-  /** Keeps durable consumers, for one node at a time. Default false. */
+  /** Keeps durable consumers. Default false. */
   readonly consumers?: boolean;
 }
 
@@ -56,7 +57,8 @@ export class MemoryBroker implements Broker {
   readonly channelName = `millrace-broker-${this.epoch}`;
   readonly streams: readonly Stream[];
   readonly journals: readonly Journal[];
-  readonly consumers: KeptText | undefined;
+  readonly keepsConsumers: boolean;
+  readonly #texts = new Map<SharedTextName, VersionedText>();
   readonly #channel: BroadcastChannel;
   /** The appends that are held back, by store. */
   readonly #held = new Map<string, BrokerRequest[]>();
@@ -66,7 +68,7 @@ export class MemoryBroker implements Broker {
     this.shards = shards;
     this.streams = Array.from({ length: shards }, () => new Stream(eventsMax, dedupeWindowMs));
     this.journals = this.streams.map(() => new Journal());
-    if (consumers) this.consumers = new KeptInBroker();
+    this.keepsConsumers = consumers;
     this.#channel = new BroadcastChannel(this.channelName);
     this.#channel.onmessage = (event) => {
       this.#take((event as MessageEvent).data as BrokerRequest);
@@ -133,6 +135,10 @@ export class MemoryBroker implements Broker {
         return this.journals[shard]!.append(call.owner, [call.entry]);
       case 'compactJournal':
         return this.journals[shard]!.compact(call.owner, call.snapshot);
+      case 'readText':
+        return this.#textOf(call.name);
+      case 'replaceText':
+        return { replaced: this.#replaceText(call.name, call.version, call.text) };
     }
   }
 
@@ -147,20 +153,17 @@ export class MemoryBroker implements Broker {
     return appended;
   }
 
+  #textOf(name: SharedTextName): VersionedText {
+    return this.#texts.get(name) ?? { version: 0, text: undefined };
+  }
+
+  #replaceText(name: SharedTextName, version: number, text: string): number | undefined {
+    if (this.#textOf(name).version !== version) return undefined;
+    this.#texts.set(name, { version: version + 1, text });
+    return version + 1;
+  }
+
   #post(message: BrokerAnswer | BrokerNews): void {
     this.#channel.postMessage(message);
-  }
-}
-
-class KeptInBroker implements KeptText {
-  readonly file = 'the memory of the broker';
-  #text: string | undefined;
-
-  read(): string | undefined {
-    return this.#text;
-  }
-
-  write(text: string): void {
-    this.#text = text;
   }
 }

@@ -1,5 +1,6 @@
 /** Messages between a broker and the threads of all nodes, shards and readers, over one `BroadcastChannel`. */
 import type { ErrorData } from '../../protocol/errors.js';
+import type { SharedTextName, VersionedText } from '../../store/consumer-broker.js';
 import type {
   AppendedEntries,
   NewEntry,
@@ -25,6 +26,14 @@ export type BrokerCall =
       readonly call: 'compactJournal';
       readonly owner: string;
       readonly snapshot: readonly Uint8Array[];
+    }
+  /** The texts that nodes share. */
+  | { readonly call: 'readText'; readonly name: SharedTextName }
+  | {
+      readonly call: 'replaceText';
+      readonly name: SharedTextName;
+      readonly version: number;
+      readonly text: string;
     };
 
 export interface BrokerRequest {
@@ -45,7 +54,9 @@ export interface BrokerAnswer {
     | StreamBounds
     | AppendedEntries
     | readonly StreamEntry[]
-    | readonly Uint8Array[];
+    | readonly Uint8Array[]
+    | VersionedText
+    | { readonly replaced: number | undefined };
   readonly error?: ErrorData;
 }
 

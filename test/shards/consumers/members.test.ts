@@ -37,7 +37,7 @@ describe('the claims of leases of a dead thread', () => {
     one = endOf('one');
     two = endOf('two');
     other = endOf('other');
-    start = { ends: [one, two], hasDeparted: false, now: 1000 };
+    start = { endpoints: ['one', 'two'], hasDeparted: false, now: 1000 };
   });
 
   it('are over from the beginning where there was no such thread', () => {
@@ -66,10 +66,10 @@ describe('the claims of leases of a dead thread', () => {
     claims.departed(one);
     claims.claimed(two);
     expect(claims.end(1000)).toBe(false);
-    const before = new Claims({ ...start, ends: [], hasDeparted: true }, true);
+    const before = new Claims({ ...start, endpoints: [], hasDeparted: true }, true);
     expect(before.end(1000)).toBe(false);
     // One that has claimed leaves nothing open.
-    const after = new Claims({ ...start, ends: [one] }, true);
+    const after = new Claims({ ...start, endpoints: ['one'] }, true);
     after.claimed(one);
     after.departed(one);
     expect(after.end(1000)).toBe(true);

@@ -3,24 +3,27 @@
  * said it, or after a while. Only the shard's loop touches this.
  */
 import { CLAIMS_WAIT_MS } from '../../../protocol/limits/consumers.js';
-import type { ShardEnd } from '../../shard-end.js';
 
 export interface ClaimsStart {
-  /** The endpoints that the dead thread may have leased events; none: there was no such thread. */
-  readonly ends: readonly ShardEnd[];
+  /** The names of the endpoints that the dead thread may have leased events; none: there was no such thread. */
+  readonly endpoints: Iterable<string>;
   /** Another such endpoint has left. */
   readonly hasDeparted: boolean;
   /** Monotonic ms. */
   readonly now: number;
 }
 
+interface Claimant {
+  readonly endpoint: string;
+}
+
 export class Claims {
-  readonly #awaited: Set<ShardEnd>;
+  readonly #awaited: Set<string>;
   #hasDeparted: boolean;
   #until: number;
 
-  constructor({ ends, hasDeparted, now }: ClaimsStart, isReplaced: boolean) {
-    this.#awaited = new Set(ends);
+  constructor({ endpoints, hasDeparted, now }: ClaimsStart, isReplaced: boolean) {
+    this.#awaited = new Set(endpoints);
     this.#hasDeparted = hasDeparted;
     this.#until = isReplaced ? now + CLAIMS_WAIT_MS : Number.POSITIVE_INFINITY;
   }
@@ -34,19 +37,24 @@ export class Claims {
     return this.#until;
   }
 
+  /** Those that have not said it. */
+  get missing(): ReadonlySet<string> {
+    return this.#awaited;
+  }
+
   /** Whether the endpoint has still to claim leases. */
-  awaits(end: ShardEnd): boolean {
-    return !this.isOver && this.#awaited.has(end);
+  awaits({ endpoint }: Claimant): boolean {
+    return !this.isOver && this.#awaited.has(endpoint);
   }
 
   /** The endpoint has claimed all its leases. */
-  claimed(end: ShardEnd): void {
-    this.#awaited.delete(end);
+  claimed({ endpoint }: Claimant): void {
+    this.#awaited.delete(endpoint);
   }
 
   /** The endpoint has left, and may have been told of leases that it has not claimed. */
-  departed(end: ShardEnd): void {
-    if (this.#awaited.delete(end)) this.#hasDeparted = true;
+  departed({ endpoint }: Claimant): void {
+    if (this.#awaited.delete(endpoint)) this.#hasDeparted = true;
   }
 
   /** Ends the claims if it is time. Returns whether nobody can hold what was not claimed; undefined: it is not over. */

@@ -5,6 +5,8 @@
 import type { MemberEnd, Tellings } from '../../../consumers/machine-types.js';
 import { SUPPLY_DRY, SUPPLY_GONE, SUPPLY_READY } from '../../../link/consumer-records.js';
 import type { ConsumerJoinRequest, ShardMember } from '../../../link/consumer-shapes.js';
+import { SETTLED_ENDPOINTS_MAX } from '../../../protocol/limits/consumers.js';
+import type { LeaseHolders } from '../../../store/consumer-states.js';
 import type { ShardEnd } from '../../shard-end.js';
 import type { DeskConsumer } from '../desk-consumer.js';
 import { DeskLink } from './desk-link.js';
@@ -19,14 +21,17 @@ export interface DeskMember {
 }
 
 export class DeskMembers {
-  readonly #settled: ReadonlyMap<string, number>;
+  /** Of endpoints that have no link: they may come again, with what they were not told of. */
+  readonly #settled: Map<string, number>;
+  readonly #holders: LeaseHolders | undefined;
   readonly #links = new Map<ShardEnd, DeskLink<DeskMember>>();
   readonly #members = new Map<number, DeskMember>();
   #lastId = 0;
 
   /** @param settled for each endpoint the number of its last settlement that a dead thread has stored */
-  constructor(settled: ReadonlyMap<string, number>) {
-    this.#settled = settled;
+  constructor(settled: ReadonlyMap<string, number>, holders?: LeaseHolders) {
+    this.#settled = new Map(settled);
+    this.#holders = holders;
   }
 
   get links(): Iterable<DeskLink<DeskMember>> {
@@ -56,6 +61,8 @@ export class DeskMembers {
       member = undefined;
     }
     if (member === undefined) {
+      // Stored with the first lease, before that is told.
+      this.#holders?.add(end.endpoint);
       member = { id: ++this.#lastId, consumer, link, joined };
       link.members.set(number, member);
       this.#members.set(member.id, member);
@@ -76,6 +83,8 @@ export class DeskMembers {
     if (link === undefined) return;
     for (const member of [...link.members.values()]) this.leave(member, 'died', now);
     this.#links.delete(end);
+    this.#holders?.remove(end.endpoint);
+    noteSettled(this.#settled, end.endpoint, link.settled);
   }
 
   /** The consumer is gone: its members are told so, after the loss of their leases, and go. */
@@ -149,4 +158,13 @@ export class DeskMembers {
     member.link.members.delete(member.joined.member);
     this.#members.delete(member.id);
   }
+}
+
+/** Keeps the numbers of the endpoints that have settled something last. */
+function noteSettled(settled: Map<string, number>, endpoint: string, number: number): void {
+  settled.delete(endpoint);
+  settled.set(endpoint, number);
+  if (settled.size <= SETTLED_ENDPOINTS_MAX) return;
+  const [oldest] = settled.keys();
+  settled.delete(oldest!);
 }

@@ -1,0 +1,93 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Ownership } from '../../../src/main/consumers/shared/ownership.js';
+import { OWNER_RENEW_MS, OWNER_SILENT_MS } from '../../../src/protocol/limits/relay.js';
+import type { SharedText, VersionedText } from '../../../src/store/consumer-broker.js';
+
+/** A text that all nodes share; a node that is cut off gets no answer. */
+function sharedText() {
+  let kept: VersionedText = { version: 0, text: undefined };
+  const cut = new Set<string>();
+  const never = new Promise<never>(() => {});
+  const of = (node: string): SharedText => ({
+    read: () => (cut.has(node) ? never : Promise.resolve(kept)),
+    replace: (version, text) => {
+      if (cut.has(node)) return never;
+      if (version !== kept.version) return Promise.resolve(undefined);
+      kept = { version: version + 1, text };
+      return Promise.resolve(kept.version);
+    },
+  });
+  return { of, cut };
+}
+
+const started: Ownership[] = [];
+
+async function nodeOn(text: SharedText, node: string) {
+  const changes: (string | undefined)[] = [];
+  const ownership: Ownership = new Ownership(text, node, () => changes.push(ownership.owner));
+  started.push(ownership);
+  await ownership.begin();
+  return { ownership, changes };
+}
+
+describe('the ownership of consumers', () => {
+  afterEach(async () => {
+    vi.useRealTimers();
+    for (const one of started.splice(0)) void one.stop();
+  });
+
+  it('is the first node’s, and the next one’s as soon as that lets it go', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const { of } = sharedText();
+    const one = await nodeOn(of('one'), 'one');
+    const other = await nodeOn(of('other'), 'other');
+    expect([one.ownership.owner, other.ownership.owner]).toEqual(['one', 'one']);
+    await one.ownership.stop();
+    await vi.advanceTimersByTimeAsync(OWNER_RENEW_MS);
+    expect(other.changes).toEqual(['one', 'other']);
+  });
+
+  it('stays where it is renewed, and passes on from an owner that is silent', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'hrtime'] });
+    const { of, cut } = sharedText();
+    const one = await nodeOn(of('one'), 'one');
+    const other = await nodeOn(of('other'), 'other');
+    await vi.advanceTimersByTimeAsync(OWNER_SILENT_MS * 3);
+    expect(other.changes).toEqual(['one']);
+    cut.add('one');
+    await vi.advanceTimersByTimeAsync(OWNER_SILENT_MS - OWNER_RENEW_MS);
+    expect(other.changes).toEqual(['one']);
+    await vi.advanceTimersByTimeAsync(OWNER_RENEW_MS * 3);
+    expect(other.changes).toEqual(['one', 'other']);
+    expect(one.ownership.owner).toBe('one');
+  });
+
+  it('is in doubt for a node whose journal was taken, until it has looked', async () => {
+    const { of } = sharedText();
+    const one = await nodeOn(of('one'), 'one');
+    one.ownership.doubt();
+    expect(one.ownership.owner).toBeUndefined();
+    await vi.waitUntil(() => one.ownership.owner === 'one');
+    expect(one.changes).toEqual(['one', undefined, 'one']);
+  });
+
+  it('is lost to a node that has taken it meanwhile', async () => {
+    const { of } = sharedText();
+    const one = await nodeOn(of('one'), 'one');
+    const { version } = await of('x').read();
+    await of('x').replace(version, JSON.stringify({ node: 'other', beat: 1 }));
+    one.ownership.doubt();
+    await vi.waitUntil(() => one.ownership.owner === 'other');
+    expect(one.changes).toEqual(['one', undefined, 'other']);
+  });
+
+  it('is not kept by a node that has given up', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const { of } = sharedText();
+    const one = await nodeOn(of('one'), 'one');
+    const other = await nodeOn(of('other'), 'other');
+    one.ownership.giveUp();
+    await vi.advanceTimersByTimeAsync(OWNER_RENEW_MS * 3);
+    expect([one.ownership.owner, other.ownership.owner]).toEqual(['other', 'other']);
+  });
+});
