@@ -15,3 +15,5 @@ export const FORWARD_STOP_MS = 3000;
 /** Through how many buses an event may go; its attribute has room for their names. */
 export const FORWARD_HOPS_MAX = 15;
 export const FORWARD_NAME_LENGTH_MAX = 64;
+/** How long a sink waits for a broker: for a connection, and for each answer. */
+export const FORWARD_ANSWER_MS = 5000;

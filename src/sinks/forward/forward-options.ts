@@ -16,19 +16,25 @@ import { topicFault } from '../../protocol/topic.js';
 import { aConsumer } from '../consumer-option.js';
 import type { SinkOptions } from '../sink.js';
 import { SINK_CHECKS, targetOf } from '../sink-life.js';
+import { brokerFault, isBrokerUrl, parseBrokerAddress } from './broker-address.js';
 import { BusTarget, type TargetBus } from './bus-target.js';
 import { busNameFault, type Route } from './hops.js';
+import { NatsTarget } from './nats-target.js';
+import { RedisTarget } from './redis-target.js';
 import type { Target } from './target.js';
 
 /** The options of `forward`, checked once. */
 
-/** A server to connect to. */
+/** A server to connect to, or a stream on a broker that other programs read. */
 export interface ForwardConnection {
-  /** The server's address, such as `https://events.example`. */
+  /**
+   * The server's address, such as `https://events.example`; or `nats://USER@HOST:PORT?subject=NAME`, or
+   * `redis://USER@HOST:PORT/DATABASE?stream=NAME`.
+   */
   readonly url: string;
   /**
-   * A key or token with the grants `publish` and `subscribe` for the topics; or a function that gives one. Default:
-   * none.
+   * A key or token with the grants `publish` and `subscribe` for the topics; of a broker the password, or the token of NATS where the
+   * address names no user; or a function that gives one. Default: none.
    */
   readonly token?: string | (() => string | Promise<string>);
 }
@@ -78,7 +84,10 @@ const aTarget: OptionCheck = (value) => {
   const { url, token, ...others } = value as Record<string, unknown>;
   const [other] = Object.keys(others);
   if (other !== undefined) return `has ${quote(other)}; a server has a url and a token`;
-  if (typeof url !== 'string' || !/^(?:https?|wss?):/.test(url) || !URL.canParse(url)) {
+  if (isBrokerUrl(url)) {
+    const fault = brokerFault(url);
+    if (fault !== undefined) return fault;
+  } else if (typeof url !== 'string' || !/^(?:https?|wss?):/.test(url) || !URL.canParse(url)) {
     return 'has no url such as https://events.example';
   }
   const isToken = token === undefined || typeof token === 'function' || typeof token === 'string';
@@ -132,6 +141,13 @@ function isBus(value: object): value is TargetBus {
 }
 
 function connected({ url, token }: ForwardConnection): Target {
+  if (isBrokerUrl(url)) {
+    const address = parseBrokerAddress(url);
+    const secret = async () => (typeof token === 'function' ? token() : token);
+    return address.broker === 'nats'
+      ? new NatsTarget(address, secret)
+      : new RedisTarget(address, secret);
+  }
   const getToken = typeof token === 'string' ? () => token : token;
   const client = connect(url, {
     // A lost connection is told by the calls that fail with it.

@@ -3,7 +3,7 @@ import type { Forwarded } from './hops.js';
 
 /**
  * Where events are forwarded to. The sink knows a target by this interface alone: it stores events under the ids that they
- * have, says what became of each, and can be asked for one. Another Millrace is one (`BusTarget`); a broker may be another.
+ * have, says what became of each, and can be asked for one. Another Millrace is one (`BusTarget`), and brokers are others.
  */
 export interface Target {
   /** What became of each event, in the order of the inputs. Never rejects. */
