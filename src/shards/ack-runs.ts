@@ -123,6 +123,7 @@ export class AckRuns {
     const isRefused = committed.refusal !== undefined;
     this.#refusedWith = committed.refusal?.toJSON();
     for (const run of this.#runs) {
+      if (committed.isOnlyWritten === true) run.kind = writtenKind(run.kind);
       if (run.kind !== ACK_SYNCED && run.kind !== ACK_WRITTEN) continue;
       const refusal = committed.refusalOf?.(run.sequence);
       if (refusal !== undefined) {
@@ -187,4 +188,10 @@ export class AckRuns {
     run.error = error;
     this.reach(found);
   }
+}
+
+/** The same outcome with less durability. */
+function writtenKind(kind: number): number {
+  if (kind === ACK_SYNCED) return ACK_WRITTEN;
+  return kind === ACK_DUPLICATE ? ACK_DUPLICATE_WRITTEN : kind;
 }

@@ -219,6 +219,11 @@ export interface CommittedBatch {
    */
   readonly refusal?: BusError;
   /**
+   * The batch has only the durability `written`, though the store promised more when it was opened: its acks say so. Default:
+   * false.
+   */
+  readonly isOnlyWritten?: boolean;
+  /**
    * Why a shared log did not store this one event, or the group that begins with it, though it stored others of the batch:
    * what was expected is not so, or the store does not take the event. Undefined for an event that is stored. Default:
    * none is refused.

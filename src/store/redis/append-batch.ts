@@ -35,7 +35,7 @@ export function termsOf(events: readonly NewEntry[]): string {
 }
 
 export interface ScriptOutcome {
-  readonly status: 'OK' | 'FULL' | 'EPOCH' | 'LATE';
+  readonly status: 'OK' | 'FULL' | 'EPOCH' | 'BACK' | 'LATE';
   /** Redis's clock, ms since 1970. */
   readonly serverMs: number;
   readonly sequences: readonly number[];

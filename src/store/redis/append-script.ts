@@ -1,32 +1,34 @@
+import { HAS_EVENT } from './known-event.js';
 import { Script } from './script.js';
 
 /**
  * Appends a batch to a shard's stream: all events that are new and meet their terms, or none where there is no room.
  *
- * KEYS: meta, log, ids, ids by age, topics, and the key of this log's last batch.
+ * KEYS: meta, log, ids, ids by age, topics, the key of this log's last batch, and the topics without events.
  * ARGV: the epoch; the number of the batch, which grows with each of this log; the last moment for it by Redis's clock, ms; the
- * dedupe window, ms; the terms as JSON, `[place, expected or -1, group or -1]` of each event that has some; then of each event
- * its identity and its sealed record.
+ * dedupe window, ms; the terms as JSON, `[place, expected or -1, group or -1]` of each event that has some; the sequence of the
+ * last event that the log knows, and its checksum or nothing; then of each event its identity and its sealed record.
  *
- * Returns `OK`, `FULL`, `EPOCH` or `LATE`; Redis's time, ms; and of `OK` and `FULL`, by place: the sequence, negative for a
+ * Returns `OK`, `FULL`, `EPOCH`, `BACK` where the shard has lost what the log knows, or `LATE`; Redis's time, ms; and of `OK` and `FULL`, by place: the sequence, negative for a
  * repeat, 0 for none; and a list of refusals: place, kind, the event's place in its group from 0, and the sequence found. `FULL`
  * has Redis's error besides.
  *
  * Judging reads alone. The first write is an `XADD`, which Redis refuses when its memory is full; once a script has written, it
  * refuses nothing more of it.
  */
-export const APPEND = new Script(`
+export const APPEND = new Script(`${HAS_EVENT}
 local CHUNK = 500
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'at')
+local meta = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'at', 'pruned', 'forgotten')
 if meta[1] ~= ARGV[1] then return {'EPOCH', now} end
+if not hasEvent(KEYS[2], meta[2], meta[4], ARGV[6], ARGV[7]) then return {'BACK', now} end
 if now > tonumber(ARGV[3]) then return {'LATE', now} end
 local head, window = tonumber(meta[2]), tonumber(ARGV[4])
 local at = math.max(tonumber(meta[3]), now)
-local count = (#ARGV - 5) / 2
-local function identity(place) return ARGV[4 + 2 * place] end
-local function record(place) return ARGV[5 + 2 * place] end
+local count = (#ARGV - 7) / 2
+local function identity(place) return ARGV[6 + 2 * place] end
+local function record(place) return ARGV[7 + 2 * place] end
 
 -- The sequence of an id, which has the time since when it is known; false if that is longer ago than the window.
 local function remembered(value)
@@ -57,10 +59,12 @@ local function topicOf(place)
   local topic = topics[name]
   if topic == nil then
     local row = redis.call('HGET', KEYS[5], name)
-    topic = {name = name, events = 0, first = 0, firstAt = 0, last = 0, lastAt = 0, pruned = 0}
+    topic = {name = name, events = 0, first = 0, firstAt = 0, last = 0, lastAt = 0,
+      pruned = tonumber(meta[5] or '0')}
     if row then
       topic.events, topic.first, topic.firstAt, topic.last, topic.lastAt, topic.pruned =
         struct.unpack('<dddddd', row)
+      topic.isEmptied = topic.events == 0
     end
     topics[name] = topic
   end
@@ -195,6 +199,7 @@ if #plan > 0 then
     if topic.isChanged then
       redis.call('HSET', KEYS[5], name, struct.pack('<dddddd',
         topic.events, topic.first, topic.firstAt, topic.last, topic.lastAt, topic.pruned))
+      if topic.isEmptied then redis.call('ZREM', KEYS[7], name) end
     end
   end
   local first, last = string.format('%.0f', head + 1), string.format('%.0f', head + #plan)

@@ -1,13 +1,14 @@
+import { setTimeout as afterMs } from 'node:timers/promises';
 import { BusError } from '../../protocol/errors.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import { idOf } from './entries.js';
 import type { ShardKeys } from './keys.js';
 import type { RedisAddress } from './redis-address.js';
-import { replyCode } from './redis-errors.js';
 import type { RedisLink, RunLimits } from './redis-link.js';
-import { PROBE } from './store-scripts.js';
+import { CONFIRM, PROBE } from './store-scripts.js';
 
 const NO_IDENTITY: Buffer = Buffer.alloc(0);
+const RETRY_MS = 50;
 
 /** Waits until the replicas have an event, and then lets all nodes show it. Without replicas it has nothing to do. */
 export class Confirming {
@@ -27,11 +28,13 @@ export class Confirming {
    * @throws BusError `STORE_FAILED` if Redis has lost the event, or it is too late
    */
   async confirm(sequence: number, identity = NO_IDENTITY, limits: RunLimits = {}): Promise<void> {
-    const { replicas, waitMs } = this.#address.options;
+    const { replicas, waitMs, idleTimeoutMs } = this.#address.options;
     const { until = Number.POSITIVE_INFINITY } = limits;
     if (replicas === 0) return;
     for (;;) {
-      const lookMs = Math.ceil(Math.min(waitMs, Math.max(1, until - elapsedMs())));
+      // Redis says nothing while it waits, which must not look like a dead connection.
+      const longest = Math.min(waitMs, idleTimeoutMs / 2);
+      const lookMs = Math.ceil(Math.min(longest, Math.max(1, until - elapsedMs())));
       const count = await this.#replicasWith(sequence, identity, lookMs, limits);
       if (count >= replicas) break;
       if (this.#isClosed) throw new BusError('STORE_FAILED', 'the log was closed');
@@ -41,7 +44,9 @@ export class Confirming {
         details: { setting: 'replicas' },
       });
     }
-    await this.#publish(sequence);
+    await this.#whereThereIsRoom(() => {
+      return this.#link.script({}, CONFIRM, [this.#keys.confirmed], [idOf(sequence)]);
+    });
   }
 
   close(): void {
@@ -57,28 +62,31 @@ export class Confirming {
     const { meta, ids } = this.#keys;
     const { epoch, options } = this.#address;
     const args = [epoch, sequence, identity];
-    return this.#link.run(async (client) => {
-      const [has, count] = await PROBE.runAndWait(
-        client,
-        [meta, ids],
-        args,
-        options.replicas,
-        waitMs,
-      );
-      if (has === 1) return count;
-      throw new BusError('STORE_FAILED', `${this.#link.place} has lost event ${sequence}`);
-    }, limits);
+    return this.#whereThereIsRoom(() =>
+      this.#link.run(async (client) => {
+        const [has, count] = await PROBE.runAndWait(
+          client,
+          [meta, ids],
+          args,
+          options.replicas,
+          waitMs,
+        );
+        if (has === 1) return count;
+        throw new BusError('STORE_FAILED', `${this.#link.place} has lost event ${sequence}`);
+      }, limits),
+    );
   }
 
-  /** Another node may have published as much or more. */
-  async #publish(sequence: number): Promise<void> {
-    const { confirmed } = this.#keys;
-    await this.#link.run(async (client) => {
+  /** A Redis whose disk is full refuses every write. The event is stored already, so that its publisher waits. */
+  async #whereThereIsRoom<T>(write: () => Promise<T>): Promise<T> {
+    for (;;) {
       try {
-        await client.callBuffer('XADD', confirmed, 'MAXLEN', 1, idOf(sequence), 'c', 1);
+        return await write();
       } catch (error) {
-        if (replyCode(error) !== 'ERR') throw error;
+        const isFull = error instanceof BusError && error.code === 'STORE_FULL';
+        if (!isFull || this.#isClosed) throw error;
+        await afterMs(RETRY_MS);
       }
-    });
+    }
   }
 }

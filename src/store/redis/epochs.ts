@@ -1,21 +1,55 @@
 import { ulid } from 'ulid';
 import { BusError } from '../../protocol/errors.js';
+import { elapsedMs } from '../../threads/elapsed.js';
 import { shardKeys, storeKey } from './keys.js';
 import type { RedisAddress } from './redis-address.js';
-import type { RedisLink } from './redis-link.js';
+import type { RedisLink, RunLimits } from './redis-link.js';
+import { RedisLinks } from './redis-links.js';
 import { BEGIN_SHARD, NEW_EPOCH } from './store-scripts.js';
 
-/** Ends the epoch of the address, as its history went backwards, unless another node has done so. */
-export async function beginOtherEpoch(link: RedisLink, address: RedisAddress): Promise<void> {
+/** How long the other shards of a cluster may take, ms; the next opening of the store tells those that are away. */
+const OTHERS_MS = 5000;
+
+/** Ends the epoch of the address, as the history of a shard went backwards, unless another node has done so. */
+export async function beginOtherEpoch(
+  link: RedisLink,
+  address: RedisAddress,
+  shard: number,
+): Promise<void> {
   const { options, epoch, shards } = address;
-  const args = [epoch, ulid()];
-  const reply = await link.script({}, NEW_EPOCH, [storeKey(options.prefix)], args);
-  // Without the store there is no epoch, and its next opening makes one.
-  if (reply === null) return;
-  for (let shard = 0; shard < shards; shard++) {
-    const { meta } = shardKeys(options.prefix, shard);
-    await link.script({}, BEGIN_SHARD, [meta], [reply as Buffer]);
+  const store = storeKey(options.prefix);
+  const metas = Array.from({ length: shards }, (_, n) => shardKeys(options.prefix, n).meta);
+  const links = await RedisLinks.open(options, [store, ...metas], link);
+  try {
+    const reply = await links.of(store).script({}, NEW_EPOCH, [store], [epoch, ulid(), 0]);
+    // Without the store there is no epoch, and its next opening makes one.
+    if (reply === null) return;
+    const [begun, epochs] = (reply as (Buffer | null)[]).map((one) => one?.toString() ?? '0');
+    const tell = (meta: string, until: number) =>
+      beginShard(links.of(meta), meta, begun!, epochs!, { until });
+    await tell(metas[shard]!, Number.POSITIVE_INFINITY);
+    const until = elapsedMs() + OTHERS_MS;
+    await Promise.allSettled(metas.map((meta) => tell(meta, until)));
+  } finally {
+    links.close();
   }
+}
+
+/**
+ * Gives a shard the store's epoch, of which there were so many before. Returns -1, or that number of a later one that the shard has. It
+ * only reads where nothing changes: a Redis whose disk is full takes no script that may write.
+ */
+export async function beginShard(
+  link: RedisLink,
+  meta: string,
+  epoch: string,
+  epochs: string,
+  limits: RunLimits,
+): Promise<number> {
+  const reply = await link.command(limits, 'HMGET', meta, 'epoch', 'epochs', 'head');
+  const [found, number, head] = (reply as (Buffer | null)[]).map((one) => one?.toString());
+  if (found === epoch && (number ?? '0') === epochs && head !== undefined) return -1;
+  return (await link.script(limits, BEGIN_SHARD, [meta], [epoch, epochs])) as number;
 }
 
 export function otherEpoch(place: string, shard: number): BusError {

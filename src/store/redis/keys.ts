@@ -1,6 +1,6 @@
 /** The keys of a store. Those of one shard share a hash tag, so that a cluster keeps them in one place. */
 export interface ShardKeys {
-  /** A hash: `epoch`, `head`, `at` (the time of the last event, ms), `pruned`, `bytes` (of all records). */
+  /** A hash: `epoch`, `epochs` (before it), `head`, `at` (the time of the last event, ms), `pruned`, `bytes` (of all records), `forgotten`. */
   readonly meta: string;
   /** The stream of events; the id of an entry is `SEQUENCE-0`. */
   readonly log: string;
@@ -10,6 +10,8 @@ export interface ShardKeys {
   readonly idsByAge: string;
   /** A hash from a topic to its numbers: see `topic-rows.ts`. */
   readonly topics: string;
+  /** A sorted set of the topics without events, by the sequence of their last event. */
+  readonly emptied: string;
   /** A stream of one entry, whose id is `SEQUENCE-0` of the last event that the replicas have. */
   readonly confirmed: string;
 }
@@ -27,6 +29,7 @@ export function shardKeys(prefix: string, shard: number): ShardKeys {
     ids: `${tag}:ids`,
     idsByAge: `${tag}:ids-by-age`,
     topics: `${tag}:topics`,
+    emptied: `${tag}:topics-emptied`,
     confirmed: `${tag}:confirmed`,
   };
 }

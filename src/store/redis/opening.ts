@@ -1,29 +1,82 @@
+import { setTimeout as afterMs } from 'node:timers/promises';
 import { ulid } from 'ulid';
 import { BusError } from '../../protocol/errors.js';
+import { elapsedMs } from '../../threads/elapsed.js';
 import type { StoreRequest } from '../log-store.js';
 import { assertShards } from '../shared/shared-store.js';
+import { beginShard } from './epochs.js';
 import { shardKeys, storeKey } from './keys.js';
 import type { RedisAddress } from './redis-address.js';
-import type { RedisLink, RunLimits } from './redis-link.js';
+import { RedisLink, type RunLimits } from './redis-link.js';
+import { RedisLinks } from './redis-links.js';
 import { type ParsedRedisOptions, windowOf } from './redis-options.js';
-import { BEGIN_SHARD, OPEN } from './store-scripts.js';
+import { examineServer, leastOf, type RedisDurability } from './redis-server.js';
+import { NEW_EPOCH, OPEN } from './store-scripts.js';
 
 const FORMAT = '1';
+const RETRY_MS = 50;
+/** An epoch that is told to the shards is noted in the store before, ms: after so long it has been lost. */
+const LOST_AFTER_MS = 1000;
 
 /** A store as its hash describes it. */
-export interface FoundAddress extends RedisAddress {
+interface StoreHash {
+  readonly shards: number;
+  readonly dedupeWindowMs: number;
   readonly shardBy: { readonly segments: number } | undefined;
   /** The epoch of a history of which a copy is being made here: until it is done, no bus opens the store. */
   readonly filledFrom: string | undefined;
 }
 
-/** Finds the store, or makes it. */
-export async function openAddress(
+/** A store that was found or made, with connections to the servers of all its shards. */
+export interface OpenedRedis extends StoreHash {
+  /** To the server of the store's own key. */
+  readonly link: RedisLink;
+  readonly address: RedisAddress;
+  readonly durability: RedisDurability;
+  linkOf(shard: number): RedisLink;
+  close(): void;
+}
+
+/** Finds the store, or makes it, examines its servers, and gives all shards its epoch. */
+export async function openRedis(
+  options: ParsedRedisOptions,
+  request: StoreRequest,
+): Promise<OpenedRedis> {
+  const { prefix, connectTimeoutMs } = options;
+  const limits = { until: elapsedMs() + connectTimeoutMs };
+  const link = await RedisLink.open(options, storeKey(prefix));
+  let links: RedisLinks | undefined;
+  const close = (): void => {
+    links?.close();
+    link.close();
+  };
+  try {
+    const durabilities = [await examineServer(link, options, limits)];
+    const found = await findStore(link, options, request, limits);
+    const { shards, dedupeWindowMs } = found;
+    const metas = Array.from({ length: shards }, (_, shard) => shardKeys(prefix, shard).meta);
+    links = await RedisLinks.open(options, metas, link);
+    for (const one of links.all) {
+      if (one !== link) durabilities.push(await examineServer(one, options, limits));
+    }
+    const durability = leastOf(durabilities);
+    const epoch = await beginShards(link, storeKey(prefix), links, metas, limits);
+    const isSynced = durability === 'synced';
+    const address = { options, epoch, shards, dedupeWindowMs, isSynced };
+    const linkOf = (shard: number): RedisLink => links!.of(metas[shard]!);
+    return { ...found, link, address, durability, linkOf, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+async function findStore(
   link: RedisLink,
   options: ParsedRedisOptions,
   request: StoreRequest,
   limits: RunLimits,
-): Promise<FoundAddress> {
+): Promise<StoreHash> {
   const { prefix, create, dedupeWindowMs } = options;
   const { shards = request.defaultShards, shardBy } = request;
   const args = [create ? 1 : 0, shards, ulid(), windowOf(options), shardBy?.segments ?? 0];
@@ -32,7 +85,7 @@ export async function openAddress(
     throw invalid('create', `${link.place} has no store under the prefix ${prefix}`);
   }
   const texts = (reply as (Buffer | null)[]).map((value) => value?.toString());
-  const [format, found, epoch, window, segments, filledFrom] = texts;
+  const [format, found, window, segments, filledFrom] = texts;
   if (format !== FORMAT) {
     throw new BusError('STORE_FAILED', `${link.place}: its format is ${format}, not ${FORMAT}`);
   }
@@ -44,8 +97,6 @@ export async function openAddress(
     );
   }
   return {
-    options,
-    epoch: epoch!,
     shards: Number(found),
     dedupeWindowMs: Number(window),
     shardBy: segments === '0' ? undefined : { segments: Number(segments) },
@@ -53,14 +104,28 @@ export async function openAddress(
   };
 }
 
-/** Gives each shard the epoch of the store. */
-export async function beginShards(
+/** Gives all shards the epoch of the store, which another node may end meanwhile, and returns it. */
+async function beginShards(
   link: RedisLink,
-  { options, epoch, shards }: RedisAddress,
+  store: string,
+  links: RedisLinks,
+  metas: readonly string[],
   limits: RunLimits,
-): Promise<void> {
-  for (let shard = 0; shard < shards; shard++) {
-    await link.script(limits, BEGIN_SHARD, [shardKeys(options.prefix, shard).meta], [epoch]);
+): Promise<string> {
+  const begunAt = elapsedMs();
+  for (;;) {
+    const reply = await link.command(limits, 'HMGET', store, 'epoch', 'epochs');
+    const [epoch, epochs = '0'] = (reply as (Buffer | null)[]).map((one) => one?.toString());
+    if (epoch === undefined) throw new BusError('STORE_FAILED', `${link.place} lost the store`);
+    const told = await Promise.all(
+      metas.map((meta) => beginShard(links.of(meta), meta, epoch, epochs, limits)),
+    );
+    const latest = Math.max(...told);
+    if (latest < 0) return epoch;
+    // The store is of one of the nodes of a cluster, and that one may have lost an epoch.
+    const isLost = elapsedMs() - begunAt > LOST_AFTER_MS;
+    if (isLost) await link.script(limits, NEW_EPOCH, [store], [epoch, ulid(), latest]);
+    else await afterMs(RETRY_MS);
   }
 }
 

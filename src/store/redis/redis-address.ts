@@ -7,4 +7,6 @@ export interface RedisAddress {
   readonly epoch: string;
   readonly shards: number;
   readonly dedupeWindowMs: number;
+  /** The servers flushed each write when the store was opened. */
+  readonly isSynced: boolean;
 }

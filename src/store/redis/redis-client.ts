@@ -1,12 +1,13 @@
 /** The client library: an optional peer, loaded only when a store is opened. */
 import { BusError } from '../../protocol/errors.js';
-import type { ParsedRedisOptions } from './redis-options.js';
+import { type ConnectorParts, clusterConnector } from './cluster-connector.js';
+import type { ParsedRedisOptions, RedisNode } from './redis-options.js';
 
 /** The longest pause before the next attempt to connect, ms. */
 const RECONNECT_MS_MAX = 1000;
 const RECONNECT_MS_MIN = 20;
 
-/** The part of a `Redis` or `Cluster` of ioredis that is used here. */
+/** The part of a `Redis` of ioredis that is used here. */
 export interface RedisClient {
   readonly status: string;
   on(event: string, listener: (...args: unknown[]) => void): unknown;
@@ -23,19 +24,19 @@ export interface RedisPipeline {
 
 interface ClientModule {
   readonly Redis: new (...of: unknown[]) => RedisClient;
-  readonly Cluster: new (...of: unknown[]) => RedisClient;
+  readonly AbstractConnector: ConnectorParts['AbstractConnector'];
 }
 
 /** Declared as any text, so that the types of an optional peer are not needed to build or use Millrace. */
 const CLIENT: string = 'ioredis';
 
 /**
- * Makes a client that does not connect yet. It keeps no queue of its own and sends nothing a second time: `RedisLink` knows
- * what may be sent again.
+ * Makes a client that does not connect yet. It has one connection at a time, to one server; of a cluster, to the node that serves
+ * `key`. It keeps no queue of its own and sends nothing a second time: `RedisLink` knows what may be sent again.
  * @throws BusError `OPTION_INVALID` where ioredis is not installed
  */
-export async function makeClient(options: ParsedRedisOptions): Promise<RedisClient> {
-  const { Redis, Cluster } = await importClient();
+export async function makeClient(options: ParsedRedisOptions, key: string): Promise<RedisClient> {
+  const { Redis, AbstractConnector } = await importClient();
   const { url, sentinels, name, cluster, username, password, tls, idleTimeoutMs } = options;
   const encrypted = tls === true ? {} : tls === false ? undefined : tls;
   const common = {
@@ -55,12 +56,10 @@ export async function makeClient(options: ParsedRedisOptions): Promise<RedisClie
     ...(encrypted === undefined ? {} : { tls: encrypted }),
   };
   if (cluster !== undefined) {
-    return new Cluster(cluster, {
-      lazyConnect: true,
-      enableOfflineQueue: false,
-      clusterRetryStrategy: pauseMs,
-      redisOptions: common,
-    });
+    const once = { ...common, retryStrategy: null };
+    const client = (node: RedisNode): RedisClient => new Redis({ ...once, ...node });
+    const parts = { AbstractConnector, nodes: cluster, key, tls: encrypted, client, pauseMs };
+    return new Redis({ ...common, Connector: clusterConnector(parts) });
   }
   if (url !== undefined) return new Redis(url, common);
   const { sentinelUsername, sentinelPassword } = options;

@@ -15,7 +15,7 @@ const PASSING = new Set([
   'NOREPLICAS',
 ]);
 /** Of those, the ones that say that another server is the master now. */
-const OTHER_MASTER = new Set(['READONLY', 'UNBLOCKED', 'MASTERDOWN']);
+const OTHER_MASTER = new Set(['READONLY', 'UNBLOCKED', 'MASTERDOWN', 'MOVED']);
 const CREDENTIALS = new Set(['WRONGPASS', 'NOAUTH', 'DENIED']);
 
 /** The first word of an error that Redis answered; undefined where the connection failed. */

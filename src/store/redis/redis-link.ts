@@ -27,26 +27,40 @@ export class RedisLink {
   readonly #waiting = new Set<() => void>();
   #isClosed = false;
   #lastError: unknown;
+  #refusedSince = Number.POSITIVE_INFINITY;
+  readonly #patienceMs: number;
 
   constructor(client: RedisClient, options: ParsedRedisOptions) {
     this.place = placeOf(options);
+    this.#patienceMs = options.connectTimeoutMs;
     this.#client = client;
     client.on('ready', () => {
       this.generation++;
       this.#lastError = undefined;
+      this.#refusedSince = Number.POSITIVE_INFINITY;
       this.#wake();
     });
     client.on('error', (error) => {
       this.#lastError = error;
+      if (isRefusal(error)) this.#refusedSince = Math.min(this.#refusedSince, elapsedMs());
       this.#wake();
     });
-    client.connect().catch((error) => {
-      this.#lastError ??= error;
+    // The client gives up for good where it is told to connect anew while it looks for the server.
+    client.on('end', () => {
+      if (!this.#isClosed) this.#connect();
     });
+    this.#connect();
   }
 
-  static async open(options: ParsedRedisOptions): Promise<RedisLink> {
-    return new RedisLink(await makeClient(options), options);
+  /** In a cluster the link goes to the node that serves `key`. */
+  static async open(options: ParsedRedisOptions, key: string): Promise<RedisLink> {
+    return new RedisLink(await makeClient(options, key), options);
+  }
+
+  /** Gives a connection up, so that another one is made: perhaps to another server. */
+  renew(generation = this.generation): void {
+    const isReady = this.#client.status === 'ready' && !this.#isClosed;
+    if (isReady && generation === this.generation) this.#client.disconnect(true);
   }
 
   /**
@@ -59,13 +73,14 @@ export class RedisLink {
       if (limits.generation !== undefined && limits.generation !== this.generation) {
         throw new ConnectionLost();
       }
+      const { generation } = this;
       try {
         return await work(this.#client);
       } catch (error) {
         if (this.#isClosed) throw this.#closed();
         if (!isPassing(error)) throw storeError(error, this.place);
         this.#lastError = error;
-        if (saysOtherMaster(error)) this.#client.disconnect(true);
+        if (saysOtherMaster(error)) this.renew(generation);
         await this.#pause(RETRY_MS * (1 + Math.random()));
         if (limits.generation !== undefined) throw new ConnectionLost();
       }
@@ -92,20 +107,32 @@ export class RedisLink {
     this.#wake();
   }
 
+  #connect(): void {
+    this.#client.connect().catch((error) => {
+      this.#lastError ??= error;
+    });
+  }
+
   /** Waits for a connection. */
   async #ready({ until = Number.POSITIVE_INFINITY }: RunLimits): Promise<void> {
     while (!this.#isClosed && elapsedMs() < until) {
       if (this.#client.status === 'ready') return;
-      if (until !== Number.POSITIVE_INFINITY && isRefusal(this.#lastError)) {
-        throw storeError(this.#lastError, this.place);
-      }
+      const isTried = until === Number.POSITIVE_INFINITY && !this.#isRefusedForLong();
+      if (!isTried && isRefusal(this.#lastError)) throw storeError(this.#lastError, this.place);
       await this.#pause(until - elapsedMs());
     }
     if (this.#isClosed) throw this.#closed();
     const reason = this.#lastError === undefined ? 'no answer' : messageOf(this.#lastError);
-    throw new BusError('STORE_FAILED', `${this.place} cannot be reached: ${reason}`, {
+    const isThere = this.#client.status === 'ready';
+    const what = isThere ? 'did not do what was asked in time' : 'cannot be reached';
+    throw new BusError('STORE_FAILED', `${this.place} ${what}: ${reason}`, {
       details: { setting: 'url' },
     });
+  }
+
+  /** Passwords are changed in steps; but nobody learns of one that is wrong from a log that only waits. */
+  #isRefusedForLong(): boolean {
+    return elapsedMs() - this.#refusedSince > this.#patienceMs;
   }
 
   /** Ends early when the connection changes. */

@@ -1,8 +1,11 @@
 import { BusError } from '../../protocol/errors.js';
+import { elapsedMs } from '../../threads/elapsed.js';
 import type { RedisLink, RunLimits } from './redis-link.js';
 import type { ParsedRedisOptions } from './redis-options.js';
 
 const VERSION_LEAST = 7;
+/** How long an ack may name a durability that an operator has taken away, ms. */
+const SYNCED_LOOK_MS = 1000;
 
 /** What a Redis's ack is worth: see `OpenStore.durability`. */
 export type RedisDurability = 'synced' | 'replicated' | 'written';
@@ -49,9 +52,45 @@ export async function examineServer(
     );
   }
   if (options.replicas > 0) return 'replicated';
-  return config.get('appendonly') === 'yes' && config.get('appendfsync') === 'always'
-    ? 'synced'
-    : 'written';
+  return flushesAlways(config) ? 'synced' : 'written';
+}
+
+/** The setting by which Redis flushes each write before it answers, also while it rewrites its file. */
+function flushesAlways(config: ReadonlyMap<string, string>): boolean {
+  return (
+    config.get('appendonly') === 'yes' &&
+    config.get('appendfsync') === 'always' &&
+    config.get('no-appendfsync-on-rewrite') === 'no'
+  );
+}
+
+/** What the store promises whose shards lie on servers that promise this. */
+export function leastOf(durabilities: readonly RedisDurability[]): RedisDurability {
+  return durabilities.find((one) => one === 'written') ?? durabilities[0]!;
+}
+
+/** Whether a server that was `synced` is so still: it may have been set otherwise, or another one may have taken over. */
+export class SyncedWatch {
+  readonly #link: RedisLink;
+  #generation = -1;
+  #lookedAt = 0;
+  #isSynced = true;
+
+  constructor(link: RedisLink) {
+    this.#link = link;
+  }
+
+  /** As it was at most `SYNCED_LOOK_MS` ago on this connection. */
+  async isSynced(limits: RunLimits): Promise<boolean> {
+    const { generation } = this.#link;
+    const isDue = elapsedMs() - this.#lookedAt > SYNCED_LOOK_MS;
+    if (!isDue && generation === this.#generation) return this.#isSynced;
+    this.#isSynced = flushesAlways(await configOf(this.#link, limits));
+    this.#lookedAt = elapsedMs();
+    // If it has changed meanwhile, the next one looks again.
+    this.#generation = generation;
+    return this.#isSynced;
+  }
 }
 
 async function infoOf(link: RedisLink, limits: RunLimits): Promise<Map<string, string>> {
@@ -69,7 +108,7 @@ async function infoOf(link: RedisLink, limits: RunLimits): Promise<Map<string, s
 
 /** Hosted servers forbid `CONFIG`, or do not know it: then nothing is known. */
 async function configOf(link: RedisLink, limits: RunLimits): Promise<Map<string, string>> {
-  const names = ['maxmemory-policy', 'appendonly', 'appendfsync'];
+  const names = ['maxmemory-policy', 'appendonly', 'appendfsync', 'no-appendfsync-on-rewrite'];
   try {
     const reply = (await link.command(limits, 'CONFIG', 'GET', ...names)) as Buffer[];
     const words = reply.map((word) => word.toString());

@@ -2,16 +2,13 @@ import { elapsedMs } from '../../threads/elapsed.js';
 import type { FillRequest, StoreFilling } from '../filling.js';
 import type { LogStore, OpenStore, StoreRequest } from '../log-store.js';
 import { OpenSharedStore, stillFilled } from '../shared/shared-store.js';
-import { beginShards, openAddress } from './opening.js';
-import type { RedisAddress } from './redis-address.js';
+import { type OpenedRedis, openRedis } from './opening.js';
 import { fillRedis } from './redis-filling.js';
-import { RedisLink } from './redis-link.js';
 import {
   type ParsedRedisOptions,
   parseRedisOptions,
   type RedisStoreOptions,
 } from './redis-options.js';
-import { examineServer, type RedisDurability } from './redis-server.js';
 import { ShardReader } from './shard-reader.js';
 
 /** Given as URLs, because other threads import them. */
@@ -38,38 +35,24 @@ class RedisStore implements LogStore {
   }
 
   async open(request: StoreRequest): Promise<OpenStore> {
-    const link = await RedisLink.open(this.#options);
-    try {
-      return await this.#openOn(link, request);
-    } catch (error) {
-      link.close();
-      throw error;
-    }
+    const opened = await openRedis(this.#options, request);
+    if (opened.filledFrom === undefined) return openedStore(opened);
+    opened.close();
+    throw stillFilled(opened.link.place);
   }
 
   fill(request: FillRequest): Promise<StoreFilling> {
     return fillRedis(this.#options, request);
   }
-
-  async #openOn(link: RedisLink, request: StoreRequest): Promise<OpenStore> {
-    const options = this.#options;
-    const limits = { until: elapsedMs() + options.connectTimeoutMs };
-    const durability = await examineServer(link, options, limits);
-    const { shardBy, filledFrom, ...address } = await openAddress(link, options, request, limits);
-    if (filledFrom !== undefined) throw stillFilled(link.place);
-    await beginShards(link, address, limits);
-    return openedStore(link, address, shardBy, durability);
-  }
 }
 
-function openedStore(
-  link: RedisLink,
-  address: RedisAddress,
-  shardBy: OpenStore['shardBy'],
-  durability: RedisDurability,
-): OpenStore {
+function openedStore(opened: OpenedRedis): OpenStore {
+  const { address, shardBy, durability } = opened;
   const { shards, epoch, options } = address;
-  const readers = Array.from({ length: shards }, (_, n) => new ShardReader(link, address, n));
+  const readers = Array.from(
+    { length: shards },
+    (_, shard) => new ShardReader(opened.linkOf(shard), address, shard),
+  );
   return new OpenSharedStore({
     shards,
     shardBy,
@@ -83,6 +66,6 @@ function openedStore(
       const states = await Promise.all(readers.map((reader) => reader.state(limits)));
       return states.map(({ head }) => head);
     },
-    close: () => link.close(),
+    close: () => opened.close(),
   });
 }

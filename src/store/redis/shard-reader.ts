@@ -15,6 +15,8 @@ export interface ShardState {
   readonly written: number;
   readonly lastRecordedAt: number;
   readonly prunedThrough: number;
+  /** See `StreamState.forgottenThrough`. */
+  readonly forgottenThrough: number;
 }
 
 /** Reads one shard's keys. */
@@ -32,14 +34,14 @@ export class ShardReader {
 
   async state(limits: RunLimits = {}): Promise<ShardState> {
     const { meta, confirmed } = this.keys;
-    const fields = ['epoch', 'head', 'at', 'pruned'];
+    const fields = ['epoch', 'head', 'at', 'pruned', 'forgotten'];
     const values = (await this.#link.command(
       limits,
       'HMGET',
       meta,
       ...fields,
     )) as (Buffer | null)[];
-    const [epoch, written, lastRecordedAt, prunedThrough] = values.map((value) =>
+    const [epoch, written, lastRecordedAt, prunedThrough, forgottenThrough] = values.map((value) =>
       value?.toString(),
     );
     const head = this.#replicas === 0 ? Number(written) : await this.#confirmed(limits, confirmed);
@@ -49,6 +51,7 @@ export class ShardReader {
       written: Number(written ?? 0),
       lastRecordedAt: Number(lastRecordedAt ?? 0),
       prunedThrough: Number(prunedThrough ?? 0),
+      forgottenThrough: Number(forgottenThrough ?? 0),
     };
   }
 

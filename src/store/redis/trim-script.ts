@@ -1,8 +1,12 @@
 import { Script } from './script.js';
 
 /**
- * Removes the oldest events beyond any limit, in one bounded step. KEYS: meta, log, topics. ARGV: the epoch; the most events, the
- * greatest age in ms, and the most bytes, each -1 for any. Returns 1 if there may be more to remove.
+ * Removes the oldest events beyond any limit, in one bounded step. KEYS: meta, log, topics, emptied. ARGV: the epoch; the most
+ * events, the greatest age in ms, and the most bytes, each -1 for any; how many topics without events are kept. Returns 1 if there
+ * may be more to remove.
+ *
+ * Of the topics without events the shard keeps those that had some last: a topic that it has forgotten may have lost events up to
+ * `forgotten`, and counts as one that had none.
  *
  * It does not know the next event of a topic that has lost some: the topic's first sequence and time are then those of the
  * stream's first event, which the topic's cannot precede.
@@ -48,6 +52,15 @@ for name, number in pairs(gone) do
   local firstAt = following[1] and tonumber(following[1][2][2]) or lastAt
   redis.call('HSET', KEYS[3], name, struct.pack('<dddddd',
     count - number, first, firstAt, last, lastAt, math.min(last, through)))
+  if count == number then redis.call('ZADD', KEYS[4], last, name) end
+end
+local surplus = redis.call('ZCARD', KEYS[4]) - tonumber(ARGV[5])
+if surplus > 0 then
+  local emptied = redis.call('ZPOPMIN', KEYS[4], math.min(surplus, EVENTS))
+  local names = {}
+  for at = 1, #emptied, 2 do names[#names + 1] = emptied[at] end
+  redis.call('HDEL', KEYS[3], unpack(names))
+  redis.call('HSET', KEYS[1], 'forgotten', emptied[#emptied])
 end
 redis.call('HSET', KEYS[1], 'pruned', string.format('%.0f', through), 'bytes', string.format('%.0f', bytes))
 if kept or isDone then return 0 end

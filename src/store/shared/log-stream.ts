@@ -53,6 +53,8 @@ export interface AppendedEntries {
   readonly refused?: ReadonlyMap<number, AppendRefusal>;
   /** `STORE_FULL`: there was no room for any new event. */
   readonly refusal?: ErrorData;
+  /** See `CommittedBatch.isOnlyWritten`. */
+  readonly isOnlyWritten?: boolean;
 }
 
 /** Called between turns of the event loop, and never from within a method of the stream. */

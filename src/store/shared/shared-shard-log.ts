@@ -52,8 +52,6 @@ class SharedShardLog implements ShardLog {
   readonly walBytes = 0;
   wentBackwardsFrom: number | undefined;
   prunedThrough = 0;
-  /** Events that went before this node had heard of them may have been of topics that it does not know. */
-  forgottenThrough = 0;
   dedupeWindowMs = 0;
   head = 0;
   lastRecordedAt = 0;
@@ -72,6 +70,8 @@ class SharedShardLog implements ShardLog {
   #early: (() => void)[] | undefined = [];
   /** Commits whose events have not all come yet. */
   #commits: { readonly until: number; readonly settle: (error?: BusError) => void }[] = [];
+  /** The last batch had less durability than the store promises. */
+  #isOnlyWritten = false;
   #follower: LogFollower | undefined;
   #failure: BusError | undefined;
 
@@ -97,8 +97,7 @@ class SharedShardLog implements ShardLog {
     this.head = state.head;
     this.lastRecordedAt = state.lastRecordedAt;
     this.prunedThrough = state.prunedThrough;
-    this.forgottenThrough = state.forgottenThrough ?? 0;
-    this.#topics = new TopicBook(state.topics);
+    this.#topics = new TopicBook(state.topics, state.forgottenThrough);
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const hear of early) hear();
@@ -107,6 +106,11 @@ class SharedShardLog implements ShardLog {
   /** The broker keeps all ids of its window. */
   get dedupeReachMs(): number {
     return this.dedupeWindowMs;
+  }
+
+  /** Also for events that went before this node had heard of them: they may have been of topics that it does not know. */
+  get forgottenThrough(): number {
+    return this.#topics.forgottenThrough;
   }
 
   /** Everything that the broker has acknowledged counts as synced. */
@@ -128,18 +132,23 @@ class SharedShardLog implements ShardLog {
   async commit(synced: boolean): Promise<CommittedBatch> {
     const events = this.#batch;
     this.#batch = [];
-    const { sequences, repeats, refused, refusal } = await this.#stream.append(events, synced);
+    const appended = await this.#stream.append(events, synced);
+    const { sequences, repeats, refused, refusal, isOnlyWritten = false } = appended;
+    this.#isOnlyWritten = isOnlyWritten;
     await this.#reach(sequences.reduce((last, sequence) => Math.max(last, sequence), 0));
     return {
       sequenceOf: (index) => sequences[index]!,
       isRepeat: (index) => repeats[index]!,
       refusalOf: (index) => refused?.get(index),
+      isOnlyWritten,
       ...(refusal === undefined ? {} : { refusal: BusError.from(refusal) }),
     };
   }
 
   /** Finds repeats of events that this node got recently; the broker finds the others. */
   findDuplicate(bytes: Buffer, offset: number): number {
+    // Of a repeat that is found here the bus says that it has what the store promises.
+    if (this.#isOnlyWritten) return 0;
     return this.#ids.find(this.#view.wrap(bytes, offset), this.dedupeWindowMs);
   }
 
@@ -283,7 +292,7 @@ class SharedShardLog implements ShardLog {
     if (through <= Math.max(after, this.prunedThrough)) return;
     this.prunedThrough = through;
     const changed = this.#topics.prune(through, this.head);
-    if (through > this.head) this.forgottenThrough = through;
+    if (through > this.head) this.#topics.forgottenThrough = through;
     this.head = Math.max(this.head, through);
     for (let at = 0; at < changed.length; at += TOPICS_PER_CALL) {
       this.#stream.topics(changed.slice(at, at + TOPICS_PER_CALL)).then(

@@ -21,6 +21,8 @@ export interface StreamBounds {
   readonly prunedThrough: number;
   /** As `Page.goneThrough`, for all topics. Default: `prunedThrough`. */
   readonly goneThrough?: number;
+  /** See `StreamState.forgottenThrough`; of streams that have `topics`. */
+  readonly forgottenThrough?: number;
 }
 
 /** What a broker does for `StreamHistory`. */
@@ -123,8 +125,9 @@ export class StreamHistory implements StoreHistory {
     }
     const topics = await this.#stream.topics!(shard, names);
     const kept = topics.filter(({ events }) => events > 0);
+    const forgotten = topics.length < names.length ? (bounds.forgottenThrough ?? 0) : 0;
     return {
-      prunedThrough: Math.max(0, ...topics.map((topic) => topic.prunedThrough)),
+      prunedThrough: Math.max(forgotten, ...topics.map((topic) => topic.prunedThrough)),
       after: Math.min(bounds.head, ...kept.map(({ firstSequence }) => firstSequence - 1)),
       until: Math.min(bounds.head, Math.max(0, ...kept.map(({ lastSequence }) => lastSequence))),
       isOfTopics,

@@ -26,7 +26,11 @@ export class StreamPruning implements ShardPruning {
     if (this.#isTrimming) return false;
     this.#isTrimming = true;
     this.#trimAll()
-      .catch(this.#onError)
+      .catch((error) => {
+        // A broker that takes no writes takes none that make room either; the next step asks it again.
+        const isFull = error instanceof BusError && error.code === 'STORE_FULL';
+        if (!isFull) this.#onError(error);
+      })
       .finally(() => {
         this.#isTrimming = false;
       });

@@ -1,23 +1,40 @@
+import { EMPTIED_TOPICS_KEPT } from '../../protocol/limits/store.js';
 import type { TopicSummary, TopicTotals } from '../shard-log.js';
 
-/** The topics of a shared log, numbered from 1 in the order in which the book learned of them. */
+/**
+ * The topics of a shared log, numbered from 1 in the order in which the book learned of them. Beyond a number it forgets those that hold
+ * no event any more, the ones that were emptied first.
+ */
 export class TopicBook {
+  /** Topics that the book does not know may have had events up to this sequence. */
+  forgottenThrough: number;
   readonly #numbers = new Map<string, number>();
-  readonly #topics: TopicSummary[] = [];
+  readonly #topics = new Map<number, TopicSummary>();
+  readonly #emptied = new Set<string>();
+  readonly #emptiedKept: number;
+  #lastNumber = 0;
+  /** All numbers, ascending, until topics come or go. */
+  #order: number[] | undefined;
 
-  constructor(topics: readonly TopicSummary[] = []) {
+  constructor(
+    topics: readonly TopicSummary[] = [],
+    forgottenThrough = 0,
+    emptiedKept = EMPTIED_TOPICS_KEPT,
+  ) {
+    this.forgottenThrough = forgottenThrough;
+    this.#emptiedKept = emptiedKept;
     for (const topic of topics) this.set(topic);
   }
 
   get all(): readonly TopicSummary[] {
-    return this.#topics;
+    return [...this.#topics.values()];
   }
 
   /** Counts an event, unless the topic's summary came from the broker and has it already. */
   note(name: string, sequence: number, recordedAt: number): void {
     const known = this.get(name);
     if (known !== undefined && known.lastSequence >= sequence) return;
-    const { events = 0, prunedThrough = 0 } = known ?? {};
+    const { events = 0, prunedThrough = this.forgottenThrough } = known ?? {};
     const isFirst = known === undefined || events === 0;
     this.set({
       name,
@@ -32,9 +49,17 @@ export class TopicBook {
 
   /** Takes a topic as the broker knows it. */
   set(topic: TopicSummary): void {
-    const number = this.#numbers.get(topic.name) ?? this.#topics.length + 1;
-    this.#numbers.set(topic.name, number);
-    this.#topics[number - 1] = topic;
+    const { name, events } = topic;
+    let number = this.#numbers.get(name);
+    if (number === undefined) {
+      number = ++this.#lastNumber;
+      this.#numbers.set(name, number);
+      this.#order = undefined;
+    }
+    this.#topics.set(number, topic);
+    if (events > 0) this.#emptied.delete(name);
+    else this.#emptied.add(name);
+    if (this.#emptied.size > this.#emptiedKept) this.#forgetFirst();
   }
 
   /**
@@ -44,7 +69,7 @@ export class TopicBook {
    */
   prune(through: number, heard: number): string[] {
     const changed: string[] = [];
-    for (const topic of this.#topics) {
+    for (const topic of [...this.#topics.values()]) {
       const { name, firstSequence, lastSequence, events } = topic;
       // Events that the book never noted may have been of any topic.
       const isAny = through > heard;
@@ -59,13 +84,31 @@ export class TopicBook {
 
   get(name: string): TopicSummary | undefined {
     const number = this.#numbers.get(name);
-    return number === undefined ? undefined : this.#topics[number - 1];
+    return number === undefined ? undefined : this.#topics.get(number);
   }
 
   /** See `ShardLog.scanTopics`. */
   scan(after: number, limit: number, visit: (topic: TopicTotals) => void): number {
-    const end = Math.min(after + limit, this.#topics.length);
-    for (const topic of this.#topics.slice(after, end)) visit(topic);
-    return end < this.#topics.length ? end : 0;
+    const numbers = (this.#order ??= [...this.#topics.keys()]);
+    let low = 0;
+    let high = numbers.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (numbers[middle]! > after) high = middle;
+      else low = middle + 1;
+    }
+    const shown = numbers.slice(low, low + limit);
+    for (const number of shown) visit(this.#topics.get(number)!);
+    return low + shown.length < numbers.length ? shown.at(-1)! : 0;
+  }
+
+  #forgetFirst(): void {
+    const [name] = this.#emptied;
+    const { prunedThrough } = this.get(name!)!;
+    this.forgottenThrough = Math.max(this.forgottenThrough, prunedThrough);
+    this.#topics.delete(this.#numbers.get(name!)!);
+    this.#numbers.delete(name!);
+    this.#emptied.delete(name!);
+    this.#order = undefined;
   }
 }

@@ -65,3 +65,21 @@ test('any topic may have lost events that went before the book had noted them', 
     [0, 9],
   ]);
 });
+
+test('it forgets the topics that were emptied first, beyond a number, and how far they may have reached', () => {
+  const book = new TopicBook([], 0, 2);
+  for (const [index, topic] of ['a', 'b', 'c', 'd'].entries()) book.note(topic, index + 1, 100);
+  book.prune(2, 4);
+  expect([book.all.length, book.forgottenThrough]).toEqual([4, 0]);
+  book.prune(3, 4);
+  expect(book.all.map(({ name }) => name)).toEqual(['b', 'c', 'd']);
+  expect(book.forgottenThrough).toBe(1);
+  // It may be the one that was forgotten.
+  book.note('a', 5, 200);
+  expect(book.get('a')).toMatchObject({ events: 1, firstSequence: 5, prunedThrough: 1 });
+  const shown: string[] = [];
+  let after = 0;
+  do after = book.scan(after, 2, ({ name }) => shown.push(name));
+  while (after !== 0);
+  expect(shown).toEqual(['b', 'c', 'd', 'a']);
+});

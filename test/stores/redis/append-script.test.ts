@@ -3,14 +3,17 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { batchEvent, outcomeOf } from '../../../src/store/redis/append-batch.js';
 import { APPEND } from '../../../src/store/redis/append-script.js';
 import { batchKey, shardKeys } from '../../../src/store/redis/keys.js';
+import { type KnownEvent, NO_SEAL } from '../../../src/store/redis/known-event.js';
 import type { RedisClient } from '../../../src/store/redis/redis-client.js';
 import { BEGIN_SHARD } from '../../../src/store/redis/store-scripts.js';
+import { TRIM } from '../../../src/store/redis/trim-script.js';
 import { seal } from '../../../src/store/shared/sealed-record.js';
 import { record } from '../../store/records.js';
 import { hasRedis, RedisServer } from './redis-server.js';
 import { freshPrefix } from './subjects.js';
 
 const LATER = 2 ** 52;
+const NONE: KnownEvent = { sequence: 0, seal: NO_SEAL };
 
 describe.runIf(hasRedis)('the script that appends a batch', () => {
   let server: RedisServer;
@@ -29,15 +32,23 @@ describe.runIf(hasRedis)('the script that appends a batch', () => {
     const prefix = freshPrefix();
     const keys = shardKeys(prefix, 0);
     const client = redis as unknown as RedisClient;
-    await BEGIN_SHARD.run(client, [keys.meta], [epoch]);
-    const { meta, log, ids, idsByAge, topics } = keys;
-    const of = { epoch, number: 1, latest: LATER, windowMs: 60_000, terms: '', by: 'one' };
+    await BEGIN_SHARD.run(client, [keys.meta], [epoch, 0]);
+    const { meta, log, ids, idsByAge, topics, emptied } = keys;
+    const of = {
+      epoch,
+      number: 1,
+      latest: LATER,
+      windowMs: 60_000,
+      terms: '',
+      by: 'one',
+      known: NONE,
+    };
     const append = async (names: string[], change: Partial<typeof of> = {}) => {
-      const { number, latest, windowMs, terms, by, ...rest } = { ...of, ...change };
-      const events = names.map(eventOf);
-      const args = [rest.epoch, number, latest, windowMs, terms];
+      const { number, latest, windowMs, terms, by, known, ...rest } = { ...of, ...change };
+      const events = names.map((name) => eventOf(name));
+      const args = [rest.epoch, number, latest, windowMs, terms, known.sequence, known.seal];
       const all = [...args, ...events.flatMap(({ identity, record: one }) => [identity, one])];
-      const places = [meta, log, ids, idsByAge, topics, batchKey(prefix, 0, by)];
+      const places = [meta, log, ids, idsByAge, topics, batchKey(prefix, 0, by), emptied];
       return outcomeOf(await APPEND.run(client, places, all));
     };
     /** As if a batch had been stored so long ago; it is the next that is forgotten, or one behind it. */
@@ -52,11 +63,16 @@ describe.runIf(hasRedis)('the script that appends a batch', () => {
         await redis.hset(keys.ids, identity as unknown as string, `${sequence} ${at}`);
       }
     };
-    return { append, age, keys };
+    /** Removes all but the newest events, and keeps so many topics that have none. */
+    const trim = (maxEvents: number, emptiedKept: number) =>
+      TRIM.run(client, [meta, log, topics, emptied], [epoch, maxEvents, -1, -1, emptiedKept]);
+    return { append, age, trim, keys };
   }
 
-  function eventOf(id: string) {
-    const bytes = record({ id });
+  /** `topic/id`, or an id. */
+  function eventOf(name: string) {
+    const [id, topic = 'test.topic'] = name.split('/').reverse();
+    const bytes = record({ id: id!, topic });
     return batchEvent({ recordedAt: 1, terms: undefined, bytes: seal(bytes, 0, bytes.length) });
   }
 
@@ -119,5 +135,50 @@ describe.runIf(hasRedis)('the script that appends a batch', () => {
     const apart = await append(['c', 'd', 'c'], { number: 2, terms: groups([1, 2]) });
     expect(apart.sequences).toEqual([3, 0, 0]);
     expect(apart.refusals.map(String)).toEqual(['1', 'APART', '1', '3']);
+  });
+
+  test('remembers of the topics without events those that had some last', async () => {
+    const { append, trim, keys } = await shard();
+    const names = () => redis.hkeys(keys.topics).then((found) => found.sort());
+    await append(['a/1', 'b/2', 'c/3', 'd/4', 'e/5']);
+    await trim(1, 2);
+    expect(await names()).toEqual(['c', 'd', 'e']);
+    expect(await redis.hget(keys.meta, 'forgotten')).toBe('2');
+    const expectOf = (sequence: number) => ({
+      number: 2,
+      terms: JSON.stringify([[0, sequence, -1]]),
+    });
+    // One that it remembers, and one that it takes for new.
+    expect((await append(['c/6'], expectOf(0))).refusals.map(String)).toEqual([
+      '0',
+      'UNEXPECTED',
+      '0',
+      '3',
+    ]);
+    expect((await append(['c/6'], expectOf(3))).sequences).toEqual([6]);
+    expect((await append(['a/7'], expectOf(0))).sequences).toEqual([7]);
+    const pruned = async (name: string) =>
+      (await redis.hgetBuffer(keys.topics, name))!.readDoubleLE(40);
+    expect([await pruned('c'), await pruned('a')]).toEqual([3, 2]);
+    await trim(1, 0);
+    expect(await names()).toEqual(['a']);
+    expect(await redis.hget(keys.meta, 'forgotten')).toBe('6');
+    expect(await redis.zcard(keys.emptied)).toBe(0);
+  });
+
+  test('stores nothing where the shard has lost what its log knows', async () => {
+    const { append, trim, keys } = await shard();
+    await append(['a', 'b', 'c']);
+    const [, [, , , bytes] = []] = (await redis.xrangeBuffer(keys.log, '2-0', '2-0'))[0]!;
+    const known = (sequence: number, of = bytes!) => ({
+      number: 2,
+      known: { sequence, seal: of.subarray(-4) },
+    });
+    for (const lost of [known(4), known(2, Buffer.from('abcd')), known(3)]) {
+      expect((await append(['d'], lost)).status).toBe('BACK');
+    }
+    expect((await append(['d'], known(2))).sequences).toEqual([4]);
+    await trim(1, 10);
+    expect((await append(['e'], { ...known(2), number: 3 })).sequences).toEqual([5]);
   });
 });

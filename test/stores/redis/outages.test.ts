@@ -111,6 +111,34 @@ describe.runIf(hasRedis)('buses on a Redis that', () => {
     expectWithoutHoles(acks);
   });
 
+  test('is quiet for longer than a connection may say nothing keeps its connections', async () => {
+    const server = await RedisServer.forTest();
+    const proxy = await SilentProxy.before(server.port);
+    await busOn({ url: `redis://127.0.0.1:${proxy.port}`, idleTimeoutMs: 800 }, { shards: 1 });
+    const looks = async () => {
+      const stats = `${await server.command('INFO', 'commandstats')}`;
+      return Number(/cmdstat_xread:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+    };
+    let from = { looks: await looks(), connections: proxy.connectionsSince };
+    await until('it has looked twice on one connection', async () => {
+      const now = { looks: await looks(), connections: proxy.connectionsSince };
+      if (now.connections > from.connections) from = now;
+      return now.looks >= from.looks + 2;
+    });
+  });
+
+  test('takes the password no more is told of, and ends the shard', async () => {
+    const server = await RedisServer.forTest({ requirepass: 'right' });
+    const at = { url: server.url, password: 'right', connectTimeoutMs: 300 };
+    const bus = await busOn(at, { ...OPTIONS, shards: 1 });
+    const client = server.client();
+    await client.config('SET', 'requirepass', 'other');
+    await client.call('CLIENT', 'KILL', 'TYPE', 'normal');
+    client.disconnect();
+    const publish = () => bus.publish(input(0));
+    await refused(publish, ['STORE_FAILED', 'PUBLISH_UNKNOWN'], 'it refuses the credentials');
+  });
+
   test('forgets its scripts give them to it again', async () => {
     const server = await RedisServer.forTest();
     const bus = await busOn({ url: server.url }, OPTIONS);

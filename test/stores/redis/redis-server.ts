@@ -28,6 +28,7 @@ export class RedisServer {
   /** Before its configuration. */
   #words: readonly string[] = [];
   #process: ChildProcess | undefined;
+  #clusterPort: number | undefined;
 
   private constructor(port: number, config: Readonly<Record<string, string>>) {
     this.port = port;
@@ -36,6 +37,8 @@ export class RedisServer {
 
   static async start(config: Readonly<Record<string, string>> = {}): Promise<RedisServer> {
     const server = new RedisServer(await freePort(), { ...DEFAULTS, ...config });
+    // By default it is the port and 10,000, which may be too high.
+    if ('cluster-enabled' in config) server.#clusterPort = await freePort();
     await server.start();
     return server;
   }
@@ -68,7 +71,8 @@ export class RedisServer {
   }
 
   async start(): Promise<void> {
-    const config = { ...this.#config, port: `${this.port}`, dir: this.#directory };
+    const bus = this.#clusterPort === undefined ? {} : { 'cluster-port': `${this.#clusterPort}` };
+    const config = { ...this.#config, ...bus, port: `${this.port}`, dir: this.#directory };
     const words = Object.entries(config).flatMap(([name, value]) => [`--${name}`, value]);
     // It ends with the process that has started it, also where that dies.
     const guarded = ['--pdeathsig', 'KILL', 'redis-server', ...this.#words, ...words];
@@ -92,6 +96,12 @@ export class RedisServer {
     } finally {
       client.disconnect();
     }
+  }
+
+  /** Joins the cluster of another one. */
+  async meet(other: RedisServer): Promise<void> {
+    const ports = [`${other.port}`, `${other.#clusterPort}`];
+    await this.command('CLUSTER', 'MEET', '127.0.0.1', ...ports);
   }
 
   signal(signal: NodeJS.Signals): void {

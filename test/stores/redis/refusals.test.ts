@@ -1,6 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RedisStoreOptions } from '../../../src/store/redis/redis-options.js';
 import { refused } from '../../bus/support/failures.js';
+import { until } from '../../bus/support/wait.js';
 import { freePort } from '../free-port.js';
 import { hasRedis, RedisServer } from './redis-server.js';
 import { busOn, input, openBus, redisStore } from './subjects.js';
@@ -169,8 +170,28 @@ describe.runIf(hasRedis)('a bus on Redis does not open', () => {
   });
 });
 
-test.runIf(hasRedis)('an ack says synced where Redis flushes each write', async () => {
-  const server = await RedisServer.forTest({ appendfsync: 'always' });
-  const bus = await busOn({ url: server.url });
-  expect(await bus.publish(input(0))).toMatchObject({ durability: 'synced' });
+describe.runIf(hasRedis)('an ack on a Redis', () => {
+  test('says synced while Redis flushes each write', async () => {
+    const server = await RedisServer.forTest({ appendfsync: 'always' });
+    const bus = await busOn({ url: server.url }, { shards: 1 });
+    const event = { ...input(0), id: 'given' };
+    expect(await bus.publish(event)).toMatchObject({ durability: 'synced' });
+    const acked = async (durability: string) => {
+      const acks = [await bus.publish(input(1)), await bus.publish(event)];
+      return acks.every((ack) => ack.durability === durability);
+    };
+    await server.command('CONFIG', 'SET', 'appendfsync', 'everysec');
+    await until('it says that Redis does not any more', () => acked('written'));
+    await server.command('CONFIG', 'SET', 'appendfsync', 'always');
+    await until('it says so again', () => acked('synced'));
+  });
+
+  test('does not say so where Redis stops flushing while it rewrites its file', async () => {
+    const server = await RedisServer.forTest({
+      appendfsync: 'always',
+      'no-appendfsync-on-rewrite': 'yes',
+    });
+    const bus = await busOn({ url: server.url }, { shards: 1 });
+    expect(await bus.publish(input(0))).toMatchObject({ durability: 'written' });
+  });
 });

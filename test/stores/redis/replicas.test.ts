@@ -116,7 +116,7 @@ test.runIf(hasRedis)('a store on a Redis Cluster keeps each shard in one place',
   const ranges = ['0 5460', '5461 10922', '10923 16383'];
   for (const [index, server] of [first!, ...others].entries()) {
     await server.command('CLUSTER', 'ADDSLOTSRANGE', ...ranges[index]!.split(' '));
-    if (index > 0) await first!.command('CLUSTER', 'MEET', '127.0.0.1', `${server.port}`);
+    if (index > 0) await server.meet(first!);
   }
   for (const server of [first!, ...others]) {
     await until('the cluster is whole', async () =>

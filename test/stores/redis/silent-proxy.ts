@@ -2,15 +2,25 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** Stands between a client and a server, and may let connections stand on which nothing comes any more. */
+interface Pair {
+  readonly client: Socket;
+  readonly server: Socket;
+  /** What the client has sent and the server is to get later. */
+  held: Buffer[] | undefined;
+}
+
+/** Stands between clients and a server, and may keep back what they say to each other. */
 export class SilentProxy {
   readonly port: number;
-  /** How many connections were made since `silence`. */
+  /** How many connections were made since `silence` or `to`. */
   connectionsSince = 0;
+  readonly #pairs = new Set<Pair>();
+  #serverPort: number;
   #isSilent = false;
 
-  private constructor(port: number) {
+  private constructor(port: number, serverPort: number) {
     this.port = port;
+    this.#serverPort = serverPort;
   }
 
   /** Ends with the test. */
@@ -18,26 +28,11 @@ export class SilentProxy {
     const server = createServer();
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const proxy = new SilentProxy((server.address() as AddressInfo).port);
-    const sockets = new Set<Socket>();
-    server.on('connection', (socket) => {
-      proxy.connectionsSince++;
-      const behind = connect(serverPort, '127.0.0.1');
-      for (const [from, to] of [
-        [socket, behind],
-        [behind, socket],
-      ] as const) {
-        sockets.add(from);
-        from.on('error', () => to.destroy());
-        from.on('close', () => to.destroy());
-        from.on('data', (bytes) => {
-          if (!proxy.#isSilent) to.write(bytes);
-        });
-      }
-    });
+    const proxy = new SilentProxy((server.address() as AddressInfo).port, serverPort);
+    server.on('connection', (client) => proxy.#join(client));
     onTestFinished(() => {
       server.close();
-      for (const socket of sockets) socket.destroy();
+      proxy.#endAll();
     });
     return proxy;
   }
@@ -50,5 +45,55 @@ export class SilentProxy {
 
   speak(): void {
     this.#isSilent = false;
+  }
+
+  /** Ends all connections; those that follow are to another server. */
+  to(serverPort: number): void {
+    this.connectionsSince = 0;
+    this.#serverPort = serverPort;
+    this.#endAll();
+  }
+
+  /** Keeps back what the clients send on the connections that there are, also when they have left. */
+  hold(): void {
+    for (const pair of this.#pairs) pair.held = [];
+  }
+
+  /** The server gets what was kept back. */
+  release(): void {
+    for (const pair of this.#pairs) {
+      for (const bytes of pair.held ?? []) pair.server.write(bytes);
+      pair.held = undefined;
+    }
+  }
+
+  #join(client: Socket): void {
+    this.connectionsSince++;
+    const pair: Pair = { client, server: connect(this.#serverPort, '127.0.0.1'), held: undefined };
+    const { server } = pair;
+    this.#pairs.add(pair);
+    client.on('data', (bytes) => {
+      if (pair.held !== undefined) pair.held.push(bytes);
+      else if (!this.#isSilent) server.write(bytes);
+    });
+    server.on('data', (bytes) => {
+      if (!this.#isSilent && pair.held === undefined) client.write(bytes);
+    });
+    client.on('error', () => {});
+    server.on('error', () => {});
+    client.on('close', () => {
+      if (pair.held === undefined) server.destroy();
+    });
+    server.on('close', () => {
+      client.destroy();
+      this.#pairs.delete(pair);
+    });
+  }
+
+  #endAll(): void {
+    for (const { client, server } of this.#pairs) {
+      client.destroy();
+      server.destroy();
+    }
   }
 }
