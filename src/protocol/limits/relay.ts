@@ -21,3 +21,5 @@ export const OWNER_RENEW_MS = 500;
 export const OWNER_SILENT_MS = 2500;
 /** How long a call about consumers waits for a node that serves them, ms. */
 export const OWNER_CALL_MS = 15_000;
+/** How long a bus that closes tries to let its claim go, ms. */
+export const OWNER_RELEASE_MS = 1000;

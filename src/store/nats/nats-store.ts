@@ -1,5 +1,6 @@
 import type { LogStore, OpenStore, StoreRequest } from '../log-store.js';
 import { OpenSharedStore } from '../shared/shared-store.js';
+import { ensureConsumerStream } from './consumers/consumer-stream.js';
 import { fillNats } from './nats-filling.js';
 import { NatsLink } from './nats-link.js';
 import { type NatsSettings, type NatsStoreOptions, natsSettings } from './nats-options.js';
@@ -11,6 +12,7 @@ import { streamName } from './subjects.js';
 /** Given as URLs, because other threads import them. */
 const SHARD_LOG = new URL('./nats-shard-log.js', import.meta.url).href;
 const HISTORY = new URL('./nats-history.js', import.meta.url).href;
+const CONSUMERS = new URL('./consumers/nats-consumers.js', import.meta.url).href;
 
 /**
  * A store on NATS JetStream, which several nodes share: one stream for each shard. Needs the packages
@@ -34,6 +36,7 @@ async function openStore(settings: NatsSettings, request: StoreRequest): Promise
     await assertJetStream(link);
     const charter = await openHistory(link, settings, request);
     const { epoch, shards, shardBy, created, replicas } = charter;
+    await ensureConsumerStream(link, settings, replicas);
     const options: NatsAddress = { settings, epoch, created };
     const streams = created.map((_, shard) => streamName(settings.prefix, shard));
     return new OpenSharedStore({
@@ -45,6 +48,7 @@ async function openStore(settings: NatsSettings, request: StoreRequest): Promise
       shardLog: SHARD_LOG,
       historyModule: HISTORY,
       options,
+      consumerBroker: { module: CONSUMERS, options },
       heads: async () => {
         const reaches = await Promise.all(streams.map((stream) => streamReach(link, stream)));
         return reaches.map(({ head }) => head);

@@ -71,7 +71,7 @@ export async function streamInfo(
 }
 
 /** What a server says that has no leader yet, or has not found the others of its cluster. */
-const FORMING = /temporarily|no leader|offline|no suitable peers/i;
+export const FORMING = /temporarily|no leader|offline|no suitable peers/i;
 
 /** The server has judged: asking again would not change it. */
 function isOfApi(error: unknown): boolean {
@@ -79,7 +79,7 @@ function isOfApi(error: unknown): boolean {
   return fault !== undefined && !FORMING.test(fault.description);
 }
 
-async function madeStream(
+export async function madeStream(
   link: NatsLink,
   { create }: NatsSettings,
   name: string,

@@ -7,7 +7,7 @@ import { ulid } from 'ulid';
 import { closedError } from '../../../endpoint/endpoint-errors.js';
 import type { ConsumerNews } from '../../../link/consumer-shapes.js';
 import { BusError } from '../../../protocol/errors.js';
-import { OWNER_CALL_MS, OWNER_RENEW_MS } from '../../../protocol/limits/relay.js';
+import { OWNER_CALL_MS, OWNER_RELEASE_MS, OWNER_RENEW_MS } from '../../../protocol/limits/relay.js';
 import type { ConsumerBroker, ConsumerBrokerModule } from '../../../store/consumer-broker.js';
 import type { ConsumerBrokerAddress } from '../../../store/log-store.js';
 import { elapsedMs } from '../../../threads/elapsed.js';
@@ -89,7 +89,8 @@ export class SharedConsumers implements ConsumerCalls {
   async close(): Promise<void> {
     this.stop();
     this.#line?.stop();
-    await this.#ownership?.stop();
+    // A broker that is away does not hear of it; the others then find out by the silence.
+    await Promise.race([this.#ownership?.stop(), afterMs(OWNER_RELEASE_MS)]);
     await this.#broker?.close();
   }
 

@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export class Network {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #toServers = new Set<Socket>();
   #isCut = false;
   /** How many connections were made. */
   connections = 0;
@@ -26,6 +27,8 @@ export class Network {
           server.destroy();
         });
       }
+      this.#toServers.add(server);
+      server.on('close', () => this.#toServers.delete(server));
       client.pipe(server).pipe(client);
     });
   }
@@ -52,6 +55,14 @@ export class Network {
     for (const socket of this.#sockets) {
       socket.unpipe();
       socket.pause();
+    }
+  }
+
+  /** As `silence`, but what the client sends still reaches the server. */
+  deafen(): void {
+    for (const server of this.#toServers) {
+      server.unpipe();
+      server.pause();
     }
   }
 
