@@ -26,6 +26,8 @@ export type {
   TlsOptions,
 } from './main/gateway-options.js';
 export { openBus } from './main/open-bus.js';
+export { type Mirror, type MirrorInfo, type MirrorLog, openMirror } from './mirror/mirror.js';
+export type { MirrorOptions, MirrorServer, RemoteBus } from './mirror/mirror-options.js';
 export type {
   AlertCondition,
   AlertEvent,

@@ -349,6 +349,16 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   // Programs on consumers. They know the bus by the types of its public calls alone, as an application does.
   sinks: ['protocol', 'client.ts', 'handout/lifetime', 'handout/watch-signal'],
+  // A copy of a remote bus: local buses, a client and a sink.
+  mirror: [
+    'protocol',
+    'client.ts',
+    'handout/lifetime',
+    'main',
+    'sinks/sink',
+    'sinks/forward',
+    'store/directory/files',
+  ],
   // The page in the browser. It knows the bus by `millrace/client` alone, as any application does.
   dashboard: [],
   // `verify` and `reshard` work on a directory that no bus has open.
@@ -379,6 +389,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/redis/redis-store',
     'store/redis/redis-options',
     'main',
+    'mirror',
     'gateway/create-gateway',
     'auth/auth-options',
     'auth/grants',

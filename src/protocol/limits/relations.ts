@@ -13,6 +13,7 @@ import * as forward from './forward.js';
 import * as gateway from './gateway.js';
 import * as http from './http.js';
 import * as links from './links.js';
+import * as mirror from './mirror.js';
 import * as nats from './nats.js';
 import * as relay from './relay.js';
 import * as requests from './requests.js';
@@ -46,6 +47,7 @@ export const LIMITS = {
   ...gateway,
   ...http,
   ...links,
+  ...mirror,
   ...nats,
   ...relay,
   ...requests,
