@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
+import { setTimeout as afterMs } from 'node:timers/promises';
 import { CheckFailed } from './harness.js';
 
 /**
@@ -43,11 +44,25 @@ async function start(command, args) {
   const exited = once(child, 'exit');
   missing.catch(() => {});
   await Promise.race([missing, once(child, 'spawn')]);
+  while (!(await listens(port))) await afterMs(20);
   const stop = async () => {
     child.kill('SIGTERM');
     await exited;
   };
   return { port, stop };
+}
+
+/** @param {number} port @returns {Promise<boolean>} */
+async function listens(port) {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** @returns {Promise<number>} */

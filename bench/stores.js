@@ -91,7 +91,8 @@ async function bareRedis(port, key) {
   let onEvent = (/** @type {number} */ _n) => {};
   let isOpen = true;
   const reading = (async () => {
-    let last = '$';
+    // The key is new. From `$` on it would miss what is added before its first look.
+    let last = '0';
     while (isOpen) {
       const found = await reader
         .xread('COUNT', window, 'BLOCK', 1000, 'STREAMS', key, last)

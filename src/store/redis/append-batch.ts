@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { storedApartError, unexpectedError } from '../../protocol/conflicts.js';
 import { BusError } from '../../protocol/errors.js';
 import { identityOf } from '../../record/event-identity.js';
@@ -9,20 +9,61 @@ import { fullMessage } from './redis-errors.js';
 
 /** Redis keeps so many bytes of an identity's SHA-256: enough that no two of them meet. */
 const IDENTITY_BYTES = 16;
+const HEAD_BYTES = IDENTITY_BYTES + 4;
 
 const view = new EventRecordView();
 
-/** An event of a batch, as the script gets it. */
+/** An event as a script gets it. */
 export interface BatchEvent {
-  readonly identity: Buffer<ArrayBuffer>;
+  readonly identity: Buffer;
   readonly record: Buffer;
 }
 
 export function batchEvent({ bytes }: NewEntry): BatchEvent {
   const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  const text = identityOf(view.wrap(record, 0));
-  const identity = createHash('sha256').update(text).digest().subarray(0, IDENTITY_BYTES);
-  return { identity, record };
+  return { identity: identityBytes(record, 0), record };
+}
+
+function identityBytes(record: Buffer, offset: number): Buffer {
+  return hash('sha256', identityOf(view.wrap(record, offset)), 'buffer').subarray(
+    0,
+    IDENTITY_BYTES,
+  );
+}
+
+/**
+ * The events of a batch in one piece, as the append script gets them. A client takes long over many arguments. Each event is
+ *
+ * ```
+ *  0 identity: 16 bytes   16 length of the record: uint32, little endian   20 the sealed record
+ * ```
+ */
+export class PackedBatch {
+  readonly bytes: Buffer;
+  readonly #starts: number[] = [];
+
+  constructor(events: readonly NewEntry[]) {
+    let length = 0;
+    for (const { bytes } of events) length += HEAD_BYTES + bytes.length;
+    this.bytes = Buffer.allocUnsafe(length);
+    let at = 0;
+    for (const { bytes } of events) {
+      this.#starts.push(at);
+      this.bytes.writeUInt32LE(bytes.length, at + IDENTITY_BYTES);
+      this.bytes.set(bytes, at + HEAD_BYTES);
+      this.bytes.set(identityBytes(this.bytes, at + HEAD_BYTES), at);
+      at += HEAD_BYTES + bytes.length;
+    }
+  }
+
+  event(index: number): BatchEvent {
+    const start = this.#starts[index]!;
+    const end = this.#starts[index + 1] ?? this.bytes.length;
+    return {
+      identity: this.bytes.subarray(start, start + IDENTITY_BYTES),
+      record: this.bytes.subarray(start + HEAD_BYTES, end),
+    };
+  }
 }
 
 /** The terms of a batch as JSON; nothing where no event has any. */

@@ -7,7 +7,7 @@ import { Script } from './script.js';
  * KEYS: meta, log, ids, ids by age, topics, the key of this log's last batch, and the topics without events.
  * ARGV: the epoch; the number of the batch, which grows with each of this log; the last moment for it by Redis's clock, ms; the
  * dedupe window, ms; the terms as JSON, `[place, expected or -1, group or -1]` of each event that has some; the sequence of the
- * last event that the log knows, and its checksum or nothing; then of each event its identity and its sealed record.
+ * last event that the log knows, and its checksum or nothing; then the events in one piece: see `PackedBatch`.
  *
  * Returns `OK`, `FULL`, `EPOCH`, `BACK` where the shard has lost what the log knows, or `LATE`; Redis's time, ms; and of `OK` and `FULL`, by place: the sequence, negative for a
  * repeat, 0 for none; and a list of refusals: place, kind, the event's place in its group from 0, and the sequence found. `FULL`
@@ -26,9 +26,15 @@ if not hasEvent(KEYS[2], meta[2], meta[4], ARGV[6], ARGV[7]) then return {'BACK'
 if now > tonumber(ARGV[3]) then return {'LATE', now} end
 local head, window = tonumber(meta[2]), tonumber(ARGV[4])
 local at = math.max(tonumber(meta[3]), now)
-local count = (#ARGV - 7) / 2
-local function identity(place) return ARGV[6 + 2 * place] end
-local function record(place) return ARGV[7 + 2 * place] end
+local count, identities, records = 0, {}, {}
+local packed, from = ARGV[8], 1
+while from <= #packed do
+  local length = struct.unpack('<I4', packed, from + 16)
+  count = count + 1
+  identities[count] = string.sub(packed, from, from + 15)
+  records[count] = string.sub(packed, from + 20, from + 19 + length)
+  from = from + 20 + length
+end
 
 -- The sequence of an id, which has the time since when it is known; false if that is longer ago than the window.
 local function remembered(value)
@@ -41,7 +47,7 @@ end
 local known = {}
 for from = 1, count, CHUNK do
   local wanted = {}
-  for place = from, math.min(count, from + CHUNK - 1) do wanted[#wanted + 1] = identity(place) end
+  for place = from, math.min(count, from + CHUNK - 1) do wanted[#wanted + 1] = identities[place] end
   local found = redis.call('HMGET', KEYS[3], unpack(wanted))
   for i = 1, #wanted do known[from + i - 1] = remembered(found[i]) end
 end
@@ -54,7 +60,7 @@ end
 
 local topics = {}
 local function topicOf(place)
-  local bytes = record(place)
+  local bytes = records[place]
   local name = string.sub(bytes, 33, 32 + string.byte(bytes, 7))
   local topic = topics[name]
   if topic == nil then
@@ -73,7 +79,7 @@ end
 
 local sequences, refusals, plan, fresh = {}, {}, {}, {}
 -- The sequence that an event repeats, of the store or of this batch.
-local function storedAs(place) return known[place] or fresh[identity(place)] or 0 end
+local function storedAs(place) return known[place] or fresh[identities[place]] or 0 end
 local function refuse(place, kind, inGroup, found)
   refusals[#refusals + 1] = place - 1
   refusals[#refusals + 1] = kind
@@ -86,7 +92,7 @@ local function accept(place)
   plan[#plan + 1] = place
   local sequence = head + #plan
   sequences[place] = sequence
-  fresh[identity(place)] = sequence
+  fresh[identities[place]] = sequence
   if topic.events == 0 then topic.first, topic.firstAt = sequence, at end
   topic.events, topic.last, topic.lastAt, topic.isChanged = topic.events + 1, sequence, at, true
 end
@@ -158,9 +164,10 @@ local function each(ofGroup, ofOne)
 end
 each(judgeGroup, judgeOne)
 
+local atText = string.format('%.0f', at)
 local function add(call, index)
   local id = string.format('%.0f-0', head + index)
-  return call('XADD', KEYS[2], id, 't', string.format('%.0f', at), 'e', record(plan[index]))
+  return call('XADD', KEYS[2], id, 't', atText, 'e', records[plan[index]])
 end
 if #plan > 0 then
   local added = add(redis.pcall, 1)
@@ -183,14 +190,15 @@ if #plan > 0 then
     return {'FULL', now, sequences, {}, added.err}
   end
   for index = 2, #plan do add(redis.call, index) end
-  local batch, bytes = {struct.pack('<d', now)}, 0
+  local batch, bytes, nowText = {struct.pack('<d', now)}, 0, string.format(' %.0f', now)
   for from = 1, #plan, CHUNK do
     local fields = {}
     for index = from, math.min(#plan, from + CHUNK - 1) do
-      fields[#fields + 1] = identity(plan[index])
-      fields[#fields + 1] = string.format('%.0f %.0f', head + index, now)
-      batch[#batch + 1] = identity(plan[index])
-      bytes = bytes + #record(plan[index])
+      local place = plan[index]
+      fields[#fields + 1] = identities[place]
+      fields[#fields + 1] = string.format('%.0f', head + index) .. nowText
+      batch[#batch + 1] = identities[place]
+      bytes = bytes + #records[place]
     end
     redis.call('HSET', KEYS[3], unpack(fields))
   end
@@ -203,7 +211,7 @@ if #plan > 0 then
     end
   end
   local first, last = string.format('%.0f', head + 1), string.format('%.0f', head + #plan)
-  redis.call('HSET', KEYS[1], 'head', last, 'at', string.format('%.0f', at))
+  redis.call('HSET', KEYS[1], 'head', last, 'at', atText)
   redis.call('HINCRBY', KEYS[1], 'bytes', bytes)
   redis.call('SET', KEYS[6], ARGV[2] .. ':' .. first .. ':' .. last, 'PX', ARGV[4])
 end

@@ -3,13 +3,18 @@ import type { StreamEntry } from '../shared/log-stream.js';
 
 const EVENTS_MAX = 512;
 const FIRST_EVENTS = 64;
+/** The names of the fields of an entry: `t` and `e`. */
+const TIME = 0x74;
+const EVENT = 0x65;
+const DIGIT_0 = 0x30;
+const NOTHING: Buffer = Buffer.alloc(0);
 
 /** The entries in an answer to `XRANGE`, or in that of `XREAD` for one stream. */
 export function entriesOf(reply: unknown): StreamEntry[] {
   return (reply as [id: Buffer, fields: Buffer[]][]).map(([id, fields]) => ({
     sequence: sequenceOfId(id),
-    recordedAt: Number(field(fields, 't')),
-    bytes: field(fields, 'e') ?? Buffer.alloc(0),
+    recordedAt: leadingNumber(field(fields, TIME) ?? NOTHING),
+    bytes: field(fields, EVENT) ?? NOTHING,
   }));
 }
 
@@ -18,12 +23,25 @@ export function idOf(sequence: number): string {
 }
 
 export function sequenceOfId(id: Buffer): number {
-  return Number(id.toString('latin1').split('-', 1)[0]);
+  return leadingNumber(id);
 }
 
-function field(fields: Buffer[], name: string): Buffer | undefined {
-  const at = fields.findIndex((one, index) => index % 2 === 0 && one.toString('latin1') === name);
-  return fields[at + 1];
+/** The number that a text begins with. An answer has many, and a string for each takes longer than its digits. */
+function leadingNumber(text: Buffer): number {
+  let number = 0;
+  for (const byte of text) {
+    if (byte < DIGIT_0 || byte > DIGIT_0 + 9) break;
+    number = 10 * number + byte - DIGIT_0;
+  }
+  return number;
+}
+
+function field(fields: Buffer[], name: number): Buffer | undefined {
+  for (let at = 0; at < fields.length; at += 2) {
+    const one = fields[at]!;
+    if (one.length === 1 && one[0] === name) return fields[at + 1];
+  }
+  return undefined;
 }
 
 /** How many entries to ask for: Redis bounds an answer by their number alone, so it follows their size. */

@@ -13,7 +13,7 @@ import type {
   StreamState,
   TrimLimits,
 } from '../shared/log-stream.js';
-import { appendedOf, type BatchEvent, batchEvent, outcomeOf, termsOf } from './append-batch.js';
+import { appendedOf, outcomeOf, PackedBatch, termsOf } from './append-batch.js';
 import { APPEND } from './append-script.js';
 import { Confirming } from './confirming.js';
 import { otherEpoch } from './epochs.js';
@@ -109,13 +109,13 @@ export class RedisLogStream implements LogStream {
 
   async #append(events: readonly NewEntry[], until: number): Promise<AppendedEntries> {
     if (events.length === 0) return { sequences: [], repeats: [] };
-    const batch = events.map(batchEvent);
+    const batch = new PackedBatch(events);
     const { outcome, sends } = await this.#send(events, batch, until);
     const { sequences } = outcome;
     const last = sequences.reduce((most, one) => Math.max(most, Math.abs(one)), 0);
     if (last > 0) {
       const index = sequences.findIndex((one) => Math.abs(one) === last);
-      const { identity, record } = batch[index]!;
+      const { identity, record } = batch.event(index);
       await this.#confirming.confirm(last, identity);
       // Of a repeat the broker has the bytes of the first time.
       const isOwn = sequences[index]! > 0;
@@ -129,20 +129,19 @@ export class RedisLogStream implements LogStream {
   }
 
   /** Has Redis judge a batch, and says how often it was sent. */
-  async #send(events: readonly NewEntry[], batch: readonly BatchEvent[], until: number) {
+  async #send(events: readonly NewEntry[], batch: PackedBatch, until: number) {
     const { meta, log, ids, idsByAge, topics, emptied } = this.#reader.keys;
     const { epoch, options, dedupeWindowMs } = this.#address;
     const batches = batchKey(options.prefix, this.#shard, this.#id);
     const keys = [meta, log, ids, idsByAge, topics, batches, emptied];
     const latest = Math.floor(until + this.#clockMs);
     const args = [epoch, ++this.#batches, latest, dedupeWindowMs, termsOf(events)];
-    const all = batch.flatMap(({ identity, record }) => [identity, record]);
     for (let sends = 0; ; ) {
       const known = this.#known;
       const reply = await this.#link.run(
         (client) => {
           sends++;
-          return APPEND.run(client, keys, [...args, known.sequence, known.seal, ...all]);
+          return APPEND.run(client, keys, [...args, known.sequence, known.seal, batch.bytes]);
         },
         { until },
       );

@@ -11,8 +11,9 @@ export class RecentIds {
   note(view: EventRecordView, sequence: number): void {
     if ((view.flags & EVENT_FLAG_SUPPLIED_ID) === 0) return;
     this.#ids.set(identityOf(view), { sequence, atMs: elapsedMs() });
+    if (this.#ids.size <= IDS_MAX) return;
     const [oldest] = this.#ids.keys();
-    if (this.#ids.size > IDS_MAX) this.#ids.delete(oldest!);
+    this.#ids.delete(oldest!);
   }
 
   /** The sequence of the event that this one repeats, if the log got it within the window; else 0. */

@@ -1,6 +1,8 @@
 import { EMPTIED_TOPICS_KEPT } from '../../protocol/limits/store.js';
 import type { TopicSummary, TopicTotals } from '../shard-log.js';
 
+type Topic = { -readonly [field in keyof TopicSummary]: TopicSummary[field] };
+
 /**
  * The topics of a shared log, numbered from 1 in the order in which the book learned of them. Beyond a number it forgets those that hold
  * no event any more, the ones that were emptied first.
@@ -9,7 +11,7 @@ export class TopicBook {
   /** Topics that the book does not know may have had events up to this sequence. */
   forgottenThrough: number;
   readonly #numbers = new Map<string, number>();
-  readonly #topics = new Map<number, TopicSummary>();
+  readonly #topics = new Map<number, Topic>();
   readonly #emptied = new Set<string>();
   readonly #emptiedKept: number;
   #lastNumber = 0;
@@ -32,17 +34,22 @@ export class TopicBook {
 
   /** Counts an event, unless the topic's summary came from the broker and has it already. */
   note(name: string, sequence: number, recordedAt: number): void {
-    const known = this.get(name);
+    const known = this.#get(name);
     if (known !== undefined && known.lastSequence >= sequence) return;
-    const { events = 0, prunedThrough = this.forgottenThrough } = known ?? {};
-    const isFirst = known === undefined || events === 0;
+    if (known !== undefined && known.events > 0) {
+      known.events++;
+      known.lastSequence = sequence;
+      known.lastAt = recordedAt;
+      return;
+    }
+    const { prunedThrough = this.forgottenThrough } = known ?? {};
     this.set({
       name,
-      events: events + 1,
+      events: 1,
       prunedThrough,
-      firstSequence: isFirst ? sequence : known.firstSequence,
+      firstSequence: sequence,
       lastSequence: sequence,
-      firstAt: isFirst ? recordedAt : known.firstAt,
+      firstAt: recordedAt,
       lastAt: recordedAt,
     });
   }
@@ -56,7 +63,7 @@ export class TopicBook {
       this.#numbers.set(name, number);
       this.#order = undefined;
     }
-    this.#topics.set(number, topic);
+    this.#topics.set(number, { ...topic });
     if (events > 0) this.#emptied.delete(name);
     else this.#emptied.add(name);
     if (this.#emptied.size > this.#emptiedKept) this.#forgetFirst();
@@ -82,7 +89,12 @@ export class TopicBook {
     return changed;
   }
 
+  /** As it is by now: it changes with the next event. */
   get(name: string): TopicSummary | undefined {
+    return this.#get(name);
+  }
+
+  #get(name: string): Topic | undefined {
     const number = this.#numbers.get(name);
     return number === undefined ? undefined : this.#topics.get(number);
   }

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { batchEvent, outcomeOf } from '../../../src/store/redis/append-batch.js';
+import { batchEvent, outcomeOf, PackedBatch } from '../../../src/store/redis/append-batch.js';
 import { APPEND } from '../../../src/store/redis/append-script.js';
 import { batchKey, shardKeys } from '../../../src/store/redis/keys.js';
 import { type KnownEvent, NO_SEAL } from '../../../src/store/redis/known-event.js';
@@ -45,11 +45,10 @@ describe.runIf(hasRedis)('the script that appends a batch', () => {
     };
     const append = async (names: string[], change: Partial<typeof of> = {}) => {
       const { number, latest, windowMs, terms, by, known, ...rest } = { ...of, ...change };
-      const events = names.map((name) => eventOf(name));
       const args = [rest.epoch, number, latest, windowMs, terms, known.sequence, known.seal];
-      const all = [...args, ...events.flatMap(({ identity, record: one }) => [identity, one])];
+      const { bytes } = new PackedBatch(names.map((name) => entryOf(name)));
       const places = [meta, log, ids, idsByAge, topics, batchKey(prefix, 0, by), emptied];
-      return outcomeOf(await APPEND.run(client, places, all));
+      return outcomeOf(await APPEND.run(client, places, [...args, bytes]));
     };
     /** As if a batch had been stored so long ago; it is the next that is forgotten, or one behind it. */
     const age = async (place: number, names: string[], ms: number) => {
@@ -58,7 +57,7 @@ describe.runIf(hasRedis)('the script that appends a batch', () => {
       batch.writeDoubleLE(at, 0);
       await redis.lset(keys.idsByAge, place, batch);
       for (const name of names) {
-        const { identity } = eventOf(name);
+        const { identity } = batchEvent(entryOf(name));
         const [sequence] = (await redis.hget(keys.ids, identity as unknown as string))!.split(' ');
         await redis.hset(keys.ids, identity as unknown as string, `${sequence} ${at}`);
       }
@@ -70,10 +69,10 @@ describe.runIf(hasRedis)('the script that appends a batch', () => {
   }
 
   /** `topic/id`, or an id. */
-  function eventOf(name: string) {
+  function entryOf(name: string) {
     const [id, topic = 'test.topic'] = name.split('/').reverse();
     const bytes = record({ id: id!, topic });
-    return batchEvent({ recordedAt: 1, terms: undefined, bytes: seal(bytes, 0, bytes.length) });
+    return { recordedAt: 1, terms: undefined, bytes: seal(bytes, 0, bytes.length) };
   }
 
   test('stores nothing that comes after its time, by the clock of Redis', async () => {
