@@ -7,6 +7,9 @@ import type { RedisLink, RunLimits } from './redis-link.js';
 import { RedisLinks } from './redis-links.js';
 import { BEGIN_SHARD, NEW_EPOCH } from './store-scripts.js';
 
+/** What `beginShard` says instead of the number of a later epoch: see `BEGIN_SHARD`. */
+export const BEGUN = -1;
+export const MISSING = -2;
 /** How long the other shards of a cluster may take, ms; the next opening of the store tells those that are away. */
 const OTHERS_MS = 5000;
 
@@ -26,7 +29,7 @@ export async function beginOtherEpoch(
     if (reply === null) return;
     const [begun, epochs] = (reply as (Buffer | null)[]).map((one) => one?.toString() ?? '0');
     const tell = (meta: string, until: number) =>
-      beginShard(links.of(meta), meta, begun!, epochs!, { until });
+      beginShard(links.of(meta), meta, [begun!, epochs!], true, { until });
     await tell(metas[shard]!, Number.POSITIVE_INFINITY);
     const until = elapsedMs() + OTHERS_MS;
     await Promise.allSettled(metas.map((meta) => tell(meta, until)));
@@ -36,19 +39,21 @@ export async function beginOtherEpoch(
 }
 
 /**
- * Gives a shard the store's epoch, of which there were so many before. Returns -1, or that number of a later one that the shard has. It
- * only reads where nothing changes: a Redis whose disk is full takes no script that may write.
+ * Gives a shard the store's epoch, of which there were so many before. Returns `BEGUN`, `MISSING` where the shard is not there and may
+ * not be made, or that number of a later epoch that it has. It only reads where nothing changes: a Redis whose disk is full takes no
+ * script that may write.
  */
 export async function beginShard(
   link: RedisLink,
   meta: string,
-  epoch: string,
-  epochs: string,
+  [epoch, epochs]: readonly [epoch: string, epochs: string],
+  mayMake: boolean,
   limits: RunLimits,
 ): Promise<number> {
   const reply = await link.command(limits, 'HMGET', meta, 'epoch', 'epochs', 'head');
   const [found, number, head] = (reply as (Buffer | null)[]).map((one) => one?.toString());
-  if (found === epoch && (number ?? '0') === epochs && head !== undefined) return -1;
+  if (found === epoch && (number ?? '0') === epochs && head !== undefined) return BEGUN;
+  if (head === undefined && !mayMake) return MISSING;
   return (await link.script(limits, BEGIN_SHARD, [meta], [epoch, epochs])) as number;
 }
 

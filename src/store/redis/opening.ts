@@ -4,7 +4,7 @@ import { BusError } from '../../protocol/errors.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import type { StoreRequest } from '../log-store.js';
 import { assertShards } from '../shared/shared-store.js';
-import { beginShard } from './epochs.js';
+import { BEGUN, beginShard } from './epochs.js';
 import { shardKeys, storeKey } from './keys.js';
 import type { RedisAddress } from './redis-address.js';
 import { RedisLink, type RunLimits } from './redis-link.js';
@@ -15,7 +15,10 @@ import { NEW_EPOCH, OPEN } from './store-scripts.js';
 
 const FORMAT = '1';
 const RETRY_MS = 50;
-/** An epoch that is told to the shards is noted in the store before, ms: after so long it has been lost. */
+/**
+ * Whoever makes a store makes its shards too, and whoever begins an epoch notes it in the store first, ms: where one lacks for so long,
+ * it has been lost.
+ */
 const LOST_AFTER_MS = 1000;
 
 /** A store as its hash describes it. */
@@ -25,6 +28,8 @@ interface StoreHash {
   readonly shardBy: { readonly segments: number } | undefined;
   /** The epoch of a history of which a copy is being made here: until it is done, no bus opens the store. */
   readonly filledFrom: string | undefined;
+  /** It was not there before. */
+  readonly isMade: boolean;
 }
 
 /** A store that was found or made, with connections to the servers of all its shards. */
@@ -60,7 +65,12 @@ export async function openRedis(
       if (one !== link) durabilities.push(await examineServer(one, options, limits));
     }
     const durability = leastOf(durabilities);
-    const epoch = await beginShards(link, storeKey(prefix), links, metas, limits);
+    const epoch = await beginShards(links, found.isMade, {
+      link,
+      store: storeKey(prefix),
+      metas,
+      limits,
+    });
     const isSynced = durability === 'synced';
     const address = { options, epoch, shards, dedupeWindowMs, isSynced };
     const linkOf = (shard: number): RedisLink => links!.of(metas[shard]!);
@@ -85,7 +95,7 @@ async function findStore(
     throw invalid('create', `${link.place} has no store under the prefix ${prefix}`);
   }
   const texts = (reply as (Buffer | null)[]).map((value) => value?.toString());
-  const [format, found, window, segments, filledFrom] = texts;
+  const [format, found, window, segments, filledFrom, made] = texts;
   if (format !== FORMAT) {
     throw new BusError('STORE_FAILED', `${link.place}: its format is ${format}, not ${FORMAT}`);
   }
@@ -101,31 +111,41 @@ async function findStore(
     dedupeWindowMs: Number(window),
     shardBy: segments === '0' ? undefined : { segments: Number(segments) },
     filledFrom,
+    isMade: made !== undefined,
   };
+}
+
+interface ShardsToBegin {
+  readonly link: RedisLink;
+  readonly store: string;
+  readonly metas: readonly string[];
+  readonly limits: RunLimits;
 }
 
 /** Gives all shards the epoch of the store, which another node may end meanwhile, and returns it. */
 async function beginShards(
-  link: RedisLink,
-  store: string,
   links: RedisLinks,
-  metas: readonly string[],
-  limits: RunLimits,
+  isMade: boolean,
+  { link, store, metas, limits }: ShardsToBegin,
 ): Promise<string> {
+  let mayMake = isMade;
   const begunAt = elapsedMs();
   for (;;) {
     const reply = await link.command(limits, 'HMGET', store, 'epoch', 'epochs');
     const [epoch, epochs = '0'] = (reply as (Buffer | null)[]).map((one) => one?.toString());
     if (epoch === undefined) throw new BusError('STORE_FAILED', `${link.place} lost the store`);
     const told = await Promise.all(
-      metas.map((meta) => beginShard(links.of(meta), meta, epoch, epochs, limits)),
+      metas.map((meta) => beginShard(links.of(meta), meta, [epoch, epochs], mayMake, limits)),
     );
-    const latest = Math.max(...told);
-    if (latest < 0) return epoch;
-    // The store is of one of the nodes of a cluster, and that one may have lost an epoch.
-    const isLost = elapsedMs() - begunAt > LOST_AFTER_MS;
-    if (isLost) await link.script(limits, NEW_EPOCH, [store], [epoch, ulid(), latest]);
-    else await afterMs(RETRY_MS);
+    if (told.every((one) => one === BEGUN)) return epoch;
+    if (elapsedMs() - begunAt <= LOST_AFTER_MS) {
+      await afterMs(RETRY_MS);
+      continue;
+    }
+    // A node of a cluster has lost the store's last epoch, or a shard.
+    const latest = Math.max(0, ...told);
+    await link.script(limits, NEW_EPOCH, [store], [epoch, ulid(), latest]);
+    mayMake = true;
   }
 }
 

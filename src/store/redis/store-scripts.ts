@@ -9,15 +9,19 @@ const OF_THE_MASTER = '#!lua flags=allow-oom\n';
 
 /**
  * Finds the store, or makes it. KEYS: the store. ARGV: whether it may be made (1 or 0); the number of shards; the epoch; the
- * dedupe window, ms; by how many segments topics are divided, or 0. Returns all of it but the epoch, or nothing.
+ * dedupe window, ms; by how many segments topics are divided, or 0. Returns all of it but the epoch and
+ * whether it was made, or nothing.
  */
 export const OPEN = new Script(`
-if redis.call('EXISTS', KEYS[1]) == 0 then
+local isMade = redis.call('EXISTS', KEYS[1]) == 0
+if isMade then
   if ARGV[1] == '0' then return false end
   redis.call('HSET', KEYS[1], 'format', '1', 'shards', ARGV[2], 'epoch', ARGV[3],
     'dedupeWindowMs', ARGV[4], 'shardBy', ARGV[5])
 end
-return redis.call('HMGET', KEYS[1], 'format', 'shards', 'dedupeWindowMs', 'shardBy', 'filledFrom')
+local found = redis.call('HMGET', KEYS[1], 'format', 'shards', 'dedupeWindowMs', 'shardBy', 'filledFrom')
+found[6] = isMade and 'made' or false
+return found
 `);
 
 /**
@@ -55,6 +59,7 @@ return redis.call('HMGET', KEYS[1], 'epoch', 'epochs')
  */
 export const JUDGE = new Script(`${OF_THE_MASTER}${HAS_EVENT}
 local meta = redis.call('HMGET', KEYS[1], 'epoch', 'head', 'pruned')
+if not meta[1] then return 'GONE' end
 if meta[1] ~= ARGV[1] then return 'EPOCH' end
 return hasEvent(KEYS[2], meta[2], meta[3], ARGV[2], ARGV[3]) and 'OK' or 'GONE'
 `);

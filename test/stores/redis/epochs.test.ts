@@ -48,7 +48,7 @@ describe.runIf(hasRedis)('the epochs of a store in Redis', () => {
     const [begun] = await epochs();
     expect(begun).not.toBe(address.epoch);
     const { meta } = shardKeys(prefix, 0);
-    expect(await beginShard(link, meta, address.epoch, '0', {})).toBe(1);
+    expect(await beginShard(link, meta, [address.epoch, '0'], true, {})).toBe(1);
     expect(await epochs()).toEqual(Array(3).fill(begun));
     expect((await open()).epoch).toBe(begun);
     link.close();
@@ -62,5 +62,14 @@ describe.runIf(hasRedis)('the epochs of a store in Redis', () => {
     expect([epoch, 'later']).not.toContain(begun);
     expect(await epochs()).toEqual(Array(3).fill(begun));
     expect(await redis.hget(storeKey(prefix), 'epochs')).toBe('4');
+  });
+
+  test('a store of which a node has lost a shard begins another one', async () => {
+    const { open, epochs, prefix } = await store();
+    const { epoch } = await open();
+    await redis.del(shardKeys(prefix, 1).meta);
+    const begun = (await open()).epoch;
+    expect(begun).not.toBe(epoch);
+    expect(await epochs()).toEqual(Array(3).fill(begun));
   });
 });

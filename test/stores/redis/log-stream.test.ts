@@ -121,6 +121,22 @@ describe.runIf(hasRedis)('the stream of a shard in Redis', () => {
     expect(await redis.hget(KEYS.meta, 'epoch')).not.toBe(epoch);
   });
 
+  test('ends the epoch of all where the shard is gone, and the store is not', async () => {
+    const server = await RedisServer.forTest();
+    const redis = server.client();
+    onTestFinished(() => redis.disconnect());
+    const { log, heard, failures, epoch } = await stream({
+      append: server.port,
+      tail: server.port,
+    });
+    await log.append([entry('a')]);
+    await until('it is heard', () => heard.length === 1);
+    await redis.del(...Object.values(KEYS));
+    await until('the log has ended', () => failures.length > 0);
+    expect(failures[0]).toMatchObject({ code: 'STORE_FAILED' });
+    expect(await redis.hget('{millrace}:store', 'epoch')).not.toBe(epoch);
+  });
+
   test('ends no epoch because of a replica that is behind', async () => {
     const server = await RedisServer.forTest();
     const replica = await RedisServer.forTest({ replicaof: `127.0.0.1 ${server.port}` });
