@@ -199,7 +199,7 @@ export class PublishIntake {
       const terms = this.#terms.wrap(bytes, item);
       const view = this.#view.wrap(bytes, terms.eventOffset);
       if ((view.flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) === 0) view.timestamp = recordedAt;
-      const index = this.#store(view, recordedAt, this.#termsOf(terms, number));
+      const index = this.#store(view, recordedAt, this.#termsOf(terms, number), isAgain);
       if (first < 0) first = index;
     }
     const isOwnRepeat = isAgain && !this.#hasSuppliedId(group);
@@ -268,17 +268,22 @@ export class PublishIntake {
       return;
     }
     const judged = terms === undefined ? undefined : this.#termsOf(terms);
-    const index = this.#store(view, recordedAt, judged);
+    const index = this.#store(view, recordedAt, judged, isAgain);
     const isOwnRepeat = isAgain && (flags & EVENT_FLAG_SUPPLIED_ID) === 0;
     this.#acks.appended(index, (flags & EVENT_FLAG_SYNCED) !== 0, isOwnRepeat, 1);
   }
 
   /** Appends an event. @returns its index among those that the batch appends */
-  #store(view: EventRecordView, recordedAt: number, terms: AppendTerms | undefined): number {
+  #store(
+    view: EventRecordView,
+    recordedAt: number,
+    terms: AppendTerms | undefined,
+    isAgain: boolean,
+  ): number {
     this.#acks.hasPersisted = true;
     const log = this.#log;
     stampExpiry(view, this.#clock);
-    const index = log.append(view.bytes, view.offset, recordedAt, terms);
+    const index = log.append(view.bytes, view.offset, recordedAt, terms, isAgain);
     if (!log.isShared) this.#batch.push(view, log.appendedTopic, index + 1);
     return index;
   }

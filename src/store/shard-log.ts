@@ -64,9 +64,16 @@ export interface ShardLog {
    * own.
    *
    * The shard leaves the bytes as they are until the commit has succeeded or failed. The store may fail here without
-   * the append throwing: `commit` then throws. Only a log with `judges` is given terms.
+   * the append throwing: `commit` then throws. Only a log with `judges` is given terms. `isAgain`: a dead thread of the
+   * shard had read the event and may have stored it, longer ago than this call can know; only a shared log is given it.
    */
-  append(bytes: Buffer, offset: number, recordedAt: number, terms?: AppendTerms): number;
+  append(
+    bytes: Buffer,
+    offset: number,
+    recordedAt: number,
+    terms?: AppendTerms,
+    isAgain?: boolean,
+  ): number;
 
   /**
    * The topic of the record appended last, which the log has read anyway. It means nothing once the batch has failed.
@@ -86,8 +93,9 @@ export interface ShardLog {
    * which finds repeats only here, sets `CommittedBatch.refusal`. Repeats need no room, and `synced` holds for them.
    *
    * A commit of a shared log may wait while its broker is away, or reject: the shard's next thread then appends the batch
-   * again. The log sends an event, for the first time or again, no later than `SHARED_DEDUPE_MARGIN_MS` after the call:
-   * afterwards the store may have forgotten that it has the event.
+   * again. The log sends an event that was appended with `isAgain` no later than `SHARED_DEDUPE_MARGIN_MS` after the call:
+   * afterwards the store may have forgotten that it has the event. It sends any other one only while the store is sure to
+   * know what the log has sent itself, by a clock that goes on while the machine sleeps.
    * @throws BusError (or rejects with) any other failure: the shard's next thread opens the log again
    */
   commit(

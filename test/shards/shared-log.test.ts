@@ -180,6 +180,19 @@ describe('a shard of a shared log', () => {
     expect(link.taken()).toEqual([]);
   });
 
+  test('says of each event whether a dead thread had read it, however late it is appended', async () => {
+    const { shard, link } = shardOn(new SharedLog());
+    for (let n = 0; n < 2; n++) link.publish({ flags: STORED });
+    shard.turn();
+    const next = new SharedLog();
+    const { shard: successor, shardEnd } = shardOn(next, link);
+    shardEnd.recovery = new LinkRecovery(shardEnd, next, undefined);
+    link.publish({ flags: STORED });
+    successor.turn();
+    successor.turn();
+    expect(next.again).toEqual([true, true, false]);
+  });
+
   test('does not append publishes of a dead thread again that the store may have forgotten', async () => {
     const log = new SharedLog();
     const { shard, link } = shardOn(log);

@@ -36,6 +36,8 @@ export class SharedLog implements ShardLog {
   judges?: JudgedTerms;
   /** The terms of the events that were appended, by index in their batch. */
   readonly terms: (AppendTerms | undefined)[] = [];
+  /** Whether a dead thread had read them, by index. */
+  readonly again: boolean[] = [];
   /** What the store refuses of the next batch, by index; of a group, its first event. */
   readonly refusals = new Map<number, AppendRefusal>();
   readonly #stream: Stream;
@@ -69,9 +71,16 @@ export class SharedLog implements ShardLog {
     return this.#decide !== undefined;
   }
 
-  append(bytes: Buffer, offset: number, recordedAt: number, terms?: AppendTerms): number {
-    if (this.#batch.length === 0) this.terms.length = 0;
+  append(
+    bytes: Buffer,
+    offset: number,
+    recordedAt: number,
+    terms?: AppendTerms,
+    isAgain = false,
+  ): number {
+    if (this.#batch.length === 0) this.terms.length = this.again.length = 0;
     this.terms.push(terms);
+    this.again.push(isAgain);
     const view = this.#view.wrap(bytes, offset);
     this.appendedTopic = view.topic;
     const record = Uint8Array.from(bytes.subarray(offset, offset + view.length));

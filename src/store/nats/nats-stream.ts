@@ -94,7 +94,6 @@ export class NatsStream implements LogStream {
     const publisher = new Publisher(link, this.#name, this.#subjects, {
       headNow: () => this.#head,
       shownHead: headLeast,
-      isFirst,
       dedupeWindowMs,
     });
     this.#joined = { link, reader, topics, publisher, ...this.#follow(link, info) };

@@ -9,7 +9,7 @@ import { unexpectedError } from '../../protocol/conflicts.js';
 import { BusError } from '../../protocol/errors.js';
 import { NATS_ANSWER_MS, NATS_RETRY_MS, NATS_SENT_PER_TURN } from '../../protocol/limits/nats.js';
 import { SHARED_DEDUPE_MARGIN_MS } from '../../protocol/limits/store.js';
-import { elapsedMs } from '../../threads/elapsed.js';
+import { elapsedMs, elapsedWithSleepMs } from '../../threads/elapsed.js';
 import type { AppendRefusal } from '../shard-log.js';
 import type { AppendedEntries, NewEntry } from '../shared/log-stream.js';
 import {
@@ -39,8 +39,6 @@ import type { Subjects } from './subjects.js';
 const IMPOSSIBLE = `${Number.MAX_SAFE_INTEGER}`;
 /** The events of a batch that a thread before has left lie no further than this before the head that it had shown. */
 const RECENT_EVENTS = 8192;
-/** For how long a thread that follows another looks first which events are stored, ms. */
-const AGAIN_MS = 10_000;
 /** The server may answer for so long that an event is on its way, ms. */
 const FIND_MS = 30_000;
 
@@ -57,6 +55,8 @@ interface Round {
   readonly flights: readonly Flight[];
   readonly answered: Uint8Array;
   waiting: number;
+  /** No event is sent after this, by `elapsedWithSleepMs`. */
+  readonly sendsUntil: number;
   /** An answer said that nobody is there to answer. */
   isLost: boolean;
   heardAt: number;
@@ -78,7 +78,6 @@ export interface PublisherState {
   headNow(): number;
   /** The head that threads before this one have shown. */
   readonly shownHead: number;
-  readonly isFirst: boolean;
   readonly dedupeWindowMs: number;
 }
 
@@ -92,10 +91,8 @@ export class Publisher {
   #round: Round | undefined;
   #wake: (() => void) | undefined;
   #rounds = 0;
-  /** Until then, events may come again that a thread before has sent. */
-  readonly #againUntil: number;
   readonly #shownHead: number;
-  /** How long after an append its events may be sent for the first time or again: the server still knows their ids. */
+  /** For how long an append may send what no thread before has sent: the server still knows the ids of its first sending. */
   readonly #sendsMs: number;
   #isClosed = false;
 
@@ -105,7 +102,6 @@ export class Publisher {
     this.#subjects = subjects;
     this.#headNow = state.headNow;
     this.#shownHead = state.shownHead;
-    this.#againUntil = state.isFirst ? 0 : elapsedMs() + AGAIN_MS;
     this.#sendsMs = state.dedupeWindowMs - SHARED_DEDUPE_MARGIN_MS;
     this.#inbox = link.newInbox();
     this.#answers = link.connection.subscribe(`${this.#inbox}.*`, {
@@ -122,17 +118,18 @@ export class Publisher {
   /** See `LogStream.append`. */
   async append(events: readonly NewEntry[]): Promise<AppendedEntries> {
     const flights = events.map((event) => flightOf(event, this.#subjects));
-    const begunAt = elapsedMs();
     const head = this.#headNow();
-    const isAgain = begunAt < this.#againUntil;
-    const sendsUntil = begunAt + (isAgain ? SHARED_DEDUPE_MARGIN_MS : this.#sendsMs);
+    const isAgain = events.some((event) => event.isAgain === true);
+    // The server's clock goes on while this machine sleeps.
+    const sendsMs = isAgain ? SHARED_DEDUPE_MARGIN_MS : this.#sendsMs;
+    const sendsUntil = elapsedWithSleepMs() + sendsMs;
     this.#refuseLarge(flights);
     if (isAgain) await this.#find(flights, this.#shownHead - RECENT_EVENTS);
     let hasLost = false;
     while (flights.some(isUndecided)) {
       await this.#link.up();
-      if (elapsedMs() > sendsUntil) throw unknown(this.#stream);
-      await this.#send(false, flights.filter(isUndecided));
+      if (elapsedWithSleepMs() > sendsUntil) throw unknown(this.#stream);
+      await this.#send(flights.filter(isUndecided), sendsUntil);
       if (!flights.some(isUndecided)) break;
       hasLost = true;
       await this.#find(flights, head);
@@ -166,7 +163,7 @@ export class Publisher {
     while (flights.some(isOpen)) {
       await this.#link.up();
       if (this.#isClosed) throw unknown(this.#stream);
-      const isAnswered = await this.#send(true, flights.filter(isOpen));
+      const isAnswered = await this.#send(flights.filter(isOpen));
       if (!flights.some(isOpen)) break;
       if (isAnswered && elapsedMs() > endsAt) throw unknown(this.#stream);
       await afterMs(NATS_RETRY_MS);
@@ -178,11 +175,15 @@ export class Publisher {
     }
   }
 
-  /** Sends events and waits until all are answered, or no answer can be hoped for. True: all are answered. */
-  async #send(isProbe: boolean, flights: readonly Flight[]): Promise<boolean> {
+  /**
+   * Sends events until a time, or without one asks for them, and waits until all are answered or no answer can be hoped for.
+   * True: all are answered.
+   */
+  async #send(flights: readonly Flight[], sendsUntil?: number): Promise<boolean> {
     const round: Round = {
       name: `${++this.#rounds}`,
-      isProbe,
+      isProbe: sendsUntil === undefined,
+      sendsUntil: sendsUntil ?? Number.POSITIVE_INFINITY,
       flights,
       answered: new Uint8Array(flights.length),
       waiting: flights.length,
@@ -192,7 +193,10 @@ export class Publisher {
     this.#round = round;
     for (const flight of flights) flight.verdict = 'open';
     for (const [index, flight] of flights.entries()) {
-      if (index % NATS_SENT_PER_TURN === NATS_SENT_PER_TURN - 1) await nextTurn();
+      if (index % NATS_SENT_PER_TURN === NATS_SENT_PER_TURN - 1) {
+        await nextTurn();
+        if (elapsedWithSleepMs() > round.sendsUntil) round.isLost = true;
+      }
       if (round.isLost || !this.#link.isUp) break;
       this.#publish(round, index, flight);
     }

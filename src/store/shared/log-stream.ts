@@ -18,6 +18,8 @@ export interface NewEntry {
   readonly bytes: Uint8Array;
   /** On which terms it is stored. `undefined`: on none. */
   readonly terms: AppendTerms | undefined;
+  /** See `ShardLog.append`. Default: false. */
+  readonly isAgain?: boolean;
 }
 
 export interface StreamState {

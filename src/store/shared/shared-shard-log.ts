@@ -123,10 +123,17 @@ class SharedShardLog implements ShardLog {
     return this.prunedThrough;
   }
 
-  append(bytes: Buffer, offset: number, recordedAt: number, terms?: AppendTerms): number {
+  append(
+    bytes: Buffer,
+    offset: number,
+    recordedAt: number,
+    terms?: AppendTerms,
+    isAgain = false,
+  ): number {
     const view = this.#view.wrap(bytes, offset);
     this.appendedTopic = view.topic;
-    return this.#batch.push({ recordedAt, bytes: seal(bytes, offset, view.length), terms }) - 1;
+    const sealed = seal(bytes, offset, view.length);
+    return this.#batch.push({ recordedAt, bytes: sealed, terms, isAgain }) - 1;
   }
 
   async commit(synced: boolean): Promise<CommittedBatch> {

@@ -1,11 +1,18 @@
 import { headers, type Msg, type MsgHdrs, type SubscriptionOptions } from '@nats-io/transport-node';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Publisher, type PublisherState } from '../../../src/store/nats/publisher.js';
 import { Subjects } from '../../../src/store/nats/subjects.js';
 import type { NewEntry } from '../../../src/store/shared/log-stream.js';
 import { seal } from '../../../src/store/shared/sealed-record.js';
 import { BY_PUBLISHER } from '../../../src/testing/events.js';
 import { record } from '../../store/records.js';
+
+/** Lets the machine sleep: its uptime goes on, and no other clock. */
+const asleep = vi.hoisted(() => ({ ms: 0 }));
+vi.mock('node:os', async (original) => {
+  const os = await original<typeof import('node:os')>();
+  return { ...os, uptime: () => os.uptime() + asleep.ms / 1000 };
+});
 
 const MSG_ID = 'Nats-Msg-Id';
 const EXPECTED = 'Nats-Expected-Last-Sequence';
@@ -29,6 +36,8 @@ class FakeServer {
   /** What becomes of the sendings of an event, one after the other. */
   readonly fates = new Map<string, Fate[]>();
   readonly isUp = true;
+  /** Called when a message reaches the server. */
+  onMessage = (_id: string): void => {};
   readonly maxPayload = 1_000_000;
   #answer: SubscriptionOptions['callback'];
   readonly connection = {
@@ -50,6 +59,7 @@ class FakeServer {
     const id = (JSON.parse(key) as string[])[3]!;
     const isProbe = sent.has(EXPECTED);
     this.sent.push(isProbe ? `?${id}` : id);
+    this.onMessage(id);
     const fate = this.fates.get(id)?.shift();
     if (fate !== 'lost') this.#judge(id, isProbe, fate, reply);
   }
@@ -78,7 +88,6 @@ function publisherOn(server: FakeServer, state: Partial<PublisherState> = {}): P
   const publisher = new Publisher(server, 'stream', new Subjects('p', 0), {
     headNow: () => 0,
     shownHead: 0,
-    isFirst: true,
     dedupeWindowMs: 120_000,
     ...state,
   });
@@ -87,11 +96,11 @@ function publisherOn(server: FakeServer, state: Partial<PublisherState> = {}): P
 }
 
 /** `a1 a2 b1`: events of the topics `a` and `b`, with these ids. */
-function batch(ids: string, flags?: number): NewEntry[] {
+function batch(ids: string, flags?: number, isAgain = false): NewEntry[] {
   return ids.split(' ').map((id) => {
     const event = { topic: id[0]!, id, ...(flags === undefined ? {} : { flags }) };
     const bytes = record(event);
-    return { recordedAt: 1, bytes: seal(bytes, 0, bytes.length), terms: undefined };
+    return { recordedAt: 1, bytes: seal(bytes, 0, bytes.length), terms: undefined, isAgain };
   });
 }
 
@@ -159,14 +168,43 @@ describe('a batch on its way to a stream', () => {
     await expect(publisher.append(batch('a1'))).rejects.toMatchObject({ code: 'STORE_FAILED' });
     expect(server.sent).toEqual(['a1', '?a1']);
   });
+
+  test('is not sent again after the machine has slept for as long as the server knows ids', async () => {
+    onTestFinished(() => {
+      asleep.ms = 0;
+    });
+    const server = new FakeServer();
+    server.fates.set('a1', ['lost']);
+    server.onMessage = () => {
+      asleep.ms = 120_000;
+    };
+    await expect(publisherOn(server).append(batch('a1'))).rejects.toMatchObject({
+      code: 'STORE_FAILED',
+    });
+    expect(server.sent).toEqual(['a1', '?a1']);
+  });
+
+  test('is sent no further where the time has passed on its way', async () => {
+    onTestFinished(() => {
+      asleep.ms = 0;
+    });
+    const ids = Array.from({ length: 600 }, (_, n) => `a${n}`);
+    const server = new FakeServer();
+    server.onMessage = (id) => {
+      if (id === 'a100') asleep.ms = 120_000;
+    };
+    const append = publisherOn(server).append(batch(ids.join(' ')));
+    await expect(append).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    expect(server.ids).toHaveLength(255);
+  });
 });
 
 describe('a batch that the thread before has left', () => {
   test('is looked for before it is sent', async () => {
     const server = new FakeServer();
     server.ids.push('x', 'a1');
-    const publisher = publisherOn(server, { isFirst: false, headNow: () => 1, shownHead: 1 });
-    const appended = await publisher.append(batch('a1 a2'));
+    const publisher = publisherOn(server, { headNow: () => 1, shownHead: 1 });
+    const appended = await publisher.append(batch('a1 a2', undefined, true));
     expect(appended).toEqual({ sequences: [2, 3], repeats: [true, false] });
     expect(server.sent).toEqual(['?a1', '?a2', 'a2']);
   });
@@ -174,8 +212,8 @@ describe('a batch that the thread before has left', () => {
   test('does not get an event stored behind a later one of its topic', async () => {
     const server = new FakeServer();
     server.ids.push('a2');
-    const publisher = publisherOn(server, { isFirst: false, headNow: () => 1, shownHead: 1 });
-    const appended = await publisher.append(batch('a1 a2 a3'));
+    const publisher = publisherOn(server, { headNow: () => 1, shownHead: 1 });
+    const appended = await publisher.append(batch('a1 a2 a3', undefined, true));
     expect(server.ids).toEqual(['a2', 'a3']);
     expect([...appended.refused!.keys()]).toEqual([0]);
   });
@@ -183,9 +221,22 @@ describe('a batch that the thread before has left', () => {
   test('may repeat an old event of the publisher, which says nothing of those before it', async () => {
     const server = new FakeServer();
     server.ids.push('a2');
-    const state = { isFirst: false, headNow: () => 9000, shownHead: 9000 };
-    const appended = await publisherOn(server, state).append(batch('a1 a2', BY_PUBLISHER));
+    const state = { headNow: () => 9000, shownHead: 9000 };
+    const appended = await publisherOn(server, state).append(batch('a1 a2', BY_PUBLISHER, true));
     expect(server.ids).toEqual(['a2', 'a1']);
     expect(appended).toEqual({ sequences: [2, 1], repeats: [false, true] });
+  });
+
+  test('is not sent once it has been looked for too long', async () => {
+    onTestFinished(() => {
+      asleep.ms = 0;
+    });
+    const server = new FakeServer();
+    server.onMessage = () => {
+      asleep.ms = 5100;
+    };
+    const append = publisherOn(server).append(batch('a1', undefined, true));
+    await expect(append).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    expect(server.sent).toEqual(['?a1']);
   });
 });
