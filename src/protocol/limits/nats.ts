@@ -6,6 +6,8 @@ import { MIB } from './units.js';
 export const NATS_OPEN_MS = 10_000;
 /** How long one question to the server may take before it is asked again. */
 export const NATS_REQUEST_MS = 5000;
+/** A small question without an answer for so long is asked once more beside the first: nobody may have heard it. */
+export const NATS_ASK_AGAIN_MS = 250;
 export const NATS_RECONNECT_MS = 250;
 /** A server that leaves two pings unanswered is given up, and the next one taken. */
 export const NATS_PING_MS = 1000;
@@ -17,7 +19,11 @@ export const NATS_RETRY_MS = 100;
 export const NATS_SENT_PER_TURN = 256;
 /** The consumer that follows a stream is made anew when it has been silent for three of these. */
 export const NATS_HEARTBEAT_MS = 1000;
-/** How often a stream with limits is asked what it has removed. */
+/** A stream is followed event by event once its consumer has been missing for so long. */
+export const NATS_WITHOUT_CONSUMER_MS = 250;
+/** A new leader's clock may be behind the old one's by so much. */
+export const NATS_CLOCK_STEP_MS = 1000;
+/** How often a stream is asked what it has removed, and a reader asks whether the history is still the same. */
 export const NATS_PRUNED_MS = 5000;
 /** How long a consumer that reads history lives when nobody reads on. */
 export const NATS_READER_MS = 30_000;

@@ -6,7 +6,7 @@ import { setTimeout as afterMs } from 'node:timers/promises';
 import type { Msg } from '@nats-io/transport-node';
 import { NATS_ANSWER_MS, NATS_RETRY_MS } from '../../protocol/limits/nats.js';
 import { elapsedMs } from '../../threads/elapsed.js';
-import { closedError } from './nats-faults.js';
+import { closedError, silentFault } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
 
 /** So many questions are on their way at once: each answer may be as large as an event. */
@@ -23,12 +23,16 @@ export async function askAll(
 ): Promise<Msg[]> {
   const answers = new Array<Msg>(questions.length);
   let left = questions.map((_, index) => index);
+  let heardAt = elapsedMs();
   while (left.length > 0) {
     await link.up();
     await askOnce(link, subject, questions, left, answers);
     const before = left.length;
     left = left.filter((index) => answers[index] === undefined);
-    if (left.length === before) await afterMs(NATS_RETRY_MS);
+    if (left.length < before) heardAt = elapsedMs();
+    else if (elapsedMs() - heardAt >= link.patienceMs) {
+      throw silentFault(link.place, subject, link.patienceMs);
+    } else await afterMs(NATS_RETRY_MS);
   }
   return answers;
 }

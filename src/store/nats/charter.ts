@@ -49,7 +49,10 @@ export async function readCharter(
   try {
     const message = await link.insist(
       `bucket ${prefix}`,
-      () => link.manager.streams.getMessage(stream, { last_by_subj: subjectOf(prefix) }),
+      () =>
+        link.soon(() =>
+          link.manager.streams.getMessage(stream, { last_by_subj: subjectOf(prefix) }),
+        ),
       (error) => apiFaultOf(error) !== undefined,
       limitMs,
     );

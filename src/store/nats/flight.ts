@@ -29,6 +29,8 @@ export interface Flight {
   /** Stored before this call. */
   isRepeat: boolean;
   fault: ApiFault | undefined;
+  /** The last event of the topic, where that is not what was expected; `undefined`: not known, or as expected. */
+  found: number | undefined;
 }
 
 const view = new EventRecordView();
@@ -48,6 +50,7 @@ export function flightOf({ bytes, terms }: NewEntry, subjects: Subjects): Flight
     sequence: 0,
     isRepeat: false,
     fault: undefined,
+    found: undefined,
   };
 }
 

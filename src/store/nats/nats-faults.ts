@@ -46,6 +46,25 @@ export function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : '';
 }
 
+/** Names the servers and the setting that has them. */
+export function placeOf({ servers }: Pick<NatsSettings, 'servers'>): string {
+  return `natsStore: servers: ${servers.join(', ')}`;
+}
+
+/** The servers took this client, and do so no more. */
+export function endedFault(settings: NatsSettings, error: unknown): BusError {
+  const fault = connectFault(settings, error ?? new Error('a server has closed it'));
+  if (fault.code === 'OPTION_INVALID') return fault;
+  const message = `${placeOf(settings)}: the connection has ended for good (${reasonOf(error)})`;
+  return new BusError('STORE_FAILED', message, { cause: error });
+}
+
+/** Nobody has answered a question for so long. */
+export function silentFault(place: string, what: string, limitMs: number): BusError {
+  const message = `${place}: no answer about ${what} within ${Math.ceil(limitMs / 1000)} s: check that the servers run and see one another`;
+  return new BusError('STORE_FAILED', message);
+}
+
 /** Why there is no connection. */
 export function connectFault({ servers }: NatsSettings, error: unknown): BusError {
   const reason = reasonOf(error);

@@ -7,6 +7,7 @@ import type { JetStreamManager } from '@nats-io/jetstream';
 import type { ConnectionOptions, Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 import { BusError } from '../../protocol/errors.js';
 import {
+  NATS_ASK_AGAIN_MS,
   NATS_OPEN_MS,
   NATS_PING_MS,
   NATS_RECONNECT_MS,
@@ -19,8 +20,11 @@ import {
   callFault,
   closedError,
   connectFault,
+  endedFault,
   nameOf,
   permissionFault,
+  placeOf,
+  silentFault,
 } from './nats-faults.js';
 import type { NatsSettings } from './nats-options.js';
 
@@ -36,6 +40,10 @@ export class NatsLink {
   readonly #client: Client;
   readonly #watchers = new Set<LinkWatcher>();
   readonly #waiting = new Set<() => void>();
+  /** Names the servers, and the setting that has them. */
+  readonly place: string;
+  /** A call without an answer fails after so long. A bus that opens sets it; later all calls wait. */
+  patienceMs = Number.POSITIVE_INFINITY;
   isUp = true;
   isClosed = false;
   /** Grows with each connection: an answer that has not come by then does not come any more. */
@@ -54,6 +62,7 @@ export class NatsLink {
     this.#client = client;
     this.connection = connection;
     this.manager = manager;
+    this.place = placeOf(settings);
     this.#maxPayload = connection.info!.max_payload;
     void this.#follow();
     void connection.closed().then((error) => this.#end(settings, error));
@@ -73,7 +82,9 @@ export class NatsLink {
         timeout: NATS_REQUEST_MS,
         checkAPI: false,
       });
-      return new NatsLink(client, connection, manager, settings);
+      const link = new NatsLink(client, connection, manager, settings);
+      if (!isPatient) link.patienceMs = NATS_OPEN_MS;
+      return link;
     } catch (error) {
       await connection.close();
       throw callFault('servers', error);
@@ -94,15 +105,26 @@ export class NatsLink {
     return this.#client.createInbox();
   }
 
+  /** A name that nothing else has. */
+  newName(): string {
+    return this.#client.nuid.next();
+  }
+
   watch(watcher: LinkWatcher): void {
     this.#watchers.add(watcher);
   }
 
-  /** Resolves when there is a connection. @throws BusError if there will be none any more */
-  async up(): Promise<void> {
+  /** Resolves when there is a connection. @throws BusError if there will be none any more, or none within `limitMs` */
+  async up(limitMs = this.patienceMs): Promise<void> {
+    const endsAt = elapsedMs() + limitMs;
     while (!this.isUp) {
       if (this.isClosed) break;
-      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+      const leftMs = endsAt - elapsedMs();
+      if (leftMs <= 0) throw silentFault(this.place, 'a connection', limitMs);
+      await new Promise<void>((resolve) => {
+        this.#waiting.add(resolve);
+        if (leftMs < Number.POSITIVE_INFINITY) setTimeout(resolve, leftMs).unref();
+      });
     }
     if (this.isClosed) throw this.#failure ?? closedError();
   }
@@ -117,9 +139,10 @@ export class NatsLink {
     isFinal: (error: unknown) => boolean,
     limitMs = Number.POSITIVE_INFINITY,
   ): Promise<T> {
-    const endsAt = elapsedMs() + limitMs;
+    const mostMs = Math.min(limitMs, this.patienceMs);
+    const endsAt = elapsedMs() + mostMs;
     for (;;) {
-      await this.up();
+      await this.up(endsAt - elapsedMs());
       try {
         return await ask();
       } catch (error) {
@@ -128,11 +151,35 @@ export class NatsLink {
         const forbidden = permissionFault(this.#complaint);
         if (forbidden !== undefined) throw forbidden;
         if (elapsedMs() >= endsAt) {
-          throw apiFaultOf(error) === undefined ? callFault(what, this.#complaint ?? error) : error;
+          if (apiFaultOf(error) !== undefined) throw error;
+          if (this.#complaint !== undefined) throw callFault(what, this.#complaint);
+          throw silentFault(this.place, what, mostMs);
         }
         await afterMs(NATS_RETRY_MS);
       }
     }
+  }
+
+  /**
+   * Asks, and asks again beside the first question while no answer comes; the first answer counts. A server leaves
+   * questions unanswered that reach it while the stream has no leader, or while the leader dies. Only for what may be
+   * asked twice, and costs little.
+   */
+  soon<T>(ask: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const askOnce = (): void => {
+        if (this.isUp) {
+          ask()
+            .then(resolve, reject)
+            .finally(() => clearInterval(again));
+        } else if (this.isClosed) {
+          clearInterval(again);
+          reject(this.#failure ?? closedError());
+        }
+      };
+      const again = setInterval(askOnce, NATS_ASK_AGAIN_MS);
+      askOnce();
+    });
   }
 
   request(subject: string, body: string, headers?: MsgHdrs): Promise<Msg> {
@@ -164,7 +211,7 @@ export class NatsLink {
 
   #end(settings: NatsSettings, error: unknown): void {
     if (!this.isClosed) {
-      this.#failure = connectFault(settings, error ?? new Error('the connection was closed'));
+      this.#failure = endedFault(settings, error);
       for (const watcher of this.#watchers) watcher.onFailure?.(this.#failure);
     }
     this.isUp = false;

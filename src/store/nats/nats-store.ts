@@ -1,6 +1,8 @@
 import type { LogStore, OpenStore, StoreRequest } from '../log-store.js';
+import { withinOpening } from '../shared/opening.js';
 import { OpenSharedStore } from '../shared/shared-store.js';
 import { ensureConsumerStream } from './consumers/consumer-stream.js';
+import { placeOf } from './nats-faults.js';
 import { fillNats } from './nats-filling.js';
 import { NatsLink } from './nats-link.js';
 import { type NatsSettings, type NatsStoreOptions, natsSettings } from './nats-options.js';
@@ -23,11 +25,9 @@ const CONSUMERS = new URL('./consumers/nats-consumers.js', import.meta.url).href
  */
 export function natsStore(options: NatsStoreOptions): LogStore {
   const settings = natsSettings(options);
-  return {
-    name: 'on NATS',
-    open: (request) => openStore(settings, request),
-    fill: (request) => fillNats(settings, request),
-  };
+  const open = (request: StoreRequest): Promise<OpenStore> =>
+    withinOpening(placeOf(settings), openStore(settings, request), (late) => late?.close([]));
+  return { name: 'on NATS', open, fill: (request) => fillNats(settings, request) };
 }
 
 async function openStore(settings: NatsSettings, request: StoreRequest): Promise<OpenStore> {
@@ -39,6 +39,7 @@ async function openStore(settings: NatsSettings, request: StoreRequest): Promise
     await ensureConsumerStream(link, settings, replicas);
     const options: NatsAddress = { settings, epoch, created };
     const streams = created.map((_, shard) => streamName(settings.prefix, shard));
+    link.patienceMs = Number.POSITIVE_INFINITY;
     return new OpenSharedStore({
       shards,
       shardBy,

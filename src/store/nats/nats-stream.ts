@@ -2,7 +2,12 @@
 import { setTimeout as afterMs } from 'node:timers/promises';
 import type { StreamInfo } from '@nats-io/jetstream';
 import { BusError } from '../../protocol/errors.js';
-import { NATS_OPEN_MS, NATS_PRUNED_MS, NATS_RETRY_MS } from '../../protocol/limits/nats.js';
+import {
+  NATS_GETS_MAX,
+  NATS_OPEN_MS,
+  NATS_PRUNED_MS,
+  NATS_RETRY_MS,
+} from '../../protocol/limits/nats.js';
 import { EventRecordView } from '../../record/event-record.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import type { TopicSummary } from '../shard-log.js';
@@ -15,11 +20,19 @@ import type {
   StreamState,
 } from '../shared/log-stream.js';
 import { endEpoch, readCharter } from './charter.js';
+import { placeOf } from './nats-faults.js';
 import { NatsLink } from './nats-link.js';
 import type { NatsSettings } from './nats-options.js';
 import { Publisher } from './publisher.js';
 import { StreamReader } from './reader.js';
-import { hasLimits, keepsPerTopic, reachOf, streamInfo } from './streams.js';
+import {
+  deletedMark,
+  keepsPerTopic,
+  lostThrough,
+  reachOf,
+  type StreamReach,
+  streamInfo,
+} from './streams.js';
 import { Subjects, streamName } from './subjects.js';
 import { Tail } from './tail.js';
 import { TopicTable } from './topics.js';
@@ -42,10 +55,11 @@ interface Joined {
   readonly topics: TopicTable;
   readonly publisher: Publisher;
   readonly tail: Tail;
-  readonly pruned: NodeJS.Timeout | undefined;
+  readonly pruned: NodeJS.Timeout;
 }
 
 export class NatsStream implements LogStream {
+  readonly place: string;
   readonly judges = { expect: true, groups: false };
   readonly tellsPruned = true;
   readonly #address: NatsAddress;
@@ -57,6 +71,10 @@ export class NatsStream implements LogStream {
   #follower: StreamFollower | undefined;
   #head = 0;
   #prunedThrough = 0;
+  /** Single events up to here have been removed by hand. */
+  #lostThrough = 0;
+  /** See `deletedMark`. */
+  #deleted = '';
   /** The entry at the head, which shows after a reconnect whether the history is still the same. */
   #last: StreamEntry | undefined;
   #recordedAt = 0;
@@ -69,6 +87,7 @@ export class NatsStream implements LogStream {
   constructor(shard: number, address: NatsAddress) {
     const { prefix } = address.settings;
     this.#address = address;
+    this.place = placeOf(address.settings);
     this.#shard = shard;
     this.#name = streamName(prefix, shard);
     this.#subjects = new Subjects(prefix, shard);
@@ -85,25 +104,36 @@ export class NatsStream implements LogStream {
     const reader = new StreamReader(link, this.#name, this.#subjects);
     const topics = new TopicTable(link, this.#name, this.#subjects, reader);
     const counted = await topics.count();
+    this.#deleted = deletedMark(info);
+    this.#lostThrough = await lostThrough(link, info);
     const summaries = await topics.summaries(counted);
-    this.#head = counted.lastSequence;
+    this.#head = counted.head.sequence;
     this.#prunedThrough = counted.prunedThrough;
     if (this.#head > 0) [this.#last] = await reader.entriesOf([this.#head]);
-    this.#recordedAt = this.#last?.recordedAt ?? counted.lastAt;
+    this.#recordedAt = this.#last?.recordedAt ?? counted.head.at;
     const dedupeWindowMs = info.config.duplicate_window / NS_PER_MS;
     const publisher = new Publisher(link, this.#name, this.#subjects, {
       headNow: () => this.#head,
+      lastOf: async (subject) => {
+        const [last] = await reader.firsts([JSON.stringify({ last_by_subj: subject })]);
+        return last?.sequence ?? 0;
+      },
       shownHead: headLeast,
       dedupeWindowMs,
     });
-    this.#joined = { link, reader, topics, publisher, ...this.#follow(link, info) };
+    link.patienceMs = Number.POSITIVE_INFINITY;
+    this.#joined = { link, reader, topics, publisher, ...this.#follow(link, reader, info) };
     link.watch({ onFailure: (error) => follower.onFailure(error) });
     return {
       head: this.#head,
       lastRecordedAt: this.#recordedAt,
-      topics: summaries,
+      topics: summaries.map((topic) => ({
+        ...topic,
+        prunedThrough: Math.max(topic.prunedThrough, this.#lostThrough),
+      })),
       dedupeWindowMs,
       prunedThrough: this.#prunedThrough,
+      lostThrough: this.#lostThrough,
       // The server knows no topic that has no events.
       forgottenThrough: this.#prunedThrough,
     };
@@ -117,8 +147,11 @@ export class NatsStream implements LogStream {
     const { reader } = this.#joined!;
     let entries = await reader.read(after, until);
     if (entries.length === 0) entries = await reader.read(until, this.#head, { limit: 1 });
-    const first = entries[0]?.sequence ?? until + 1;
-    if (first > after + 1 && first > this.#prunedThrough + 1) await this.#skip(first);
+    const missing = lastMissing(after, until, entries);
+    if (missing > Math.max(this.#prunedThrough, this.#lostThrough)) {
+      const reach = await this.#reach();
+      this.#pruned(Math.min(reach?.prunedThrough ?? 0, missing));
+    }
     return entries;
   }
 
@@ -134,15 +167,19 @@ export class NatsStream implements LogStream {
     await this.#link?.close();
   }
 
-  #follow(link: NatsLink, info: StreamInfo): Pick<Joined, 'tail' | 'pruned'> {
+  #follow(link: NatsLink, reader: StreamReader, info: StreamInfo): Pick<Joined, 'tail' | 'pruned'> {
     const tail = new Tail(link, this.#name, this.#head, {
       onEntries: (entries) => this.#take(entries),
+      next: async (after) => {
+        const now = await streamInfo(link, this.#name);
+        return now === undefined
+          ? []
+          : reader.read(after, Math.min(after + NATS_GETS_MAX, now.state.last_seq));
+      },
       isSameHistory: () => this.#isSameHistory(link),
     });
     void tail.run();
-    const { config } = info;
-    this.#keepsPerTopic = keepsPerTopic(config);
-    if (!this.#keepsPerTopic && !hasLimits(config)) return { tail, pruned: undefined };
+    this.#keepsPerTopic = keepsPerTopic(info.config);
     const pruned = setInterval(() => void this.#lookForPruned(link), NATS_PRUNED_MS);
     return { tail, pruned };
   }
@@ -182,6 +219,9 @@ export class NatsStream implements LogStream {
   }
 
   async #take(entries: readonly StreamEntry[]): Promise<void> {
+    const last = entries.at(-1)!.sequence;
+    // One look for all holes: the broker has delivered what lies behind them.
+    const reach = last > this.#head + entries.length ? await this.#reach() : undefined;
     let run: StreamEntry[] = [];
     let after = this.#head;
     for (const entry of entries) {
@@ -189,7 +229,7 @@ export class NatsStream implements LogStream {
         this.#show(run, after);
         run = [];
         after = this.#head;
-        await this.#skip(entry.sequence);
+        if (reach !== undefined) this.#pruned(Math.min(reach.prunedThrough, entry.sequence - 1));
       }
       this.#head = entry.sequence;
       // A new leader's clock may be behind.
@@ -206,10 +246,23 @@ export class NatsStream implements LogStream {
     this.#follower!.onEntries(run, after);
   }
 
-  /** The broker has removed events before `sequence`: all of them, or single ones. */
-  async #skip(sequence: number): Promise<void> {
+  /** What the broker has removed by now, of which single events are told here. */
+  async #reach(): Promise<StreamReach | undefined> {
     const info = await streamInfo(this.#link!, this.#name, Number.POSITIVE_INFINITY);
-    if (info !== undefined) this.#pruned(Math.min(reachOf(info).prunedThrough, sequence - 1));
+    if (info === undefined) return undefined;
+    await this.#lookForLost(this.#link!, info);
+    return reachOf(info);
+  }
+
+  /** Looks whether somebody has removed single events by hand, and tells of it. */
+  async #lookForLost(link: NatsLink, info: StreamInfo): Promise<void> {
+    const mark = deletedMark(info);
+    if (mark === this.#deleted) return;
+    this.#deleted = mark;
+    const through = await lostThrough(link, info);
+    if (through <= this.#lostThrough || this.#isClosed) return;
+    this.#lostThrough = through;
+    this.#follower!.onLost(through);
   }
 
   /** Tells what the broker has removed meanwhile. What the tail has not shown yet, it finds missing itself. */
@@ -217,12 +270,12 @@ export class NatsStream implements LogStream {
     if (!link.isUp) return;
     const info = await link.manager.streams.info(this.#name).catch(() => undefined);
     if (info === undefined) return;
+    if (this.#isClosed) return;
     this.#pruned(Math.min(reachOf(info).prunedThrough, this.#head));
     const names = [...this.#touched];
     this.#touched.clear();
-    if (names.length === 0) return;
-    const topics = await this.topics(names).catch(() => []);
-    if (!this.#isClosed) this.#follower!.onTopics(topics);
+    if (names.length > 0) this.#follower!.onReplaced(names);
+    await this.#lookForLost(link, info).catch(() => {});
   }
 
   #pruned(through: number): void {
@@ -259,6 +312,16 @@ export class NatsStream implements LogStream {
       return undefined;
     return `event ${last.sequence} is another one`;
   }
+}
+
+/** The last sequence that lacks in a fetch, up to its last entry; 0: none. */
+function lastMissing(after: number, until: number, entries: readonly StreamEntry[]): number {
+  let next = entries.at(-1)?.sequence ?? until;
+  for (const { sequence } of entries.toReversed()) {
+    if (sequence < next) return next;
+    next = sequence - 1;
+  }
+  return next > after ? next : 0;
 }
 
 const view = new EventRecordView();

@@ -15,9 +15,10 @@ export async function assertJetStream(link: NatsLink): Promise<void> {
   const isDisabled = (error: unknown): boolean =>
     nameOf(error) === 'JetStreamNotEnabled' || apiFaultOf(error) !== undefined;
   try {
-    await link.insist('JetStream', () => link.manager.getAccountInfo(), isDisabled, NATS_OPEN_MS);
+    const ask = () => link.soon(() => link.manager.getAccountInfo());
+    await link.insist('JetStream', ask, isDisabled, NATS_OPEN_MS);
   } catch (error) {
-    if (!isDisabled(error) && !/no responders|jetstream/i.test(messageOf(error))) throw error;
+    if (!isDisabled(error) && !/no responders/i.test(messageOf(error))) throw error;
     throw withoutJetStream(messageOf(error));
   }
 }

@@ -76,6 +76,8 @@ export interface PublishingLink {
 export interface PublisherState {
   /** The head that this thread knows. */
   headNow(): number;
+  /** The sequence of the last event of a subject, 0 for none. */
+  lastOf(subject: string): Promise<number>;
   /** The head that threads before this one have shown. */
   readonly shownHead: number;
   readonly dedupeWindowMs: number;
@@ -88,6 +90,7 @@ export class Publisher {
   readonly #inbox: string;
   readonly #answers: Subscription;
   readonly #headNow: () => number;
+  readonly #lastOf: PublisherState['lastOf'];
   #round: Round | undefined;
   #wake: (() => void) | undefined;
   #rounds = 0;
@@ -101,6 +104,7 @@ export class Publisher {
     this.#stream = stream;
     this.#subjects = subjects;
     this.#headNow = state.headNow;
+    this.#lastOf = state.lastOf;
     this.#shownHead = state.shownHead;
     this.#sendsMs = state.dedupeWindowMs - SHARED_DEDUPE_MARGIN_MS;
     this.#inbox = link.newInbox();
@@ -135,6 +139,7 @@ export class Publisher {
       await this.#find(flights, head);
     }
     if (hasLost) ownAgain(flights, head);
+    await this.#findLasts(flights);
     return this.#outcome(flights);
   }
 
@@ -172,6 +177,16 @@ export class Publisher {
     for (const flight of overtaken(flights, isNew)) {
       flight.verdict = 'refused';
       flight.fault = OVERTAKEN;
+    }
+  }
+
+  /** Some servers say that another event is the last of a topic, and not which one. */
+  async #findLasts(flights: readonly Flight[]): Promise<void> {
+    for (const flight of flights) {
+      const { fault, subject } = flight;
+      if (fault === undefined || !isUnexpected(fault)) continue;
+      const named = /\d+$/.exec(fault.description)?.[0];
+      flight.found = named === undefined ? await this.#lastOf(subject) : Number(named);
     }
   }
 
@@ -268,7 +283,7 @@ export class Publisher {
   }
 
   #refusalOf(flight: Flight): AppendRefusal {
-    const { topic, id, fault, expected = 0 } = flight;
+    const { topic, id, fault, expected = 0, found = 0 } = flight;
     if (fault === undefined) {
       const error = tooLarge(messageBytes(flight), this.#link.maxPayload, 'max_payload');
       return { found: 0, error };
@@ -280,7 +295,6 @@ export class Publisher {
       return { found: 0, error: { code: 'PAYLOAD_TOO_LARGE', message } };
     }
     if (isUnexpected(fault)) {
-      const found = Number(/\d+$/.exec(fault.description)?.[0] ?? 0);
       return { found, error: unexpectedError({ topic, expected, found }) };
     }
     const message = `stream ${this.#stream} refuses the event: ${fault.description}`;

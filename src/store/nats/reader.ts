@@ -184,6 +184,7 @@ export class StreamReader {
 
   async #create(after: number, filter: string | undefined): Promise<Cursor> {
     const config: Partial<ConsumerConfig> = {
+      name: this.#link.newName(),
       ack_policy: 'none',
       deliver_policy: 'by_start_sequence',
       opt_start_seq: after + 1,
@@ -195,7 +196,7 @@ export class StreamReader {
     const { name } = await this.#link
       .insist(
         `a consumer of stream ${this.#stream}`,
-        () => this.#link.manager.consumers.add(this.#stream, config),
+        () => this.#link.soon(() => this.#link.manager.consumers.add(this.#stream, config)),
         (error) => apiFaultOf(error)?.err_code === STREAM_NOT_FOUND,
       )
       .catch((error) => {

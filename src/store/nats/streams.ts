@@ -60,7 +60,7 @@ export async function streamInfo(
   try {
     return await link.insist(
       `stream ${name}`,
-      () => link.manager.streams.info(name),
+      () => link.soon(() => link.manager.streams.info(name)),
       isOfApi,
       limitMs,
     );
@@ -208,6 +208,35 @@ export function reachOf({ state, config }: StreamInfo): StreamReach {
   const goneThrough = Math.max(0, state.first_seq - 1);
   const prunedThrough = keepsPerTopic(config) && !hasLimits(config) ? 0 : goneThrough;
   return { head: state.last_seq, goneThrough, prunedThrough };
+}
+
+/** So many sequences fit an answer of a server with the default `max_payload`. */
+const DELETED_LISTED_MAX = 50_000;
+
+/**
+ * The last sequence of those that were removed from among others by hand; 0 for none. A stream that keeps so many events of
+ * each topic removes such events all the time, and whoever asks for that knows it.
+ */
+export async function lostThrough(
+  link: NatsLink,
+  { config, state }: Pick<StreamInfo, 'config' | 'state'>,
+): Promise<number> {
+  const { num_deleted: deleted = 0 } = state;
+  if (deleted === 0 || keepsPerTopic(config)) return 0;
+  if (deleted > DELETED_LISTED_MAX) return state.last_seq;
+  const { name } = config;
+  const ask = () => link.manager.streams.info(name, { deleted_details: true });
+  const listed = await link
+    .insist(`stream ${name}`, () => link.soon(ask), isOfApi)
+    .catch((error) => {
+      throw streamFault(name, error);
+    });
+  return (listed.state.deleted ?? []).reduce((last, one) => Math.max(last, one), 0);
+}
+
+/** Changes whenever single events have been removed. */
+export function deletedMark({ state }: Pick<StreamInfo, 'state'>): string {
+  return `${state.num_deleted ?? 0} from ${state.first_seq}`;
 }
 
 /** The stream removes events of a topic when newer ones come. */

@@ -1,11 +1,17 @@
 /**
  * Follows a stream from a position on, by a consumer that the server pushes to. It notices what is missing by the
  * consumer's own count, and what has fallen silent by its heartbeats, and then goes on with a new consumer from the last
- * event that was shown.
+ * event that was shown. The servers' metadata leader makes consumers, which may be the one that has died: until there is
+ * a consumer, events are got one by one, from any server that has the stream.
  */
 import { setTimeout as afterMs } from 'node:timers/promises';
+import type { ConsumerConfig } from '@nats-io/jetstream';
 import type { Msg } from '@nats-io/transport-node';
-import { NATS_HEARTBEAT_MS, NATS_RETRY_MS } from '../../protocol/limits/nats.js';
+import {
+  NATS_HEARTBEAT_MS,
+  NATS_RETRY_MS,
+  NATS_WITHOUT_CONSUMER_MS,
+} from '../../protocol/limits/nats.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import type { StreamEntry } from '../shared/log-stream.js';
 import { deliveredBy, entryOf } from './delivered.js';
@@ -19,6 +25,8 @@ const FLOW_CONTROL = 100;
 export interface TailReader {
   /** The next entries; where one does not follow the one before, the broker has removed what was between them. */
   onEntries(entries: readonly StreamEntry[]): void | Promise<void>;
+  /** The next entries after a position, as many as fit one answer; none if the stream has none yet. */
+  next(after: number): Promise<readonly StreamEntry[]>;
   /** Whether the stream still has the history that was shown: false ends the tail. Called before each new consumer. */
   isSameHistory(): Promise<boolean>;
 }
@@ -32,6 +40,8 @@ export class Tail {
   /** The consumer's own count of what it has delivered. */
   #delivered = 0;
   #heardAt = 0;
+  /** When there was a consumer last. */
+  #consumedAt = 0;
   #queue: StreamEntry[] = [];
   #isShowing = false;
   /** Ends the consumer that is followed now. */
@@ -56,6 +66,8 @@ export class Tail {
         if (!(await this.#reader.isSameHistory())) return;
         await this.#follow();
       } catch {
+        const silentMs = elapsedMs() - this.#consumedAt;
+        if (silentMs > NATS_WITHOUT_CONSUMER_MS) await this.#get(() => this.#isClosed);
         await afterMs(NATS_RETRY_MS);
       }
     }
@@ -67,8 +79,9 @@ export class Tail {
   }
 
   async #follow(): Promise<void> {
-    const { connection, manager } = this.#link;
-    const inbox = this.#link.newInbox();
+    const link = this.#link;
+    const { connection, manager } = link;
+    const inbox = link.newInbox();
     this.#delivered = 0;
     this.#heardAt = elapsedMs();
     const ended = new Promise<void>((resolve) => {
@@ -83,9 +96,10 @@ export class Tail {
     const silence = setInterval(() => {
       if (elapsedMs() - this.#heardAt > SILENCE_MS) this.#end?.();
     }, NATS_HEARTBEAT_MS);
-    let name: string | undefined;
+    const name = link.newName();
     try {
-      ({ name } = await manager.consumers.add(this.#stream, {
+      const config: Partial<ConsumerConfig> = {
+        name,
         ack_policy: 'none',
         deliver_policy: 'by_start_sequence',
         opt_start_seq: this.#position + 1,
@@ -95,16 +109,51 @@ export class Tail {
         mem_storage: true,
         num_replicas: 1,
         max_deliver: 1,
-      }));
+      };
+      const made = link.soon(() => manager.consumers.add(this.#stream, config));
+      void this.#getWithout(made, ended);
+      await Promise.race([made, ended]);
       await ended;
+      this.#consumedAt = elapsedMs();
     } finally {
       this.#end = undefined;
       clearInterval(silence);
       subscription.unsubscribe();
-      if (name !== undefined && this.#link.isUp) {
+      if (link.isUp) {
         manager.consumers.delete(this.#stream, name).catch(() => {});
       }
     }
+  }
+
+  /** Shows what the stream has while its consumer is not made, unless that takes a moment only. */
+  async #getWithout(made: Promise<unknown>, ended: Promise<void>): Promise<void> {
+    let isOver = false;
+    const over = Promise.race([made, ended])
+      .catch(() => {})
+      .then(() => {
+        isOver = true;
+      });
+    await Promise.race([over, afterMs(NATS_WITHOUT_CONSUMER_MS)]);
+    while (!isOver && !this.#isClosed) {
+      const count = await this.#get(() => isOver);
+      if (count === 0) await Promise.race([over, afterMs(NATS_RETRY_MS)]);
+    }
+  }
+
+  /** Shows the next events without a consumer. Returns how many there are. */
+  async #get(isOver: () => boolean): Promise<number> {
+    const entries = await this.#reader.next(this.#position).catch(() => []);
+    if (isOver()) return 0;
+    for (const entry of entries) this.#add(entry);
+    return entries.length;
+  }
+
+  /** The consumer may deliver again what was got without it. */
+  #add(entry: StreamEntry): void {
+    if (entry.sequence <= this.#position) return;
+    this.#position = entry.sequence;
+    this.#queue.push(entry);
+    if (!this.#isShowing) void this.#show();
   }
 
   #take(message: Msg): void {
@@ -121,9 +170,7 @@ export class Tail {
       return;
     }
     this.#delivered = delivered.number;
-    this.#position = delivered.sequence;
-    this.#queue.push(entryOf(message, delivered.sequence, delivered.timestamp));
-    if (!this.#isShowing) void this.#show();
+    this.#add(entryOf(message, delivered.sequence, delivered.timestamp));
   }
 
   /** Heartbeats, and questions whether what was delivered has been taken. */

@@ -10,10 +10,10 @@ import { deliveredBy, recordedAtOf } from './delivered.js';
 import { type ApiFault, apiFaultOf, callFault, STREAM_NOT_FOUND } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
 import type { StreamReader } from './reader.js';
-import { reachOf, streamInfo } from './streams.js';
+import { reachOf } from './streams.js';
 import type { Subjects } from './subjects.js';
 
-/** A look at all topics is made again if the stream has grown meanwhile, so many times. */
+/** A look at all topics in several pages is made again if topics have gone meanwhile, so many times. */
 const LOOKS = 3;
 
 interface Last {
@@ -21,15 +21,22 @@ interface Last {
   readonly at: number;
 }
 
+/** How many events a subject had. */
+interface Count {
+  readonly events: number;
+  /** The last event of the stream when it was counted. */
+  readonly head: Last;
+}
+
 /** The part of a stream's state that its topics rest on. */
 export interface CountedStream {
   readonly firstSequence: number;
-  readonly lastSequence: number;
-  readonly lastAt: number;
+  /** The last event of the stream when the counting began. */
+  readonly head: Last;
   /** See `StreamReach`. */
   readonly prunedThrough: number;
-  /** The number of events, by subject. */
-  readonly counts: ReadonlyMap<string, number>;
+  /** By subject. */
+  readonly counts: ReadonlyMap<string, Count>;
 }
 
 type SubjectsPage = StreamInfo & { readonly error?: ApiFault };
@@ -39,7 +46,9 @@ export class TopicTable {
   readonly #stream: string;
   readonly #subjects: Subjects;
   readonly #reader: StreamReader;
+  /** The look that goes on, and the one that begins after it. */
   #counting: Promise<CountedStream> | undefined;
+  #countingNext: Promise<CountedStream> | undefined;
 
   constructor(link: NatsLink, stream: string, subjects: Subjects, reader: StreamReader) {
     this.#link = link;
@@ -48,30 +57,26 @@ export class TopicTable {
     this.#reader = reader;
   }
 
-  /** Counts the events of all topics, as of one head unless other nodes publish all the time. */
-  async count(): Promise<CountedStream> {
-    for (let look = 1; ; look++) {
-      const counted = await this.#countOnce(this.#subjects.all);
-      const info = await streamInfo(this.#link, this.#stream, Number.POSITIVE_INFINITY);
-      if (look === LOOKS || info?.state.last_seq === counted.lastSequence) return counted;
-    }
+  /** Counts the events of all topics. */
+  count(): Promise<CountedStream> {
+    return this.#count(this.#subjects.all);
   }
 
-  /** The topics of the counted stream, at its head. */
+  /** The topics of the counted stream, each as of the moment when it was counted. */
   async summaries(counted: CountedStream): Promise<TopicSummary[]> {
     if (counted.counts.size === 0) return [];
     const lasts = await this.#lasts(counted.counts.size);
-    const several = [...counted.counts].filter(([, events]) => events > 1);
+    const several = [...counted.counts].filter(([, { events }]) => events > 1);
     const questions = several.map(([subject]) =>
       JSON.stringify({ seq: Math.max(1, counted.firstSequence), next_by_subj: subject }),
     );
     const found = await this.#reader.firsts(questions);
     const firsts = new Map(several.map(([subject], at) => [subject, found[at]]));
-    return [...counted.counts].flatMap(([subject, events]) => {
+    return [...counted.counts].flatMap(([subject, count]) => {
       const last = lasts.get(subject);
       return last === undefined
         ? []
-        : [this.#summary(subject, events, firsts.get(subject), last, counted)];
+        : [this.#summary(subject, count, firsts.get(subject), last, counted)];
     });
   }
 
@@ -90,30 +95,42 @@ export class TopicTable {
     return there.flatMap((subject, at) => {
       const last = lasts[at];
       if (firsts[at] === undefined || last === undefined) return [];
-      const events = counted.counts.get(subject)!;
-      return [this.#summary(subject, events, firsts[at], lastOf(last), counted)];
+      const count = counted.counts.get(subject)!;
+      return [this.#summary(subject, count, firsts[at], lastOf(last), counted)];
     });
   }
 
-  /** One question for each of a few subjects, or one look at all of them that all who ask meanwhile share. */
-  async #countsOf(subjects: readonly string[]): Promise<CountedStream> {
-    if (subjects.length === 1) return this.#countOnce(subjects[0]!);
-    this.#counting ??= this.#countOnce(this.#subjects.all).finally(() => {
-      this.#counting = undefined;
+  /** A look at one subject, or a look at all of them that all share who ask before it begins. */
+  #countsOf(subjects: readonly string[]): Promise<CountedStream> {
+    if (subjects.length === 1) return this.#count(subjects[0]!);
+    if (this.#counting === undefined) return this.#begin(Promise.resolve());
+    // The look that goes on may have passed what the caller has to know.
+    this.#countingNext ??= this.#begin(this.#counting.catch(() => {}));
+    return this.#countingNext;
+  }
+
+  #begin(before: Promise<unknown>): Promise<CountedStream> {
+    const counting = before.then(() => {
+      this.#counting = counting;
+      if (this.#countingNext === counting) this.#countingNext = undefined;
+      return this.count();
     });
-    return this.#counting;
+    const end = (): void => {
+      if (this.#counting === counting) this.#counting = undefined;
+    };
+    counting.then(end, end);
+    return counting;
   }
 
   #summary(
     subject: string,
-    events: number,
+    { events, head }: Count,
     first: StreamEntry | undefined,
     last: Last,
-    { prunedThrough, lastSequence, lastAt }: CountedStream,
+    { prunedThrough }: CountedStream,
   ): TopicSummary {
     // An event that came after the count is told as news.
-    const isLater = last.sequence > lastSequence;
-    const lastOne = isLater ? { sequence: lastSequence, at: lastAt } : last;
+    const lastOne = last.sequence > head.sequence ? head : last;
     return {
       name: this.#subjects.topicOf(subject),
       events,
@@ -125,17 +142,22 @@ export class TopicTable {
     };
   }
 
-  async #countOnce(filter: string): Promise<CountedStream> {
-    const counts = new Map<string, number>();
-    for (;;) {
-      const page = await this.#page(filter, counts.size);
-      const { first_seq: first, last_seq: last, last_ts: lastTs, subjects } = page.state;
-      const of = Object.entries(subjects ?? {});
-      for (const [subject, count] of of) counts.set(subject, count);
-      if (of.length > 0 && counts.size < page.total) continue;
-      const lastAt = last === 0 ? 0 : Math.max(0, Date.parse(lastTs));
-      const { prunedThrough } = reachOf(page);
-      return { firstSequence: first, lastSequence: last, lastAt, prunedThrough, counts };
+  async #count(filter: string): Promise<CountedStream> {
+    for (let look = 1; ; look++) {
+      const counts = new Map<string, Count>();
+      const first = await this.#page(filter, 0);
+      let page = first;
+      for (let at = noteCounts(page, counts); at < page.total; ) {
+        page = await this.#page(filter, at);
+        const noted = noteCounts(page, counts);
+        if (noted === 0) break;
+        at += noted;
+      }
+      // Where a topic has gone meanwhile, the pages behind it have moved on.
+      if (counts.size < page.total && look < LOOKS) continue;
+      const { first_seq: firstSequence } = first.state;
+      const { prunedThrough } = reachOf(first);
+      return { firstSequence, head: headOf(first), prunedThrough, counts };
     }
   }
 
@@ -207,6 +229,18 @@ export class TopicTable {
       connection.publish(subject, request, { reply: inbox });
     });
   }
+}
+
+/** Returns how many subjects the page has. */
+function noteCounts(page: SubjectsPage, counts: Map<string, Count>): number {
+  const head = headOf(page);
+  const of = Object.entries(page.state.subjects ?? {});
+  for (const [subject, events] of of) counts.set(subject, { events, head });
+  return of.length;
+}
+
+function headOf({ state: { last_seq: sequence, last_ts: lastTs } }: StreamInfo): Last {
+  return { sequence, at: sequence === 0 ? 0 : Math.max(0, Date.parse(lastTs)) };
 }
 
 function lastOf({ sequence, recordedAt }: StreamEntry): Last {

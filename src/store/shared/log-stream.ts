@@ -32,6 +32,8 @@ export interface StreamState {
   readonly prunedThrough: number;
   /** Topics that the broker does not remember may have had events up to this sequence. Default: it remembers all. */
   readonly forgottenThrough?: number;
+  /** Any events up to this sequence may have gone, though others are left. Default: `prunedThrough`. */
+  readonly lostThrough?: number;
   /**
    * The broker has begun another epoch since the store was opened, as its history had gone backwards: the shard is given
    * up. The other members mean nothing then. Default: false.
@@ -68,8 +70,13 @@ export interface StreamFollower {
   onEntries(entries: readonly StreamEntry[], after?: number): void;
   /** The broker has removed all entries up to a sequence. */
   onPruned(prunedThrough: number): void;
-  /** Topics as they are by now, of which the broker has removed events that newer ones have replaced. */
-  onTopics(topics: readonly TopicSummary[]): void;
+  /**
+   * Somebody has removed single events up to a sequence, of topics that nobody knows; others are left. Readers that come
+   * behind them are told of a gap.
+   */
+  onLost(through: number): void;
+  /** The broker has removed events of these topics that newer ones have replaced. */
+  onReplaced(topics: readonly string[]): void;
   /** The stream cannot go on: history went backwards, it was deleted, or its settings do not fit any more. */
   onFailure(error: BusError): void;
 }
@@ -79,6 +86,8 @@ export interface StreamFollower {
  * broker is away calls wait, and entries come again from the last one that the follower was shown.
  */
 export interface LogStream {
+  /** Names the setting with the servers, and them, in messages. */
+  readonly place?: string;
   /** Which terms of events the broker can judge. */
   readonly judges: JudgedTerms;
 

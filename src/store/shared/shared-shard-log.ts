@@ -21,6 +21,7 @@ import {
 import type { StoredRecord } from '../stored-record.js';
 import { AtHand, type HeldEvent, indexBehind, type Run } from './at-hand.js';
 import type { LogStream, NewEntry, StreamEntry } from './log-stream.js';
+import { withinOpening } from './opening.js';
 import { RecentIds } from './recent-ids.js';
 import { damaged, seal, unseal } from './sealed-record.js';
 import { StreamPruning } from './stream-pruning.js';
@@ -36,7 +37,9 @@ type Opening = Pick<ShardLogOpening, 'shard' | 'isFirst' | 'headLeast' | 'settin
 export async function openSharedLog(stream: LogStream, opening: Opening): Promise<ShardLog> {
   try {
     const log = new SharedShardLog(stream, opening);
-    await log.join(opening);
+    const joining = log.join(opening);
+    if (!opening.isFirst) await joining;
+    else await withinOpening(stream.place ?? 'the broker', joining, () => {});
     return log;
   } catch (error) {
     await stream.close();
@@ -57,6 +60,8 @@ class SharedShardLog implements ShardLog {
   lastRecordedAt = 0;
   appendedTopic = '';
 
+  /** Single events up to here have gone. */
+  #lostThrough = 0;
   readonly #stream: LogStream;
   readonly #shard: number;
   readonly #view = new EventRecordView();
@@ -89,7 +94,8 @@ class SharedShardLog implements ShardLog {
     const state = await this.#stream.join(headLeast, isFirst, {
       onEntries: (entries, after) => this.#inTurn(() => this.#hear(entries, after)),
       onPruned: (through) => this.#inTurn(() => this.#prune(through)),
-      onTopics: (topics) => this.#inTurn(() => this.#renew(topics)),
+      onLost: (through) => this.#inTurn(() => this.#lose(through)),
+      onReplaced: (topics) => this.#inTurn(() => this.#renew(topics)),
       onFailure: (error) => this.#fail(error),
     });
     if (state.isOtherHistory === true) this.wentBackwardsFrom = headLeast;
@@ -97,7 +103,9 @@ class SharedShardLog implements ShardLog {
     this.head = state.head;
     this.lastRecordedAt = state.lastRecordedAt;
     this.prunedThrough = state.prunedThrough;
-    this.#topics = new TopicBook(state.topics, state.forgottenThrough);
+    this.#lostThrough = state.lostThrough ?? 0;
+    const forgotten = Math.max(state.forgottenThrough ?? 0, this.#lostThrough);
+    this.#topics = new TopicBook(state.topics, forgotten);
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const hear of early) hear();
@@ -118,9 +126,9 @@ class SharedShardLog implements ShardLog {
     return this.head;
   }
 
-  /** Only a stretch from the first event on is ever removed. */
+  /** Grows with what is removed; it is no count. */
   get prunedEvents(): number {
-    return this.prunedThrough;
+    return this.prunedThrough + this.#lostThrough;
   }
 
   append(
@@ -301,17 +309,26 @@ class SharedShardLog implements ShardLog {
     const changed = this.#topics.prune(through, this.head);
     if (through > this.head) this.#topics.forgottenThrough = through;
     this.head = Math.max(this.head, through);
-    for (let at = 0; at < changed.length; at += TOPICS_PER_CALL) {
-      this.#stream.topics(changed.slice(at, at + TOPICS_PER_CALL)).then(
-        (topics) => this.#renew(topics),
-        (error) => this.#fail(error),
-      );
-    }
+    this.#renew(changed);
     this.#advanced();
   }
 
-  #renew(topics: readonly TopicSummary[]): void {
-    for (const topic of topics) this.#topics.set(topic);
+  #lose(through: number): void {
+    if (through <= this.#lostThrough) return;
+    this.#lostThrough = through;
+    this.#renew(this.#topics.lose(through));
+  }
+
+  /** Asks the broker about topics of which it has removed events. */
+  #renew(names: readonly string[]): void {
+    for (let at = 0; at < names.length; at += TOPICS_PER_CALL) {
+      const asked = names.slice(at, at + TOPICS_PER_CALL);
+      const question = this.#topics.ask(asked);
+      this.#stream.topics(asked).then(
+        (topics) => this.#topics.answer(question, asked, topics),
+        (error) => this.#fail(error),
+      );
+    }
   }
 
   #advanced(): void {

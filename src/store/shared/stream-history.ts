@@ -46,6 +46,8 @@ export interface HistoryStream {
    * Entries that `fetch` leaves out at the beginning need not have gone together with all before them. Default: they have.
    */
   readonly hasHoles?: boolean;
+  /** The recorded times may run backwards by so many ms. Default: they never do. */
+  readonly timeStepMs?: number;
   /** Whether `fetch` leaves out, for these patterns, most entries whose topics match none of them. Default: never. */
   filters?(topics: readonly string[]): boolean;
   close(): void | Promise<void>;
@@ -105,7 +107,7 @@ export class StreamHistory implements StoreHistory {
       prunedThrough,
       goneThrough = prunedThrough,
     } = await this.#stream.bounds(shard, 0);
-    const position = await this.#lastBefore(shard, timeMs, goneThrough, head);
+    const position = await this.#firstSince(shard, timeMs, goneThrough, head);
     // Nobody knows when the events that have gone were recorded.
     return position === goneThrough ? 0 : position;
   }
@@ -139,8 +141,9 @@ export class StreamHistory implements StoreHistory {
     const { sinceMs, untilMs } = request;
     let after = Math.max(request.after, span.after, 0);
     let until = Math.min(request.until ?? span.until, span.until);
-    if (sinceMs !== undefined) after = await this.#lastBefore(shard, sinceMs, after, until);
-    if (untilMs !== undefined) until = await this.#lastBefore(shard, untilMs, after, until);
+    const { timeStepMs: step = 0 } = this.#stream;
+    if (sinceMs !== undefined) after = await this.#lastBefore(shard, sinceMs - step, after, until);
+    if (untilMs !== undefined) until = await this.#lastBefore(shard, untilMs + step, after, until);
     return { after, until };
   }
 
@@ -218,6 +221,21 @@ export class StreamHistory implements StoreHistory {
       at = entries.at(-1)?.sequence ?? until;
     }
     return all;
+  }
+
+  /** The place before the first event recorded at a time or later, of those after `after` up to `until`. */
+  async #firstSince(shard: number, timeMs: number, after: number, until: number): Promise<number> {
+    const { timeStepMs: step = 0 } = this.#stream;
+    const from = await this.#lastBefore(shard, timeMs - step, after, until);
+    if (step === 0) return from;
+    const end = await this.#lastBefore(shard, timeMs + step, from, until);
+    for (let at = from; at < end; ) {
+      const entries = await this.#stream.fetch(shard, at, end);
+      const first = entries.findIndex(({ recordedAt }) => recordedAt >= timeMs);
+      if (first >= 0) return entries[first - 1]?.sequence ?? at;
+      at = entries.at(-1)?.sequence ?? end;
+    }
+    return end;
   }
 
   /** The last sequence recorded before a time, of those after `after` up to `until`; `after` if there is none. */

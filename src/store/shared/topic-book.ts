@@ -3,6 +3,14 @@ import type { TopicSummary, TopicTotals } from '../shard-log.js';
 
 type Topic = { -readonly [field in keyof TopicSummary]: TopicSummary[field] };
 
+/** A topic that the broker is being asked about. */
+interface Asked {
+  /** The last of the questions. */
+  question: number;
+  /** What the book has noted since the first of them: the answer may be older. */
+  readonly noted: { readonly sequence: number; readonly recordedAt: number }[];
+}
+
 /**
  * The topics of a shared log, numbered from 1 in the order in which the book learned of them. Beyond a number it forgets those that hold
  * no event any more, the ones that were emptied first.
@@ -17,6 +25,8 @@ export class TopicBook {
   #lastNumber = 0;
   /** All numbers, ascending, until topics come or go. */
   #order: number[] | undefined;
+  readonly #asked = new Map<string, Asked>();
+  #questions = 0;
 
   constructor(
     topics: readonly TopicSummary[] = [],
@@ -34,6 +44,7 @@ export class TopicBook {
 
   /** Counts an event, unless the topic's summary came from the broker and has it already. */
   note(name: string, sequence: number, recordedAt: number): void {
+    if (this.#asked.size > 0) this.#asked.get(name)?.noted.push({ sequence, recordedAt });
     const known = this.#get(name);
     if (known !== undefined && known.lastSequence >= sequence) return;
     if (known !== undefined && known.events > 0) {
@@ -52,6 +63,40 @@ export class TopicBook {
       firstAt: recordedAt,
       lastAt: recordedAt,
     });
+  }
+
+  /** The broker is asked about these topics now. Returns what `answer` is to be given. */
+  ask(names: readonly string[]): number {
+    const question = ++this.#questions;
+    for (const name of names) {
+      const asked = this.#asked.get(name);
+      if (asked === undefined) this.#asked.set(name, { question, noted: [] });
+      else asked.question = question;
+    }
+    return question;
+  }
+
+  /**
+   * Takes what the broker has answered. It has no events of a topic that the answer leaves out. What the book has noted since is
+   * newer than the answer, and so is a later answer.
+   */
+  answer(question: number, names: readonly string[], topics: readonly TopicSummary[]): void {
+    const answers = new Map(topics.map((topic) => [topic.name, topic]));
+    for (const name of names) {
+      const asked = this.#asked.get(name);
+      if (asked?.question !== question) continue;
+      this.#asked.delete(name);
+      const known = this.get(name);
+      const answer = answers.get(name) ?? (known && { ...known, events: 0 });
+      if (answer === undefined) continue;
+      const counted = answers.has(name) ? answer.lastSequence : 0;
+      const prunedThrough = Math.max(
+        answer.prunedThrough,
+        known?.prunedThrough ?? this.forgottenThrough,
+      );
+      const later = asked.noted.filter(({ sequence }) => sequence > counted);
+      this.set(withLater({ ...answer, prunedThrough }, later));
+    }
   }
 
   /** Takes a topic as the broker knows it. */
@@ -89,6 +134,20 @@ export class TopicBook {
     return changed;
   }
 
+  /**
+   * Any events up to `through` may have gone, of any topic, while others are left. Returns the topics of which only the broker
+   * knows what they have left.
+   */
+  lose(through: number): string[] {
+    this.forgottenThrough = Math.max(this.forgottenThrough, through);
+    const touched: string[] = [];
+    for (const topic of this.#topics.values()) {
+      topic.prunedThrough = Math.max(topic.prunedThrough, through);
+      if (topic.events > 0 && topic.firstSequence <= through) touched.push(topic.name);
+    }
+    return touched;
+  }
+
   /** As it is by now: it changes with the next event. */
   get(name: string): TopicSummary | undefined {
     return this.#get(name);
@@ -123,4 +182,14 @@ export class TopicBook {
     this.#emptied.delete(name!);
     this.#order = undefined;
   }
+}
+
+function withLater(topic: TopicSummary, later: Asked['noted']): TopicSummary {
+  const [first] = later;
+  const last = later.at(-1);
+  if (first === undefined || last === undefined) return topic;
+  const begins =
+    topic.events > 0 ? {} : { firstSequence: first.sequence, firstAt: first.recordedAt };
+  const events = topic.events + later.length;
+  return { ...topic, ...begins, events, lastSequence: last.sequence, lastAt: last.recordedAt };
 }

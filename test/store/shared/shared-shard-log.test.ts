@@ -204,9 +204,42 @@ describe('a log on a stream', () => {
     const { log } = await openOn(stream);
     stream.store({ topic: 'a' }, { topic: 'a' });
     stream.tell(1);
-    const known = log.topic('a')!;
-    stream.follower.onTopics([{ ...known, events: 1, firstSequence: 2 }]);
-    expect(log.topic('a')).toMatchObject({ events: 1, firstSequence: 2 });
+    stream.follower.onReplaced(['a']);
+    await new Promise(setImmediate);
+    expect(stream.asked).toEqual(['a']);
+    expect(log.topic('a')?.events).toBe(77);
+  });
+
+  test('counts the events that came while it was asking the broker about their topic', async () => {
+    const stream = new FakeStream();
+    stream.store({ topic: 'a' }, { topic: 'a' });
+    const { log } = await openOn(stream);
+    const answer = { ...stream.stream.state.topics[0]!, events: 1, firstSequence: 2 };
+    stream.topics = async () => [answer];
+    stream.follower.onReplaced(['a']);
+    stream.store({ topic: 'a', timestamp: 9 });
+    stream.tell(3);
+    await new Promise(setImmediate);
+    expect(log.topic('a')).toMatchObject({ events: 2, firstSequence: 2, lastSequence: 3 });
+  });
+
+  test('knows that single events were removed, of any topic, and that others are left', async () => {
+    const stream = new FakeStream();
+    stream.store({ topic: 'a' }, { topic: 'b' }, { topic: 'a' });
+    const { log } = await openOn(stream);
+    const before = log.prunedEvents;
+    stream.remove(2);
+    stream.topics = async (names) => {
+      stream.asked.push(...names);
+      return stream.stream.state.topics.filter(({ name }) => name === 'a');
+    };
+    stream.follower.onLost(2);
+    await new Promise(setImmediate);
+    expect(log.prunedEvents).toBeGreaterThan(before);
+    expect([log.prunedThrough, log.forgottenThrough]).toEqual([0, 2]);
+    expect(stream.asked).toEqual(['a', 'b']);
+    expect(log.topic('a')).toMatchObject({ events: 2, prunedThrough: 2 });
+    expect(log.topic('b')).toMatchObject({ events: 0, prunedThrough: 2 });
   });
 
   test('hears what came before the answer to its opening', async () => {

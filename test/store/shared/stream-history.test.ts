@@ -172,6 +172,28 @@ describe('history on a stream', () => {
     });
   });
 
+  test('finds times that run backwards by as much as its stream allows', async () => {
+    const stream = new FakeStream();
+    for (const time of [10, 20, 30, 25, 40, 50, 45, 60]) stream.store({ timestamp: time });
+    // The fake keeps times in order, as most brokers do.
+    for (const [at, recordedAt] of [
+      [3, 25],
+      [6, 45],
+    ] as const) {
+      stream.stream.entries[at] = { ...stream.stream.entries[at]!, recordedAt };
+    }
+    const history = new StreamHistory({ ...stream.history, timeStepMs: 10 });
+    const found = (sinceMs: number, untilMs: number) =>
+      all(history, { after: 0, limit: 9, sinceMs, untilMs });
+    expect(await found(28, 100)).toEqual([3, 5, 6, 7, 8]);
+    expect(await found(0, 28)).toEqual([1, 2, 4]);
+    expect(await found(46, 55)).toEqual([6]);
+    const positions = [];
+    for (const time of [5, 26, 31, 46, 51, 70]) positions.push(await history.positionAt(0, time));
+    // The last is before the first event at that time or later, whatever lies behind it.
+    expect(positions).toEqual([0, 2, 4, 5, 7, 8]);
+  });
+
   test('names a damaged event', async () => {
     const { stream, history } = historyOf(3);
     stream.damage(2);

@@ -83,3 +83,43 @@ test('it forgets the topics that were emptied first, beyond a number, and how fa
   while (after !== 0);
   expect(shown).toEqual(['b', 'c', 'd', 'a']);
 });
+
+test('what it has noted since it asked is newer than the answer', () => {
+  const book = bookOf('a', 'a', 'a');
+  const question = book.ask(['a', 'b']);
+  const answer = { ...book.get('a')!, events: 1, firstSequence: 3 };
+  book.note('a', 4, 200);
+  book.note('b', 5, 201);
+  book.answer(question, ['a', 'b'], [answer]);
+  expect(book.get('a')).toMatchObject({
+    events: 2,
+    firstSequence: 3,
+    lastSequence: 4,
+    lastAt: 200,
+  });
+  expect(book.get('b')).toMatchObject({ events: 1, firstSequence: 5, firstAt: 201 });
+});
+
+test('the answer to a later question counts, whenever it comes', () => {
+  const book = bookOf('a', 'a', 'a');
+  const old = { ...book.get('a')!, events: 2, firstSequence: 2 };
+  const first = book.ask(['a']);
+  const later = book.ask(['a']);
+  book.answer(first, ['a'], [old]);
+  expect(book.get('a')?.events).toBe(3);
+  book.answer(later, ['a'], [{ ...old, events: 1, firstSequence: 3 }]);
+  book.answer(first, ['a'], [old]);
+  expect(book.get('a')).toMatchObject({ events: 1, firstSequence: 3 });
+});
+
+test('a topic that an answer leaves out has no events, and keeps what it has lost', () => {
+  const book = bookOf('a', 'b');
+  expect(book.lose(1)).toEqual(['a']);
+  const question = book.ask(['a', 'unheard']);
+  book.answer(question, ['a', 'unheard'], []);
+  expect(book.get('a')).toMatchObject({ events: 0, prunedThrough: 1, lastSequence: 1 });
+  expect(book.get('unheard')).toBeUndefined();
+  const again = book.ask(['b']);
+  book.answer(again, ['b'], [{ ...book.get('b')!, prunedThrough: 0 }]);
+  expect(book.get('b')).toMatchObject({ events: 1, prunedThrough: 1 });
+});

@@ -18,6 +18,8 @@ const MSG_ID = 'Nats-Msg-Id';
 const EXPECTED = 'Nats-Expected-Last-Sequence';
 
 type Fate =
+  /** Another event is the last of the topic, and the server does not say which. */
+  | 'unexpected'
   /** It never reaches the stream. */
   | 'lost'
   /** It is stored, and nobody hears of it. */
@@ -67,7 +69,9 @@ class FakeServer {
   #judge(id: string, isProbe: boolean, fate: Fate | undefined, reply: string): void {
     const stored = this.ids.indexOf(id) + 1;
     if (fate === 'in process') this.#tell(reply, { seq: 0, duplicate: true });
-    else if (fate === 'leaderless') this.#tell(reply, undefined, 503);
+    else if (fate === 'unexpected') {
+      this.#tell(reply, { error: { err_code: 10164, description: 'wrong last sequence' } });
+    } else if (fate === 'leaderless') this.#tell(reply, undefined, 503);
     else if (stored > 0) this.#tell(reply, { seq: stored, duplicate: true });
     else if (isProbe) {
       const description = `wrong last sequence: ${this.ids.length}`;
@@ -87,6 +91,7 @@ class FakeServer {
 function publisherOn(server: FakeServer, state: Partial<PublisherState> = {}): Publisher {
   const publisher = new Publisher(server, 'stream', new Subjects('p', 0), {
     headNow: () => 0,
+    lastOf: async () => 0,
     shownHead: 0,
     dedupeWindowMs: 120_000,
     ...state,
@@ -159,6 +164,19 @@ describe('a batch on its way to a stream', () => {
     const publisher = publisherOn(server, { headNow: () => 1 });
     const appended = await publisher.append(batch('a1 a2 a2', BY_PUBLISHER));
     expect(appended).toEqual({ sequences: [1, 2, 2], repeats: [true, false, true] });
+  });
+
+  test('says which event is the last of a topic where the server does not', async () => {
+    const server = new FakeServer();
+    server.fates.set('a1', ['unexpected']);
+    const asked: string[] = [];
+    const lastOf = async (subject: string) => asked.push(subject) + 6;
+    const appended = await publisherOn(server, { lastOf }).append(batch('a1 b1'));
+    expect(asked).toEqual(['p.0.a']);
+    expect(appended.refused!.get(0)).toMatchObject({
+      found: 7,
+      error: { code: 'CONFLICT', details: { topic: 'a', sequence: 7 } },
+    });
   });
 
   test('is not sent when the server may have forgotten what it has of it', async () => {

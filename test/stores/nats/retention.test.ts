@@ -1,3 +1,5 @@
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { PublishAck } from '../../../src/protocol/event.js';
 import type { NatsStoreOptions } from '../../../src/store/nats/nats-options.js';
@@ -84,6 +86,46 @@ describe.runIf(natsServerPath !== undefined)('a bus on streams that remove event
     await until('the topics are counted', async () => {
       return (await cutOff.topics()).every(({ events }) => events === 3);
     });
+  });
+
+  test('tell a gap where somebody has removed single events, to whoever comes behind them', async () => {
+    const proxy = await proxied();
+    const options = { prefix: newPrefix(), shards: 1 };
+    const bus = await nodeOn({ ...options, servers: server.url });
+    const cutOff = await nodeOn({ ...options, servers: proxy.url });
+    const live = await Collector.start(cutOff, '*');
+    const begun = live.subscription.cursor;
+    const first = await bus.publishMany(inputs(10));
+    await live.count(10);
+    proxy.cut();
+    const acks = await bus.publishMany(inputs(900, 3));
+    const connection = await connect({ servers: server.url });
+    onTestFinished(() => connection.close());
+    const { streams } = await jetstreamManager(connection);
+    const name = `${options.prefix}-0`;
+    await streams.deleteMessage(name, 300);
+    await streams.purge(name, { filter: `${options.prefix}.0.t.1` });
+    proxy.mend();
+    const isLeft = ({ topic, sequence }: PublishAck) => topic !== 't.1' && sequence !== 300;
+    const left = [...first, ...acks].filter(isLeft);
+    await live.count(10 + acks.filter(isLeft).length);
+    const lost = Math.max(...acks.filter((ack) => !isLeft(ack)).map(({ sequence }) => sequence!));
+    expect(live.gaps[0]).toMatchObject({ from: 12, reason: 'pruned' });
+    expect(Math.max(...live.gaps.map(({ to }) => to))).toBe(lost);
+    const reopened = await nodeOn({ ...options, servers: server.url });
+    for (const node of [cutOff, reopened]) {
+      const late = await Collector.start(node, '*', { from: { after: begun } });
+      await late.count(left.length);
+      expectSameHistory(late.events, left, 'late');
+      expect(Math.max(...late.gaps.map(({ to }) => to))).toBe(lost);
+      const later = await Collector.start(node, '*');
+      expect(later.gaps).toEqual([]);
+      await until('the topics are counted', async () => {
+        const counts = (await node.topics()).map(({ name, events }) => [name, events]);
+        const has = (topic: string) => left.filter((ack) => ack.topic === topic).length;
+        return counts.every(([topic, events]) => events === has(`${topic}`));
+      });
+    }
   });
 
   test('tell a gap to a node that was cut off while they went', async () => {

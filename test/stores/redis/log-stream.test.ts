@@ -43,7 +43,8 @@ async function stream(ports: { append: number; tail: number }, epoch?: string) {
   await log.join(0, true, {
     onEntries: (entries) => heard.push(...entries),
     onPruned: () => {},
-    onTopics: () => {},
+    onLost: () => {},
+    onReplaced: () => {},
     onFailure: (error) => failures.push(error),
   });
   return { log, heard, failures, epoch: address.epoch };
