@@ -19,6 +19,8 @@ export const NATS_RETRY_MS = 100;
 export const NATS_SENT_PER_TURN = 256;
 /** The consumer that follows a stream is made anew when it has been silent for three of these. */
 export const NATS_HEARTBEAT_MS = 1000;
+/** A consumer that is not made after so long may never be: another one is asked for, or events are got one by one. */
+export const NATS_CONSUMER_MS = 2000;
 /** A stream is followed event by event once its consumer has been missing for so long. */
 export const NATS_WITHOUT_CONSUMER_MS = 250;
 /** A new leader's clock may be behind the old one's by so much. */

@@ -182,6 +182,20 @@ export class NatsLink {
     });
   }
 
+  /** Asks once, and fails after a time. */
+  async within<T>(limitMs: number, ask: () => Promise<T>): Promise<T> {
+    const timer = new AbortController();
+    const late = afterMs(limitMs, undefined, { signal: timer.signal }).then(() => {
+      throw new Error(`no answer within ${limitMs} ms`);
+    });
+    try {
+      return await Promise.race([ask(), late]);
+    } finally {
+      timer.abort();
+      late.catch(() => {});
+    }
+  }
+
   request(subject: string, body: string, headers?: MsgHdrs): Promise<Msg> {
     return this.connection.request(subject, body, {
       timeout: NATS_REQUEST_MS,

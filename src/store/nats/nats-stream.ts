@@ -2,12 +2,7 @@
 import { setTimeout as afterMs } from 'node:timers/promises';
 import type { StreamInfo } from '@nats-io/jetstream';
 import { BusError } from '../../protocol/errors.js';
-import {
-  NATS_GETS_MAX,
-  NATS_OPEN_MS,
-  NATS_PRUNED_MS,
-  NATS_RETRY_MS,
-} from '../../protocol/limits/nats.js';
+import { NATS_OPEN_MS, NATS_PRUNED_MS, NATS_RETRY_MS } from '../../protocol/limits/nats.js';
 import { EventRecordView } from '../../record/event-record.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import type { TopicSummary } from '../shard-log.js';
@@ -172,9 +167,7 @@ export class NatsStream implements LogStream {
       onEntries: (entries) => this.#take(entries),
       next: async (after) => {
         const now = await streamInfo(link, this.#name);
-        return now === undefined
-          ? []
-          : reader.read(after, Math.min(after + NATS_GETS_MAX, now.state.last_seq));
+        return now === undefined ? [] : reader.get(after, now.state.last_seq);
       },
       isSameHistory: () => this.#isSameHistory(link),
     });
@@ -190,20 +183,35 @@ export class NatsStream implements LogStream {
     headLeast: number,
     isFirst: boolean,
   ): Promise<StreamInfo | undefined> {
-    const { settings, epoch, created } = this.#address;
+    const { settings, epoch } = this.#address;
     const limitMs = isFirst ? NATS_OPEN_MS : Number.POSITIVE_INFINITY;
     const charter = await readCharter(link, settings.prefix, limitMs);
     if (charter?.charter.epoch !== epoch) return undefined;
+    const info = await this.#infoReaching(link, headLeast, limitMs);
+    if (typeof info !== 'string') return info;
+    await endEpoch(link, settings.prefix, epoch);
+    return undefined;
+  }
+
+  /**
+   * The stream once it has an event, or why it has another history. A new leader may not have applied yet what others have shown:
+   * it is given time.
+   */
+  async #infoReaching(
+    link: NatsLink,
+    headLeast: number,
+    limitMs: number,
+  ): Promise<StreamInfo | string> {
     const endsAt = elapsedMs() + NATS_OPEN_MS;
     for (;;) {
       const info = await streamInfo(link, this.#name, limitMs);
-      if (info === undefined || info.created !== created[this.#shard]) break;
-      if (info.state.last_seq >= headLeast) return info;
-      if (elapsedMs() > endsAt) break;
+      if (info === undefined) return 'it was deleted';
+      if (info.created !== this.#address.created[this.#shard]) return 'it was made anew';
+      const { last_seq: last } = info.state;
+      if (last >= headLeast) return info;
+      if (elapsedMs() > endsAt) return `it ends with event ${last}, and ${headLeast} was read`;
       await afterMs(NATS_RETRY_MS);
     }
-    await endEpoch(link, settings.prefix, epoch);
-    return undefined;
   }
 
   async #otherHistory(link: NatsLink): Promise<StreamState> {
@@ -285,14 +293,9 @@ export class NatsStream implements LogStream {
   }
 
   async #isSameHistory(link: NatsLink): Promise<boolean> {
-    const { settings, epoch, created } = this.#address;
-    const info = await streamInfo(link, this.#name, Number.POSITIVE_INFINITY);
-    const fault =
-      info === undefined
-        ? 'it was deleted'
-        : info.created !== created[this.#shard]
-          ? 'it was made anew'
-          : await this.#faultOf(info);
+    const { settings, epoch } = this.#address;
+    const info = await this.#infoReaching(link, this.#head, Number.POSITIVE_INFINITY);
+    const fault = typeof info === 'string' ? info : await this.#faultOf(info);
     if (fault === undefined) return true;
     await endEpoch(link, settings.prefix, epoch);
     const message = `stream ${this.#name} has another history than the one that was read: ${fault}`;
@@ -302,14 +305,12 @@ export class NatsStream implements LogStream {
 
   async #faultOf({ state }: StreamInfo): Promise<string | undefined> {
     const last = this.#last;
-    if (state.last_seq < this.#head) {
-      return `it ends with event ${state.last_seq}, and ${this.#head} was read`;
-    }
     if (last === undefined || last.sequence < state.first_seq) return undefined;
     const question = JSON.stringify({ seq: last.sequence });
     const there = await this.#joined?.reader.byLeader(question);
-    if (there === undefined || Buffer.compare(there.entry.bytes, last.bytes) === 0)
+    if (there === undefined || Buffer.compare(there.entry.bytes, last.bytes) === 0) {
       return undefined;
+    }
     return `event ${last.sequence} is another one`;
   }
 }

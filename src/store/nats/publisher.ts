@@ -165,11 +165,17 @@ export class Publisher {
   async #find(flights: readonly Flight[], after: number): Promise<void> {
     const isOpen = ({ verdict }: Flight): boolean => verdict === 'open';
     const endsAt = elapsedMs() + FIND_MS;
+    let isLost = false;
     while (flights.some(isOpen)) {
       await this.#link.up();
       if (this.#isClosed) throw unknown(this.#stream);
-      const isAnswered = await this.#send(flights.filter(isOpen));
+      const open = flights.filter(isOpen);
+      // While nobody answers, one question finds out as much as all would, and leaves the servers to their election.
+      const isAnswered = await this.#send(isLost ? open.slice(0, 1) : open);
       if (!flights.some(isOpen)) break;
+      const isBack = isAnswered && isLost;
+      isLost = !isAnswered;
+      if (isBack) continue;
       if (isAnswered && elapsedMs() > endsAt) throw unknown(this.#stream);
       await afterMs(NATS_RETRY_MS);
     }
@@ -217,7 +223,7 @@ export class Publisher {
     }
     await this.#answersOf(round);
     this.#round = undefined;
-    return round.waiting === 0;
+    return round.waiting === 0 && !round.isLost;
   }
 
   #publish({ name, isProbe }: Round, index: number, flight: Flight): void {

@@ -8,11 +8,13 @@ import type { Msg } from '@nats-io/transport-node';
 import { BusError } from '../../protocol/errors.js';
 import {
   NATS_ANSWER_MS,
+  NATS_CONSUMER_MS,
   NATS_FETCH_BYTES,
   NATS_FETCH_EVENTS,
   NATS_GETS_MAX,
   NATS_READER_MS,
   NATS_READERS_MAX,
+  NATS_REQUEST_MS,
   NATS_RETRY_MS,
 } from '../../protocol/limits/nats.js';
 import { elapsedMs } from '../../threads/elapsed.js';
@@ -86,10 +88,16 @@ export class StreamReader {
     const count = Math.min(until - after, limit);
     if (count <= 0) return [];
     if (count <= NATS_GETS_MAX && this.#cursorAt(after, filter) === undefined) {
-      const found = await this.#gets(after, after + count);
-      return found.length > 0 ? found : this.#next(after + count, until, filter);
+      return this.#getNext(after, until, count, filter);
     }
     return this.#pull(after, until, Math.min(limit, NATS_FETCH_EVENTS, count), filter);
+  }
+
+  /** As `read`, without a consumer. */
+  async get(after: number, until: number): Promise<readonly StreamEntry[]> {
+    return after < until
+      ? this.#getNext(after, until, Math.min(NATS_FETCH_EVENTS, until - after))
+      : [];
   }
 
   /** The entries of these sequences, without those that are gone. */
@@ -152,6 +160,16 @@ export class StreamReader {
     return (await this.#get(questions)).map((one) => one?.entry);
   }
 
+  async #getNext(
+    after: number,
+    until: number,
+    count = Math.min(NATS_GETS_MAX, until - after),
+    filter?: string,
+  ): Promise<StreamEntry[]> {
+    const found = await this.#gets(after, after + count);
+    return found.length > 0 ? found : this.#next(after + count, until, filter);
+  }
+
   async #gets(after: number, until: number): Promise<StreamEntry[]> {
     return this.entriesOf(Array.from({ length: until - after }, (_, n) => after + 1 + n));
   }
@@ -171,6 +189,7 @@ export class StreamReader {
   ): Promise<readonly StreamEntry[]> {
     for (;;) {
       const cursor = this.#take(after, filter) ?? (await this.#create(after, filter));
+      if (cursor === undefined) return this.#getNext(after, until);
       const { entries, isLost } = await this.#pullFrom(cursor, count);
       const wanted = entries.filter(({ sequence }) => sequence <= until);
       if (!isLost && wanted.length === entries.length && entries.length > 0) this.#keep(cursor);
@@ -182,9 +201,13 @@ export class StreamReader {
     }
   }
 
-  async #create(after: number, filter: string | undefined): Promise<Cursor> {
+  /**
+   * The metadata leader of the servers makes consumers, and may be gone. `undefined`: none is made soon, and the events are better
+   * got one by one, which those of a filter cannot be.
+   */
+  async #create(after: number, filter: string | undefined): Promise<Cursor | undefined> {
+    const link = this.#link;
     const config: Partial<ConsumerConfig> = {
-      name: this.#link.newName(),
       ack_policy: 'none',
       deliver_policy: 'by_start_sequence',
       opt_start_seq: after + 1,
@@ -193,16 +216,24 @@ export class StreamReader {
       inactive_threshold: NATS_READER_MS * NS_PER_MS,
       ...(filter === undefined ? {} : { filter_subject: filter }),
     };
-    const { name } = await this.#link
-      .insist(
-        `a consumer of stream ${this.#stream}`,
-        () => this.#link.soon(() => this.#link.manager.consumers.add(this.#stream, config)),
-        (error) => apiFaultOf(error)?.err_code === STREAM_NOT_FOUND,
-      )
-      .catch((error) => {
-        throw callFault(`a consumer of stream ${this.#stream}`, error);
-      });
-    return { name, filter, position: after, delivered: 0 };
+    // Each try has a name of its own: a server may never answer a second time for one name.
+    const make = async (limitMs: number): Promise<Cursor> => {
+      const name = link.newName();
+      await link.within(limitMs, () =>
+        link.manager.consumers.add(this.#stream, { ...config, name }),
+      );
+      return { name, filter, position: after, delivered: 0 };
+    };
+    const isGone = (error: unknown): boolean => apiFaultOf(error)?.err_code === STREAM_NOT_FOUND;
+    const what = `a consumer of stream ${this.#stream}`;
+    await link.up();
+    try {
+      if (filter === undefined) return await make(NATS_CONSUMER_MS);
+      return await link.insist(what, () => make(NATS_REQUEST_MS), isGone);
+    } catch (error) {
+      if (filter === undefined && !isGone(error)) return undefined;
+      throw callFault(what, error);
+    }
   }
 
   async #pullFrom(cursor: Cursor, count: number): Promise<Pulled> {

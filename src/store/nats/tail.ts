@@ -8,7 +8,9 @@ import { setTimeout as afterMs } from 'node:timers/promises';
 import type { ConsumerConfig } from '@nats-io/jetstream';
 import type { Msg } from '@nats-io/transport-node';
 import {
+  NATS_CONSUMER_MS,
   NATS_HEARTBEAT_MS,
+  NATS_REQUEST_MS,
   NATS_RETRY_MS,
   NATS_WITHOUT_CONSUMER_MS,
 } from '../../protocol/limits/nats.js';
@@ -40,6 +42,8 @@ export class Tail {
   /** The consumer's own count of what it has delivered. */
   #delivered = 0;
   #heardAt = 0;
+  /** How long the next consumer may take to be made. */
+  #waitsMs = NATS_CONSUMER_MS;
   /** When there was a consumer last. */
   #consumedAt = 0;
   #queue: StreamEntry[] = [];
@@ -66,6 +70,7 @@ export class Tail {
         if (!(await this.#reader.isSameHistory())) return;
         await this.#follow();
       } catch {
+        this.#waitsMs = Math.min(2 * this.#waitsMs, NATS_REQUEST_MS);
         const silentMs = elapsedMs() - this.#consumedAt;
         if (silentMs > NATS_WITHOUT_CONSUMER_MS) await this.#get(() => this.#isClosed);
         await afterMs(NATS_RETRY_MS);
@@ -110,9 +115,11 @@ export class Tail {
         num_replicas: 1,
         max_deliver: 1,
       };
-      const made = link.soon(() => manager.consumers.add(this.#stream, config));
+      // Another one is asked for soon: a server may never answer for one that it has lost.
+      const made = link.within(this.#waitsMs, () => manager.consumers.add(this.#stream, config));
       void this.#getWithout(made, ended);
       await Promise.race([made, ended]);
+      this.#waitsMs = NATS_CONSUMER_MS;
       await ended;
       this.#consumedAt = elapsedMs();
     } finally {

@@ -127,6 +127,16 @@ describe('a batch on its way to a stream', () => {
     expect(server.sent).toContain('?a2');
   });
 
+  test('is asked about by one question while nobody answers', async () => {
+    const server = new FakeServer();
+    server.fates.set('a1', ['leaderless', 'leaderless', 'leaderless']);
+    for (const id of ['b1', 'c1']) server.fates.set(id, ['lost']);
+    const appended = await publisherOn(server).append(batch('a1 b1 c1'));
+    expect(appended.sequences).toEqual([1, 2, 3]);
+    const questions = server.sent.filter((id) => id.startsWith('?')).join(' ');
+    expect(questions).toBe('?a1 ?b1 ?c1 ?a1 ?a1 ?b1 ?c1');
+  });
+
   test('is sent again in its order where its end is lost', async () => {
     const server = new FakeServer();
     for (const id of ['a2', 'a3', 'b2']) server.fates.set(id, ['leaderless']);
