@@ -41,6 +41,9 @@ class Node {
   seen = [];
   bus;
   number;
+  /** How many events it has published, and up to which one it has an ack. */
+  sent = 0;
+  acked = -1;
 
   /**
    * @param {import('millrace').Bus} bus
@@ -76,12 +79,14 @@ class Node {
    */
   async #publish(n, dueAt, onAck, lateness) {
     const { bus, number: node } = this;
+    this.sent = n + 1;
     const made = makeInput(TOPICS[n % TOPICS.length] ?? '', n);
     const { sequence = 0, duplicate } = await bus.publish({
       ...made,
       payload: { ...made.payload, node, n },
     });
     check(!duplicate, `event ${n} of node ${node} was called a repeat`);
+    this.acked = Math.max(this.acked, n);
     lateness.recordMs(performance.now() - dueAt);
     onAck({ node, n, sequence, at: Date.now() });
   }
@@ -126,15 +131,16 @@ async function watchStream(/** @type {readonly string[]} */ servers) {
   };
 }
 
-/** @typedef {{ killedAt: number, victim: string, backAt: number }} Death */
+/** @typedef {{ killedAt: number, victim: string }} Death */
 
 /**
  * @param {Awaited<ReturnType<typeof startNatsCluster>>} servers
  * @param {Awaited<ReturnType<typeof watchStream>>} watch
+ * @param {readonly Node[]} nodes
  * @param {readonly Ack[]} acks
  * @returns {Promise<Death[]>}
  */
-async function killLeaders(servers, watch, acks) {
+async function killLeaders(servers, watch, nodes, acks) {
   const deaths = [];
   const step = events / (kills + 1);
   for (let death = 1; death <= kills; death += 1) {
@@ -142,14 +148,11 @@ async function killLeaders(servers, watch, acks) {
     const victim = await watch.settled();
     const server = servers.find(({ name }) => name === victim);
     const killedAt = Date.now();
-    const before = acks.length;
-    const ended = server?.end(ldm ? 'SIGUSR2' : 'SIGKILL');
-    if (!ldm) await ended;
-    // What was on its way back to the nodes by then has come.
-    const last = () => acks.at(-1)?.at ?? 0;
-    while (acks.length === before || last() < killedAt + 500) await afterMs(TICK_MS);
-    await ended;
-    deaths.push({ killedAt, victim, backAt: last() });
+    await server?.end(ldm ? 'SIGUSR2' : 'SIGKILL');
+    const sent = nodes.map((node) => node.sent);
+    // Each node has an ack of what it has published since.
+    while (nodes.some(({ acked }, at) => acked < (sent[at] ?? 0))) await afterMs(TICK_MS);
+    deaths.push({ killedAt, victim });
     await server?.start();
   }
   return deaths;
@@ -256,7 +259,7 @@ async function run(bench) {
     /** @type {Ack[]} */
     const acks = [];
     const lateness = new Latencies();
-    const killing = killLeaders(servers, watch, acks);
+    const killing = killLeaders(servers, watch, nodes, acks);
     const enter = (/** @type {Ack} */ ack) => void acks.push(ack);
     await Promise.all(nodes.map((node) => node.publishAll(enter, lateness)));
     const deaths = await killing;

@@ -11,6 +11,11 @@ export const NATS_ASK_AGAIN_MS = 250;
 export const NATS_RECONNECT_MS = 250;
 /** A server that leaves two pings unanswered is given up, and the next one taken. */
 export const NATS_PING_MS = 1000;
+/**
+ * Questions without an answer for so long are asked again at first, and then after longer, up to `NATS_ANSWER_MS`: a stream whose
+ * leader has changed leaves them unanswered, and a slow server needs its time.
+ */
+export const NATS_FIRST_ANSWER_MS = 500;
 /** An append without an answer for so long looks whether its events are stored. */
 export const NATS_ANSWER_MS = 2000;
 /** The pause before a step is tried again. */

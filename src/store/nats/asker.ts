@@ -4,7 +4,7 @@
  */
 import { setTimeout as afterMs } from 'node:timers/promises';
 import type { Msg } from '@nats-io/transport-node';
-import { NATS_ANSWER_MS, NATS_RETRY_MS } from '../../protocol/limits/nats.js';
+import { NATS_ANSWER_MS, NATS_FIRST_ANSWER_MS, NATS_RETRY_MS } from '../../protocol/limits/nats.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import { closedError, silentFault } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
@@ -24,11 +24,13 @@ export async function askAll(
   const answers = new Array<Msg>(questions.length);
   let left = questions.map((_, index) => index);
   let heardAt = elapsedMs();
+  let answerMs = NATS_FIRST_ANSWER_MS;
   while (left.length > 0) {
     await link.up();
-    await askOnce(link, subject, questions, left, answers);
+    await askOnce(link, subject, questions, left, answers, answerMs);
     const before = left.length;
     left = left.filter((index) => answers[index] === undefined);
+    answerMs = Math.min(2 * answerMs, NATS_ANSWER_MS);
     if (left.length < before) heardAt = elapsedMs();
     else if (elapsedMs() - heardAt >= link.patienceMs) {
       throw silentFault(link.place, subject, link.patienceMs);
@@ -43,6 +45,7 @@ async function askOnce(
   questions: readonly string[],
   asked: readonly number[],
   answers: Msg[],
+  answerMs: number,
 ): Promise<void> {
   const { generation } = link;
   const inbox = link.newInbox();
@@ -71,12 +74,12 @@ async function askOnce(
     sendMore();
     while (waiting > 0 && link.isUp && link.generation === generation) {
       if (link.isClosed) throw closedError();
-      if (elapsedMs() - heardAt >= NATS_ANSWER_MS) return;
+      if (elapsedMs() - heardAt >= answerMs) return;
       const timer = new AbortController();
       const woken = new Promise<void>((resolve) => {
         wake = resolve;
       });
-      const late = afterMs(NATS_ANSWER_MS, undefined, { signal: timer.signal });
+      const late = afterMs(answerMs, undefined, { signal: timer.signal });
       await Promise.race([woken, late.catch(() => {})]);
       timer.abort();
     }

@@ -7,7 +7,12 @@ import { setTimeout as afterMs, setImmediate as nextTurn } from 'node:timers/pro
 import type { Msg, MsgHdrs, NatsConnection, Subscription } from '@nats-io/transport-node';
 import { unexpectedError } from '../../protocol/conflicts.js';
 import { BusError } from '../../protocol/errors.js';
-import { NATS_ANSWER_MS, NATS_RETRY_MS, NATS_SENT_PER_TURN } from '../../protocol/limits/nats.js';
+import {
+  NATS_ANSWER_MS,
+  NATS_FIRST_ANSWER_MS,
+  NATS_RETRY_MS,
+  NATS_SENT_PER_TURN,
+} from '../../protocol/limits/nats.js';
 import { SHARED_DEDUPE_MARGIN_MS } from '../../protocol/limits/store.js';
 import { elapsedMs, elapsedWithSleepMs } from '../../threads/elapsed.js';
 import type { AppendRefusal } from '../shard-log.js';
@@ -237,14 +242,17 @@ export class Publisher {
   }
 
   async #answersOf(round: Round): Promise<void> {
+    // One question may be asked again soon.
+    const isAlone = round.isProbe && round.flights.length === 1;
+    const answerMs = isAlone ? NATS_FIRST_ANSWER_MS : NATS_ANSWER_MS;
     while (round.waiting > 0 && !round.isLost && this.#link.isUp && !this.#isClosed) {
       const silentMs = elapsedMs() - round.heardAt;
-      if (silentMs >= NATS_ANSWER_MS) return;
+      if (silentMs >= answerMs) return;
       const timer = new AbortController();
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      const late = afterMs(NATS_ANSWER_MS - silentMs, undefined, { signal: timer.signal });
+      const late = afterMs(answerMs - silentMs, undefined, { signal: timer.signal });
       await Promise.race([woken, late.catch(() => {})]);
       timer.abort();
       this.#wake = undefined;
