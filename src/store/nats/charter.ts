@@ -15,7 +15,7 @@ import {
   WRONG_LAST_SEQUENCE_UNKNOWN,
 } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
-import { bucketStream } from './streams.js';
+import { bucketStream, isOfApi } from './streams.js';
 
 const FORMAT = 1;
 const KEY = 'store';
@@ -53,7 +53,7 @@ export async function readCharter(
         link.soon(() =>
           link.manager.streams.getMessage(stream, { last_by_subj: subjectOf(prefix) }),
         ),
-      (error) => apiFaultOf(error) !== undefined,
+      isOfApi,
       limitMs,
     );
     if (message === null) return undefined;

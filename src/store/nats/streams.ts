@@ -74,7 +74,7 @@ export async function streamInfo(
 export const FORMING = /temporarily|no leader|offline|no suitable peers/i;
 
 /** The server has judged: asking again would not change it. */
-function isOfApi(error: unknown): boolean {
+export function isOfApi(error: unknown): boolean {
   const fault = apiFaultOf(error);
   return fault !== undefined && !FORMING.test(fault.description);
 }
