@@ -45,7 +45,10 @@ export interface NatsTls {
 export interface NatsStoreOptions {
   /** Servers of one cluster, `host:port` or `nats://host:port`. The client learns of the others. */
   readonly servers: string | readonly string[];
-  /** The streams are named after it: `PREFIX-0` for the first shard; and a bucket `PREFIX`. Default `millrace`. */
+  /**
+   * The streams are named after it: `PREFIX-0` for the first shard, and `PREFIX-consumers`; and a bucket `PREFIX`. Default
+   * `millrace`.
+   */
   readonly prefix?: string;
   /** Default: what the streams say, and for new ones what `openBus` takes. */
   readonly shards?: number;

@@ -8,7 +8,7 @@ import { entry, type OpenAgain, openingOf, texts } from '../../testing/consumer-
 import { openBusOn } from '../../testing/subjects.js';
 import { natsStore, newPrefix } from './support/nats.js';
 import { Network } from './support/network.js';
-import { NatsServer, natsServerPath } from './support/server.js';
+import { NatsServer, natsServerPath, startCluster } from './support/server.js';
 
 const OWNER_CHANGED = { name: 'OwnerChanged' };
 
@@ -18,8 +18,9 @@ async function newServer(): Promise<NatsServer> {
   return server;
 }
 
-async function managerOf(server: NatsServer) {
-  const connection = await connect({ servers: server.url, maxReconnectAttempts: -1 });
+async function managerOf(...servers: readonly NatsServer[]) {
+  const urls = servers.map(({ url }) => url);
+  const connection = await connect({ servers: urls, maxReconnectAttempts: -1 });
   onTestFinished(() => connection.close());
   return jetstreamManager(connection);
 }
@@ -119,6 +120,45 @@ describe.runIf(natsServerPath !== undefined)('the journal of consumers on NATS',
       return heard.length > 0;
     });
     expect(texts(await other.journal(0).take())).toEqual(['a', 'b']);
+  });
+
+  test('has each entry once, and its text the last one, where leaders of a cluster die', {
+    timeout: 120_000,
+  }, async () => {
+    const servers = await startCluster(3);
+    onTestFinished(async () => {
+      for (const server of servers) await server.dispose();
+    });
+    const prefix = newPrefix();
+    const urls = servers.map(({ url }) => url);
+    const store = natsStore({ servers: urls, prefix, shards: 2, replicas: 3 });
+    const open = await openingOf({ create: () => ({ store }) });
+    const [broker, other] = [await open(), await open()];
+    const [journal, text] = [broker.journal(0), broker.text('owner')];
+    await journal.take();
+    const { streams } = await managerOf(...servers);
+    const confirmed: string[] = [];
+    let version = 0;
+    const goOn = async (): Promise<void> => {
+      for (let n = 0; n < 100; n++) {
+        const next = `${confirmed.length}`;
+        await journal.append(entry(next));
+        confirmed.push(next);
+        if (n % 10 === 0) version = (await text.replace(version, next))!;
+      }
+    };
+    await goOn();
+    for (let round = 0; round < 2; round++) {
+      const { cluster } = await streams.info(`${prefix}-consumers`);
+      const leader = servers[Number(cluster!.leader!.slice(1))]!;
+      const going = goOn();
+      await leader.kill();
+      await going;
+      await leader.start();
+      expect(texts(await other.journal(0).take())).toEqual(confirmed);
+      expect(texts(await journal.take())).toEqual(confirmed);
+    }
+    expect(await other.text('owner').read()).toEqual({ version, text: `${confirmed.length - 10}` });
   });
 
   test('takes no entry that the stream has no room for, and those that it has', async () => {
