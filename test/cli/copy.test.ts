@@ -215,6 +215,20 @@ describe('a copy that cannot be', () => {
   });
 
   test.skipIf(natsServerPath === undefined)(
+    'is one of consumers on a broker, unless they stay behind',
+    async () => {
+      const broker = await onNats();
+      await copied('--from', directoryWith(10), '--to', broker.url);
+      const bus = await opened(broker);
+      await bus.consumer('billing', { filter: '*' });
+      await bus.close();
+      const args = ['--from', broker.url, '--to', join(temporaryDirectory(), 'back')];
+      await fails(args, 2, /more than events \(durable consumers: 1\)/);
+      expect(await copied(...args, '--events-only')).toMatchObject({ events: 10 });
+    },
+  );
+
+  test.skipIf(natsServerPath === undefined)(
     'is one of an event that NATS finds too large, by its name',
     async () => {
       const server = await startServer();

@@ -48,7 +48,7 @@ export function addCopyCommand(program: Command): void {
         `shards of a new store, 1 to ${SHARDS_MAX} (default: as many as the source)`,
       ).argParser(integerFrom(1, SHARDS_MAX)),
     )
-    .option('--events-only', "leave behind a directory's consumers, schedules and alert rules")
+    .option('--events-only', 'leave behind consumers, and what else the source has besides events')
     .option(
       '--redate',
       'events dated in the future, by a clock that was ahead, count as recorded now',
@@ -121,7 +121,7 @@ function sourceOf(text: string, isEventsOnly: boolean): Side<() => Promise<CopyS
     const { place, store } = parseStoreAddress(text, { flag: '--from', fixed: { create: false } });
     const open = async (): Promise<CopySource> => {
       const { openHistorySource } = await import('../../store/copy/history-source.js');
-      return openHistorySource(store);
+      return openHistorySource(store, isEventsOnly);
     };
     return { place, open };
   }

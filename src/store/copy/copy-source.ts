@@ -1,3 +1,4 @@
+import { BusError } from '../../protocol/errors.js';
 import type { FilledEvent } from '../filling.js';
 
 /** A history that is copied. It stays as it was when it was opened, but for what retention removes. */
@@ -14,4 +15,16 @@ export interface CopySource {
    */
   events(shard: number): AsyncIterable<readonly FilledEvent[]>;
   close(): Promise<void>;
+}
+
+/** @throws BusError `OPTION_INVALID` if a history has something besides events, by its name */
+export function assertEventsOnly(place: string, counts: readonly (readonly [number, string])[]) {
+  const others = counts.flatMap(([count, what]) => (count === 0 ? [] : [`${what}: ${count}`]));
+  if (others.length === 0) return;
+  throw new BusError(
+    'OPTION_INVALID',
+    `${place} has more than events (${others.join(', ')}), which a copy does not take along: ` +
+      '--events-only leaves it behind',
+    { details: { place, others } },
+  );
 }

@@ -1,14 +1,25 @@
 import { BusError } from '../../protocol/errors.js';
 import { COPY_BATCH_BYTES, COPY_BATCH_EVENTS } from '../../protocol/limits/store.js';
+import type { ConsumerBrokerModule } from '../consumer-broker.js';
+import { readConsumerList } from '../consumer-list.js';
 import type { FilledEvent } from '../filling.js';
 import type { HistoryModule, LogStore, OpenStore, StoreHistory } from '../log-store.js';
 import { decodePage } from '../page.js';
-import type { CopySource } from './copy-source.js';
+import { assertEventsOnly, type CopySource } from './copy-source.js';
 
-/** A store on a broker as the source of a copy. Its nodes may go on: events behind the heads that it has now are not copied. */
-export async function openHistorySource(store: LogStore): Promise<CopySource> {
+/**
+ * A store on a broker as the source of a copy. Its nodes may go on: events behind the heads that it has now are not copied.
+ * @param isEventsOnly durable consumers stay behind; without it, a store that has some is refused
+ */
+export async function openHistorySource(
+  store: LogStore,
+  isEventsOnly: boolean,
+): Promise<CopySource> {
   const open = await store.open({ shards: undefined, defaultShards: 1 });
   try {
+    if (!isEventsOnly) {
+      assertEventsOnly(`the bus ${store.name}`, [[await consumersOf(open), 'durable consumers']]);
+    }
     const { module, options } = historyOf(store, open);
     const { openHistory } = (await import(module)) as HistoryModule;
     const history = await openHistory(options);
@@ -31,6 +42,19 @@ export async function openHistorySource(store: LogStore): Promise<CopySource> {
 function historyOf({ name }: LogStore, { history }: OpenStore) {
   if (history !== undefined) return history;
   throw new BusError('OPTION_INVALID', `the events of a bus ${name} cannot be copied`);
+}
+
+async function consumersOf({ consumerBroker, shards }: OpenStore): Promise<number> {
+  if (consumerBroker === undefined) return 0;
+  const { openConsumerBroker } = (await import(consumerBroker.module)) as ConsumerBrokerModule;
+  const broker = await openConsumerBroker(consumerBroker.options);
+  try {
+    const { text } = await broker.text('list').read();
+    const kept = { file: 'the list of consumers', read: () => text, write: () => {} };
+    return readConsumerList(kept, shards).length;
+  } finally {
+    await broker.close();
+  }
 }
 
 class HistorySource implements CopySource {

@@ -3,6 +3,7 @@ import type { FilledEvent, FillRequest, StoreFilling } from '../filling.js';
 import { damaged, unseal } from '../shared/sealed-record.js';
 import { assertFillable } from '../shared/shared-store.js';
 import { readCharter, writeCharter } from './charter.js';
+import { ensureConsumerStream } from './consumers/consumer-stream.js';
 import { closedError } from './nats-faults.js';
 import { NatsLink } from './nats-link.js';
 import type { NatsSettings } from './nats-options.js';
@@ -21,6 +22,7 @@ export async function fillNats(
   try {
     await assertJetStream(link);
     const opened = await openHistory(link, settings, request, true);
+    await ensureConsumerStream(link, settings, opened.replicas);
     const filling = new NatsFilling(link, settings, opened, await headsOf(link, settings, opened));
     const where = `the store ${prefix} on NATS`;
     await changeNote(link, prefix, (filledFrom) => {

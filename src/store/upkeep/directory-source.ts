@@ -1,7 +1,7 @@
 import { BusError } from '../../protocol/errors.js';
 import { isKeptObject } from '../../protocol/kept-object.js';
 import { readConsumerList } from '../consumer-list.js';
-import type { CopySource } from '../copy/copy-source.js';
+import { assertEventsOnly, type CopySource } from '../copy/copy-source.js';
 import { ALERTS_FILE, CONSUMERS_FILE, KeptFile } from '../directory/kept-file.js';
 import { DirectoryLock } from '../directory/lock.js';
 import { type Manifest, readManifest } from '../directory/manifest.js';
@@ -37,7 +37,7 @@ export class DirectorySource implements CopySource {
     const lock = DirectoryLock.acquire(dir);
     try {
       const { total, losses, others } = examined(dir, manifest);
-      if (!isEventsOnly && others.length > 0) throw withOthers(dir, others);
+      if (!isEventsOnly) assertEventsOnly(dir, others);
       return new DirectorySource(dir, manifest, lock, total, losses);
     } catch (error) {
       lock.release();
@@ -88,7 +88,7 @@ interface Examined {
   readonly total: number;
   readonly losses: readonly string[];
   /** What the directory has besides events. */
-  readonly others: readonly string[];
+  readonly others: readonly [number, string][];
 }
 
 function examined(dir: string, manifest: Manifest): Examined {
@@ -113,13 +113,12 @@ function examined(dir: string, manifest: Manifest): Examined {
       source.close();
     }
   }
-  const counts: [number, string][] = [
+  const others: [number, string][] = [
     [consumers, 'durable consumers'],
     [waiting, 'publishes that wait for their time'],
     [schedules, 'schedules'],
     [alertRules(dir), 'rules of alerts'],
   ];
-  const others = counts.flatMap(([count, what]) => (count === 0 ? [] : [`${what}: ${count}`]));
   return { total, losses, others };
 }
 
@@ -128,13 +127,4 @@ function alertRules(dir: string): number {
   const kept: unknown = text === undefined ? {} : JSON.parse(text);
   const { rules } = isKeptObject(kept) ? kept : {};
   return Array.isArray(rules) ? rules.length : 0;
-}
-
-function withOthers(dir: string, others: readonly string[]): BusError {
-  return new BusError(
-    'OPTION_INVALID',
-    `${dir} has more than events (${others.join(', ')}), which a store on a broker does not take: ` +
-      '--events-only leaves it behind',
-    { details: { dir, others: [...others] } },
-  );
 }
