@@ -15,6 +15,8 @@ export interface RedisClient {
   disconnect(reconnect?: boolean): void;
   callBuffer(command: string, ...args: (string | number | Buffer)[]): Promise<unknown>;
   pipeline(): RedisPipeline;
+  subscribe(channel: string): Promise<unknown>;
+  unsubscribe(channel: string): Promise<unknown>;
 }
 
 export interface RedisPipeline {

@@ -14,6 +14,7 @@ import { ShardReader } from './shard-reader.js';
 /** Given as URLs, because other threads import them. */
 const SHARD_LOG = new URL('./redis-shard-log.js', import.meta.url).href;
 const HISTORY = new URL('./redis-history.js', import.meta.url).href;
+const CONSUMERS = new URL('./consumers/redis-consumers.js', import.meta.url).href;
 
 /**
  * Makes a store of which a Redis keeps the events: a stream for each shard, in Redis 7.0 or later. Needs the package
@@ -61,6 +62,7 @@ function openedStore(opened: OpenedRedis): OpenStore {
     shardLog: SHARD_LOG,
     historyModule: HISTORY,
     options: address,
+    consumerBroker: { module: CONSUMERS, options: address },
     heads: async () => {
       const limits = { until: elapsedMs() + options.connectTimeoutMs };
       const states = await Promise.all(readers.map((reader) => reader.state(limits)));

@@ -1,0 +1,93 @@
+import { ulid } from 'ulid';
+import { BusError } from '../../../protocol/errors.js';
+import { type ConsumerJournal, OwnerChanged } from '../../consumer-broker.js';
+import type { RedisAddress } from '../redis-address.js';
+import type { RedisLink } from '../redis-link.js';
+import type { Script } from '../script.js';
+import { ADD_TO_SNAPSHOT, APPEND, COMPACT, TAKE } from './scripts.js';
+
+/** Entries of the journal that are read at once. */
+const ENTRIES_PER_READ = 64;
+const DONE = 1;
+const TAKEN_OVER = 0;
+
+/**
+ * The journal of a shard's consumers: a list in Redis, with the name of its owner beside it. A change that got no answer is made
+ * again under its number, which Redis knows.
+ */
+export class RedisJournal implements ConsumerJournal {
+  readonly #link: RedisLink;
+  readonly #address: RedisAddress;
+  readonly #shard: number;
+  readonly #owner = ulid();
+  #number = 0;
+
+  constructor(link: RedisLink, address: RedisAddress, shard: number) {
+    this.#link = link;
+    this.#address = address;
+    this.#shard = shard;
+  }
+
+  async take(): Promise<readonly Uint8Array[]> {
+    await this.#link.script({}, TAKE, [this.#keys.state], [this.#owner]);
+    this.#number = 0;
+    const entries: Buffer[] = [];
+    for (let page: Buffer[]; ; ) {
+      const last = entries.length + ENTRIES_PER_READ - 1;
+      const reply = this.#link.command({}, 'LRANGE', this.#keys.journal, entries.length, last);
+      page = (await reply) as Buffer[];
+      entries.push(...page);
+      if (page.length < ENTRIES_PER_READ) return entries;
+    }
+  }
+
+  async append(entry: Uint8Array): Promise<void> {
+    const { state, journal } = this.#keys;
+    const number = this.#number + 1;
+    await this.#change(APPEND, [state, journal], [this.#owner, number, asBuffer(entry)]);
+    this.#number = number;
+  }
+
+  async compact(snapshot: Iterable<Uint8Array>): Promise<void> {
+    const { state, journal, next } = this.#keys;
+    let count = 0;
+    for (const entry of snapshot) {
+      const args = [this.#owner, count, asBuffer(entry)];
+      await this.#change(ADD_TO_SNAPSHOT, [state, next], args);
+      count++;
+    }
+    const number = this.#number + 1;
+    await this.#change(COMPACT, [state, journal, next], [this.#owner, number, count]);
+    this.#number = number;
+  }
+
+  /** Makes a change, and waits until the replicas have it. */
+  async #change(
+    script: Script,
+    keys: readonly string[],
+    args: readonly (string | number | Buffer)[],
+  ): Promise<void> {
+    const { replicas, waitMs } = this.#address.options;
+    for (;;) {
+      const [done, count] = await this.#link.run<[unknown, number]>(async (client) => {
+        if (replicas === 0) return [await script.run(client, keys, args), 0];
+        return script.runAndWait(client, keys, args, replicas, waitMs);
+      });
+      if (done === TAKEN_OVER) throw new OwnerChanged();
+      if (done !== DONE) {
+        const message = `${this.#link.place} has lost a part of the journal of consumers`;
+        throw new BusError('STORE_FAILED', message, { details: { shard: this.#shard } });
+      }
+      if (count >= replicas) return;
+    }
+  }
+
+  get #keys(): { readonly state: string; readonly journal: string; readonly next: string } {
+    const tag = `{${this.#address.options.prefix}:${this.#shard}}:consumers`;
+    return { state: `${tag}:owner`, journal: `${tag}:journal`, next: `${tag}:snapshot` };
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
