@@ -4,6 +4,7 @@ import type { ParsedRedisOptions } from '../redis-options.js';
 
 /** How often something is sent over a connection on which nothing else may come, ms: Redis may have gone without a word. */
 const SIGN_MS = 1000;
+const RETRY_MS = 20;
 
 /**
  * Messages between threads of all nodes, over Redis's publish and subscribe: one connection sends, another one receives. What is
@@ -37,7 +38,9 @@ export class Post {
 
   static async open(options: ParsedRedisOptions): Promise<Post> {
     const clients = await Promise.all([makeClient(options), makeClient(options)]);
-    return new Post(...clients, options.prefix);
+    const post = new Post(...clients, options.prefix);
+    while (post.#sender.status !== 'ready') await soon();
+    return post;
   }
 
   async listen(address: string, onMessage: (message: Uint8Array) => void): Promise<() => void> {
@@ -82,7 +85,11 @@ export class Post {
       } catch {
         // The connection was lost meanwhile.
       }
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await soon();
     }
   }
+}
+
+function soon(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, RETRY_MS));
 }

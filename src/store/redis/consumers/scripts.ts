@@ -44,8 +44,12 @@ export const COMPACT = new Script(`
 local state = redis.call('HMGET', KEYS[1], 'owner', 'number')
 if state[1] ~= ARGV[1] then return 0 end
 if state[2] == ARGV[2] then return 1 end
-if redis.call('LLEN', KEYS[3]) ~= tonumber(ARGV[3]) then return -1 end
-redis.call('RENAME', KEYS[3], KEYS[2])
+if ARGV[3] == '0' then
+  redis.call('DEL', KEYS[2])
+else
+  if redis.call('LLEN', KEYS[3]) ~= tonumber(ARGV[3]) then return -1 end
+  redis.call('RENAME', KEYS[3], KEYS[2])
+end
 redis.call('HSET', KEYS[1], 'number', ARGV[2])
 return 1
 `);

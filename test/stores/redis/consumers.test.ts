@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { Delivery } from '../../../src/protocol/consumers.js';
+import { publishJobs, workerOf } from '../../bus/consumers/support.js';
+import { until } from '../../bus/support/wait.js';
+import {
+  consumerBrokerChecks,
+  entry,
+  openingOf,
+  texts,
+} from '../../testing/consumer-broker-checks.js';
+import { hasRedis, RedisServer } from './redis-server.js';
+import { busOn, freshPrefix, redisStore } from './subjects.js';
+
+describe.runIf(hasRedis)('consumers on Redis', () => {
+  let server: RedisServer;
+  beforeAll(async () => {
+    server = await RedisServer.start();
+  });
+  afterAll(() => server.end());
+  const create = () => ({ store: redisStore({ url: server.url, prefix: freshPrefix() }) });
+
+  consumerBrokerChecks('in Redis', { create });
+
+  test('a journal that lost changes in a failover takes no more of them', async () => {
+    const prefix = freshPrefix();
+    const open = await openingOf({
+      create: () => ({ store: redisStore({ url: server.url, prefix }) }),
+    });
+    const journal = (await open()).journal(0);
+    await journal.take();
+    await journal.append(entry('a'));
+    await journal.append(entry('b'));
+    const client = server.client();
+    onTestFinished(() => client.disconnect());
+    // As a replica that had not got the last one yet.
+    await client.rpop(`{${prefix}:0}:consumers:journal`);
+    await client.hset(`{${prefix}:0}:consumers:owner`, 'number', '1');
+    await expect(journal.append(entry('c'))).rejects.toMatchObject({
+      code: 'STORE_FAILED',
+      message: expect.stringContaining('has lost a part of the journal'),
+    });
+    expect(texts(await (await open()).journal(0).take())).toEqual(['a']);
+  });
+
+  test('a change whose answer was lost is made once, and goes on when Redis is back', async () => {
+    const own = await RedisServer.forTest({ appendfsync: 'always' });
+    const open = await openingOf({ create: () => ({ store: redisStore({ url: own.url }) }) });
+    const journal = (await open()).journal(0);
+    const owner = (await open()).text('owner');
+    await journal.take();
+    await own.kill();
+    const appended = journal.append(entry('a'));
+    const replaced = owner.replace(0, 'me');
+    await own.start();
+    await appended;
+    expect(await replaced).toBe(1);
+    await journal.append(entry('b'));
+    expect(texts(await (await open()).journal(0).take())).toEqual(['a', 'b']);
+  });
+
+  test('members of two nodes share the work, and one goes on when the other node closes', async () => {
+    const options = { url: server.url, prefix: freshPrefix() };
+    const quiet = { systemEvents: false, shards: 2 } as const;
+    const [one, other] = [await busOn(options, quiet), await busOn(options, quiet)];
+    const here = await workerOf(one, { order: 'topic' });
+    const there = await workerOf(other, { order: 'topic' });
+    const done: Delivery[] = [];
+    const byNode = [0, 0];
+    const runs = [here, there].map((worker, node) =>
+      worker.run(
+        async (delivery) => {
+          done.push(delivery);
+          byNode[node]!++;
+        },
+        { concurrency: 4 },
+      ),
+    );
+    await publishJobs(other, 200);
+    await until('all are acknowledged', async () => (await there.info()).acked === 200);
+    expect(Math.min(...byNode)).toBeGreaterThan(0);
+    await runs[0]!.stop();
+    await one.close();
+    await publishJobs(other, 100, 200);
+    await until('the rest too', async () => (await there.info()).acked === 300);
+    await runs[1]!.stop();
+    expect(new Set(done.map(({ event }) => event.payload)).size).toBe(300);
+  });
+});
