@@ -104,9 +104,23 @@ export class DeskLog implements ShardLog {
     }
     const entry = consumers.takeEntry();
     if (entry === undefined) return NOTHING_STORED;
-    calls.append(entry);
-    if (consumers.isLong) calls.compact([...consumers.snapshot()]);
+    try {
+      calls.append(entry);
+    } catch (error) {
+      if (isFull(error)) consumers.refused();
+      throw error;
+    }
+    if (consumers.isLong) this.#compact();
     return NOTHING_STORED;
+  }
+
+  /** Where there is no room for a snapshot, the journal goes on as it is. */
+  #compact(): void {
+    try {
+      this.#parts.calls.compact([...this.consumers.snapshot()]);
+    } catch (error) {
+      if (!isFull(error)) throw error;
+    }
   }
 
   findDuplicate(): number {
@@ -189,4 +203,8 @@ export class DeskLog implements ShardLog {
     });
     return copy;
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof BusError && error.code === 'STORE_FULL';
 }

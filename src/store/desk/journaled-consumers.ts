@@ -90,6 +90,16 @@ export class JournaledConsumers implements ShardConsumers {
     return entry;
   }
 
+  /**
+   * The journal had no room for the last entry. The desk puts everything again that it has not seen stored; who holds leases
+   * it has put once.
+   */
+  refused(): void {
+    for (const endpoint of this.#holders) {
+      this.#changes.push({ is: 'holder', endpoint, isThere: true });
+    }
+  }
+
   /** The journal has grown so much that a snapshot should take its place. */
   get isLong(): boolean {
     return this.#journalBytes > Math.max(COMPACTED_BYTES, SNAPSHOT_TIMES * this.#snapshotBytes);

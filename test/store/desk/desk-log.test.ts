@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { BusError } from '../../../src/protocol/errors.js';
+import type { StoredLane } from '../../../src/store/consumer-states.js';
 import type { DeskCalls } from '../../../src/store/desk/desk-calls.js';
 import { DeskLog } from '../../../src/store/desk/desk-log.js';
 import type { Page, PageRequest } from '../../../src/store/page.js';
@@ -13,6 +15,8 @@ class Broker implements DeskCalls {
   journal: Uint8Array[] = [];
   looks = 0;
   compactions = 0;
+  isFull = false;
+  hasNoRoomForSnapshots = false;
 
   publish(count: number): void {
     for (let n = 0; n < count; n++) {
@@ -26,10 +30,12 @@ class Broker implements DeskCalls {
   }
 
   append(entry: Uint8Array): void {
+    if (this.isFull) throw new BusError('STORE_FULL', 'no room');
     this.journal.push(entry);
   }
 
   compact(snapshot: readonly Uint8Array[]): void {
+    if (this.hasNoRoomForSnapshots) throw new BusError('STORE_FULL', 'no room');
     this.compactions++;
     this.journal = [...snapshot];
   }
@@ -48,6 +54,12 @@ function logOn(broker: Broker, head = () => broker.events.length): DeskLog {
   const log = new DeskLog({ shard: 0, calls: broker, head });
   onTestFinished(() => log.close());
   return log;
+}
+
+function laneAt(position: number): StoredLane {
+  const counts = { acked: 1, redelivered: 0, lost: 0 };
+  const place = { consumer: 'one', lane: 0, round: 1, position, leaseNext: 2 };
+  return { ...place, ...counts, at: 1, open: Uint8Array.of(1) };
 }
 
 function read(log: DeskLog, after: number, limit: number, until?: number): number[] {
@@ -121,18 +133,7 @@ describe('the log of a desk', () => {
     const log = logOn(broker);
     log.commit(true, []);
     expect(broker.journal).toHaveLength(0);
-    log.consumers.put({
-      consumer: 'one',
-      lane: 0,
-      round: 1,
-      position: 7,
-      leaseNext: 2,
-      acked: 1,
-      redelivered: 0,
-      lost: 0,
-      at: 1,
-      open: Uint8Array.of(1),
-    });
+    log.consumers.put(laneAt(7));
     log.commit(true, [{ endpoint: 'main', position: 0, firstSequence: 0, settled: 9 }]);
     expect(broker.journal).toHaveLength(1);
     const next = logOn(broker);
@@ -157,6 +158,41 @@ describe('the log of a desk', () => {
     log.commit(true, []);
     const kept = logOn(broker).consumers.deadAt('one', 2)?.record;
     expect(Buffer.from(kept ?? []).equals(broker.events[1]!.bytes)).toBe(true);
+  });
+
+  test('puts again who holds leases, where the broker had no room for it', () => {
+    const broker = new Broker();
+    const log = logOn(broker);
+    log.consumers.holders.add('main');
+    log.consumers.put(laneAt(7));
+    broker.isFull = true;
+    expect(() => log.commit(true, [])).toThrow('no room');
+    broker.isFull = false;
+    // As the desk does, which has not seen it stored.
+    log.consumers.put(laneAt(7));
+    log.commit(true, []);
+    const next = logOn(broker);
+    expect([...next.consumers.holders.all]).toEqual(['main']);
+    expect(next.consumers.load()).toMatchObject([{ consumer: 'one', position: 7 }]);
+  });
+
+  test('goes on without a snapshot, where there is no room for one', () => {
+    const broker = new Broker();
+    broker.hasNoRoomForSnapshots = true;
+    const log = logOn(broker);
+    for (let n = 1; n <= 100; n++) {
+      log.consumers.put({ ...laneAt(n), open: new Uint8Array(100_000) });
+      log.commit(true, []);
+    }
+    expect(broker.compactions).toBe(0);
+    expect(logOn(broker).consumers.load()).toMatchObject([{ position: 100 }]);
+    broker.hasNoRoomForSnapshots = false;
+    for (let n = 101; n <= 200; n++) {
+      log.consumers.put({ ...laneAt(n), open: new Uint8Array(100_000) });
+      log.commit(true, []);
+    }
+    expect(broker.compactions).toBeGreaterThan(0);
+    expect(logOn(broker).consumers.load()).toMatchObject([{ position: 200 }]);
   });
 
   test('takes no publish', () => {
