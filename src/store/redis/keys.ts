@@ -38,3 +38,21 @@ export function shardKeys(prefix: string, shard: number): ShardKeys {
 export function batchKey(prefix: string, shard: number, log: string): string {
   return `{${prefix}:${shard}}:batch:${log}`;
 }
+
+/** The keys of a journal of consumers: `state` is a hash, `owner` and `number`; the others are lists of entries. */
+export interface JournalKeys {
+  readonly state: string;
+  readonly journal: string;
+  /** What is to take the journal's place. */
+  readonly next: string;
+}
+
+export function journalKeys(prefix: string, shard: number): JournalKeys {
+  const tag = `{${prefix}:${shard}}:consumers`;
+  return { state: `${tag}:owner`, journal: `${tag}:journal`, next: `${tag}:snapshot` };
+}
+
+/** A hash: `version` and `text`. */
+export function sharedTextKey(prefix: string, name: string): string {
+  return `{${prefix}}:consumers:${name}`;
+}

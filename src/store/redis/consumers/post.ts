@@ -1,4 +1,5 @@
 import { ulid } from 'ulid';
+import { storeKey } from '../keys.js';
 import { makeClient, type RedisClient } from '../redis-client.js';
 import type { ParsedRedisOptions } from '../redis-options.js';
 
@@ -24,8 +25,12 @@ export class Post {
     this.#prefix = prefix;
     // A lost connection is made again by the client, and that of the receiver subscribes again.
     for (const client of [sender, receiver]) {
+      const connect = (): void => void client.connect().catch(() => {});
       client.on('error', () => {});
-      client.connect().catch(() => {});
+      client.on('end', () => {
+        if (!this.#isClosed) connect();
+      });
+      connect();
     }
     receiver.on('messageBuffer', (channel, message) => {
       this.#listeners.get(String(channel))?.(message as Buffer);
@@ -37,7 +42,9 @@ export class Post {
   }
 
   static async open(options: ParsedRedisOptions): Promise<Post> {
-    const clients = await Promise.all([makeClient(options), makeClient(options)]);
+    // The nodes of a cluster tell each other what is published at any of them.
+    const key = storeKey(options.prefix);
+    const clients = await Promise.all([makeClient(options, key), makeClient(options, key)]);
     const post = new Post(...clients, options.prefix);
     while (post.#sender.status !== 'ready') await soon();
     return post;

@@ -6,6 +6,7 @@ import type {
   SharedText,
   SharedTextName,
 } from '../../consumer-broker.js';
+import { journalKeys, sharedTextKey, storeKey } from '../keys.js';
 import type { RedisAddress } from '../redis-address.js';
 import { RedisLink } from '../redis-link.js';
 import { Post } from './post.js';
@@ -15,7 +16,8 @@ import { REPLACE } from './scripts.js';
 export async function openConsumerBroker(options: unknown): Promise<ConsumerBroker> {
   const address = options as RedisAddress;
   const post = await Post.open(address.options);
-  return new RedisConsumers(address, await RedisLink.open(address.options), post);
+  const link = await RedisLink.open(address.options, storeKey(address.options.prefix));
+  return new RedisConsumers(address, link, post);
 }
 
 class RedisConsumers implements ConsumerBroker {
@@ -23,6 +25,8 @@ class RedisConsumers implements ConsumerBroker {
   readonly #address: RedisAddress;
   readonly #link: RedisLink;
   readonly #post: Post;
+  /** To the nodes of a cluster that have journals. */
+  readonly #links: Promise<RedisLink>[] = [];
 
   constructor(address: RedisAddress, link: RedisLink, post: Post) {
     this.#address = address;
@@ -31,11 +35,11 @@ class RedisConsumers implements ConsumerBroker {
   }
 
   journal(shard: number): ConsumerJournal {
-    return new RedisJournal(this.#link, this.#address, shard);
+    return new RedisJournal(this.#linkTo(shard), this.#address, shard);
   }
 
   text(name: SharedTextName): SharedText {
-    const key = `{${this.#address.options.prefix}}:consumers:${name}`;
+    const key = sharedTextKey(this.#address.options.prefix, name);
     return {
       read: async () => {
         const reply = await this.#link.command({}, 'HMGET', key, 'version', 'text');
@@ -57,8 +61,17 @@ class RedisConsumers implements ConsumerBroker {
     this.#post.send(address, message);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#post.close();
     this.#link.close();
+    for (const link of await Promise.all(this.#links)) link.close();
+  }
+
+  #linkTo(shard: number): Promise<RedisLink> {
+    const { options } = this.#address;
+    if (options.cluster === undefined) return Promise.resolve(this.#link);
+    const link = RedisLink.open(options, journalKeys(options.prefix, shard).state);
+    this.#links.push(link);
+    return link;
   }
 }

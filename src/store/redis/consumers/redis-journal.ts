@@ -1,6 +1,7 @@
 import { ulid } from 'ulid';
 import { BusError } from '../../../protocol/errors.js';
 import { type ConsumerJournal, OwnerChanged } from '../../consumer-broker.js';
+import { type JournalKeys, journalKeys } from '../keys.js';
 import type { RedisAddress } from '../redis-address.js';
 import type { RedisLink } from '../redis-link.js';
 import type { Script } from '../script.js';
@@ -16,25 +17,26 @@ const TAKEN_OVER = 0;
  * again under its number, which Redis knows.
  */
 export class RedisJournal implements ConsumerJournal {
-  readonly #link: RedisLink;
+  readonly #link: Promise<RedisLink>;
   readonly #address: RedisAddress;
   readonly #shard: number;
   readonly #owner = ulid();
   #number = 0;
 
-  constructor(link: RedisLink, address: RedisAddress, shard: number) {
+  constructor(link: Promise<RedisLink>, address: RedisAddress, shard: number) {
     this.#link = link;
     this.#address = address;
     this.#shard = shard;
   }
 
   async take(): Promise<readonly Uint8Array[]> {
-    await this.#link.script({}, TAKE, [this.#keys.state], [this.#owner]);
+    const link = await this.#link;
+    await link.script({}, TAKE, [this.#keys.state], [this.#owner]);
     this.#number = 0;
     const entries: Buffer[] = [];
     for (let page: Buffer[]; ; ) {
       const last = entries.length + ENTRIES_PER_READ - 1;
-      const reply = this.#link.command({}, 'LRANGE', this.#keys.journal, entries.length, last);
+      const reply = link.command({}, 'LRANGE', this.#keys.journal, entries.length, last);
       page = (await reply) as Buffer[];
       entries.push(...page);
       if (page.length < ENTRIES_PER_READ) return entries;
@@ -68,23 +70,23 @@ export class RedisJournal implements ConsumerJournal {
     args: readonly (string | number | Buffer)[],
   ): Promise<void> {
     const { replicas, waitMs } = this.#address.options;
+    const link = await this.#link;
     for (;;) {
-      const [done, count] = await this.#link.run<[unknown, number]>(async (client) => {
+      const [done, count] = await link.run<[unknown, number]>(async (client) => {
         if (replicas === 0) return [await script.run(client, keys, args), 0];
         return script.runAndWait(client, keys, args, replicas, waitMs);
       });
       if (done === TAKEN_OVER) throw new OwnerChanged();
       if (done !== DONE) {
-        const message = `${this.#link.place} has lost a part of the journal of consumers`;
+        const message = `${link.place} has lost a part of the journal of consumers`;
         throw new BusError('STORE_FAILED', message, { details: { shard: this.#shard } });
       }
       if (count >= replicas) return;
     }
   }
 
-  get #keys(): { readonly state: string; readonly journal: string; readonly next: string } {
-    const tag = `{${this.#address.options.prefix}:${this.#shard}}:consumers`;
-    return { state: `${tag}:owner`, journal: `${tag}:journal`, next: `${tag}:snapshot` };
+  get #keys(): JournalKeys {
+    return journalKeys(this.#address.options.prefix, this.#shard);
   }
 }
 
