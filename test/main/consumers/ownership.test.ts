@@ -3,21 +3,36 @@ import { Ownership } from '../../../src/main/consumers/shared/ownership.js';
 import { OWNER_RENEW_MS, OWNER_SILENT_MS } from '../../../src/protocol/limits/relay.js';
 import type { SharedText, VersionedText } from '../../../src/store/consumer-broker.js';
 
-/** A text that all nodes share; a node that is cut off gets no answer. */
+/** A text that all nodes share; a node that is cut off gets no answer, and one that is held up gets it late. */
 function sharedText() {
   let kept: VersionedText = { version: 0, text: undefined };
   const cut = new Set<string>();
+  const gates = new Map<string, Promise<void>>();
+  const holdUp = (node: string): (() => void) => {
+    let letGo = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    gates.set(node, gate);
+    return () => {
+      gates.delete(node);
+      letGo();
+    };
+  };
   const never = new Promise<never>(() => {});
   const of = (node: string): SharedText => ({
-    read: () => (cut.has(node) ? never : Promise.resolve(kept)),
-    replace: (version, text) => {
-      if (cut.has(node)) return never;
-      if (version !== kept.version) return Promise.resolve(undefined);
+    read: async () => {
+      await (cut.has(node) ? never : gates.get(node));
+      return kept;
+    },
+    replace: async (version, text) => {
+      await (cut.has(node) ? never : gates.get(node));
+      if (version !== kept.version) return undefined;
       kept = { version: version + 1, text };
-      return Promise.resolve(kept.version);
+      return kept.version;
     },
   });
-  return { of, cut };
+  return { of, cut, holdUp };
 }
 
 const started: Ownership[] = [];
@@ -60,6 +75,24 @@ describe('the ownership of consumers', () => {
     await vi.advanceTimersByTimeAsync(OWNER_RENEW_MS * 3);
     expect(other.changes).toEqual(['one', 'other']);
     expect(one.ownership.owner).toBe('one');
+  });
+
+  it('stays where the broker was away for all nodes, as while it has no leader', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'hrtime'] });
+    const { of, cut, holdUp } = sharedText();
+    const one = await nodeOn(of('one'), 'one');
+    const other = await nodeOn(of('other'), 'other');
+    const letOneGo = holdUp('one');
+    const letOtherGo = holdUp('other');
+    await vi.advanceTimersByTimeAsync(OWNER_SILENT_MS * 2);
+    letOtherGo();
+    await vi.advanceTimersByTimeAsync(OWNER_RENEW_MS);
+    letOneGo();
+    await vi.advanceTimersByTimeAsync(OWNER_SILENT_MS * 2);
+    expect([one.changes, other.changes]).toEqual([['one'], ['one']]);
+    cut.add('one');
+    await vi.advanceTimersByTimeAsync(OWNER_SILENT_MS + OWNER_RENEW_MS);
+    expect(other.changes).toEqual(['one', 'other']);
   });
 
   it('is in doubt for a node whose journal was taken, until it has looked', async () => {

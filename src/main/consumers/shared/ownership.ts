@@ -90,8 +90,11 @@ export class Ownership {
       this.#decide(this.#node);
       return;
     }
+    const askedAt = elapsedMs();
     const found = await this.#text.read();
-    if (found.version !== this.#seen.version) this.#see(found);
+    // A broker that was away has kept the owner's claim from being renewed as well.
+    const wasAway = elapsedMs() - askedAt > OWNER_SILENT_MS / 2;
+    if (wasAway || found.version !== this.#seen.version) this.#see(found);
     const claim = claimOf(this.#seen.text);
     const isFree = claim.node === null || claim.node === this.#node;
     const isSilent = elapsedMs() - this.#seenAt >= OWNER_SILENT_MS;
