@@ -191,6 +191,23 @@ describe('a copy between brokers', () => {
   });
 });
 
+describe('a copy to a Redis with a replica', () => {
+  test.skipIf(!hasRedis)('has all that the replica has by its end', async () => {
+    const master = await RedisServer.forTest();
+    await RedisServer.forTest({ replicaof: `127.0.0.1 ${master.port}` });
+    await until('the replica is there', async () => {
+      const info = await master.command('INFO', 'replication');
+      return `${info}`.includes('state=online');
+    });
+    const dir = directoryWith(100);
+    const url = `${master.url}?prefix=moved&replicas=1`;
+    await copied('--from', dir, '--to', url);
+    const back = join(temporaryDirectory(), 'back');
+    expect(await copied('--from', url, '--to', back)).toMatchObject({ events: 100 });
+    expect(contentOf(back)).toEqual(contentOf(dir));
+  });
+});
+
 describe('a copy that cannot be', () => {
   test('is one between directories: two other commands do that', async () => {
     await fails(['--from', 'a', '--to', 'b'], 2, /both directories: use `millrace backup` or/);
