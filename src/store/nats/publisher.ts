@@ -168,6 +168,24 @@ export class Publisher {
    * their topic has overtaken.
    */
   async #find(flights: readonly Flight[], after: number): Promise<void> {
+    await this.#ask(flights);
+    const isNew = (flight: Flight): boolean => !flight.hasSuppliedId || flight.sequence > after;
+    let late = overtaken(flights, isNew);
+    if (late.length > 0) {
+      // A new leader may have answered before it had applied what is stored.
+      await afterMs(NATS_FIRST_ANSWER_MS);
+      for (const flight of late) flight.verdict = 'open';
+      await this.#ask(flights);
+      late = overtaken(flights, isNew);
+    }
+    for (const flight of late) {
+      flight.verdict = 'refused';
+      flight.fault = OVERTAKEN;
+    }
+  }
+
+  /** Asks about the events of which nothing is known, until each is known to be stored or not to be. */
+  async #ask(flights: readonly Flight[]): Promise<void> {
     const isOpen = ({ verdict }: Flight): boolean => verdict === 'open';
     const endsAt = elapsedMs() + FIND_MS;
     let isLost = false;
@@ -177,17 +195,16 @@ export class Publisher {
       const open = flights.filter(isOpen);
       // While nobody answers, one question finds out as much as all would, and leaves the servers to their election.
       const isAnswered = await this.#send(isLost ? open.slice(0, 1) : open);
-      if (!flights.some(isOpen)) break;
       const isBack = isAnswered && isLost;
       isLost = !isAnswered;
-      if (isBack) continue;
+      if (isBack) {
+        // Its answer would be older than those of events behind it.
+        open[0]!.verdict = 'open';
+        continue;
+      }
+      if (!flights.some(isOpen)) return;
       if (isAnswered && elapsedMs() > endsAt) throw unknown(this.#stream);
       await afterMs(NATS_RETRY_MS);
-    }
-    const isNew = (flight: Flight): boolean => !flight.hasSuppliedId || flight.sequence > after;
-    for (const flight of overtaken(flights, isNew)) {
-      flight.verdict = 'refused';
-      flight.fault = OVERTAKEN;
     }
   }
 

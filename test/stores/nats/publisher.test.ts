@@ -18,6 +18,8 @@ const MSG_ID = 'Nats-Msg-Id';
 const EXPECTED = 'Nats-Expected-Last-Sequence';
 
 type Fate =
+  /** A new leader answers that has not applied yet what is stored. */
+  | 'unapplied'
   /** Another event is the last of the topic, and the server does not say which. */
   | 'unexpected'
   /** It never reaches the stream. */
@@ -72,7 +74,8 @@ class FakeServer {
     else if (fate === 'unexpected') {
       this.#tell(reply, { error: { err_code: 10164, description: 'wrong last sequence' } });
     } else if (fate === 'leaderless') this.#tell(reply, undefined, 503);
-    else if (stored > 0) this.#tell(reply, { seq: stored, duplicate: true });
+    else if (stored > 0 && fate !== 'unapplied')
+      this.#tell(reply, { seq: stored, duplicate: true });
     else if (isProbe) {
       const description = `wrong last sequence: ${this.ids.length}`;
       this.#tell(reply, { error: { err_code: 10071, description } });
@@ -134,7 +137,7 @@ describe('a batch on its way to a stream', () => {
     const appended = await publisherOn(server).append(batch('a1 b1 c1'));
     expect(appended.sequences).toEqual([1, 2, 3]);
     const questions = server.sent.filter((id) => id.startsWith('?')).join(' ');
-    expect(questions).toBe('?a1 ?b1 ?c1 ?a1 ?a1 ?b1 ?c1');
+    expect(questions).toBe('?a1 ?b1 ?c1 ?a1 ?a1 ?a1 ?b1 ?c1');
   });
 
   test('is sent again in its order where its end is lost', async () => {
@@ -158,6 +161,14 @@ describe('a batch on its way to a stream', () => {
       details: { topic: 'a', id: 'a2' },
     });
     expect(appended.sequences).toEqual([1, 2, 0, 4, 3, 5]);
+  });
+
+  test('is asked about again where a new leader has not applied all that is stored', async () => {
+    const server = new FakeServer();
+    server.fates.set('a1', ['unheard', 'unapplied']);
+    const appended = await publisherOn(server).append(batch('a1 a2'));
+    expect(appended).toEqual({ sequences: [1, 2], repeats: [false, false] });
+    expect(server.sent).toEqual(['a1', 'a2', '?a1', '?a1']);
   });
 
   test('waits until a message that is on its way has its place', async () => {
