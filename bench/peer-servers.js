@@ -49,7 +49,7 @@ async function start(command, args) {
     child.kill('SIGTERM');
     await exited;
   };
-  return { port, stop };
+  return { port, pid: /** @type {number} */ (child.pid), stop };
 }
 
 /** @param {number} port @returns {Promise<boolean>} */
