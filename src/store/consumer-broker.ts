@@ -36,7 +36,10 @@ export interface ConsumerBroker {
 /** `owner`: who serves the consumers. `list`: the list of all consumers. */
 export type SharedTextName = 'owner' | 'list';
 
-/** A text that is replaced by compare-and-set. Both calls reject with BusError `STORE_FAILED`, the second with `STORE_FULL` too. */
+/**
+ * A text that is replaced by compare-and-set. Both calls reject with BusError `STORE_FAILED`, the second also with `STORE_FULL` and
+ * with `LIMIT_EXCEEDED` for a text that is longer than the broker takes.
+ */
 export interface SharedText {
   read(): Promise<VersionedText>;
   /**
