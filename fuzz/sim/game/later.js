@@ -1,3 +1,4 @@
+import { PAUSE_MS_MAX } from '../world/choices.js';
 import { world } from '../world/world.js';
 import { lost, misordered, other } from './problems.js';
 
@@ -7,8 +8,11 @@ import { lost, misordered, other } from './problems.js';
  */
 /** After a full disk the shard tries again by the clock to publish what is due. */
 const FULL_MS = 300;
-/** What is due is there by then, if nobody can run any more. */
-const LATE_MS = 5;
+/**
+ * What is due is there by then, if nobody can run any more. A thread may have been paused after it reckoned how long to park,
+ * and again when it woke.
+ */
+const LATE_MS = 5 + 2 * PAUSE_MS_MAX;
 
 /** @param {number} delayMs from now on */
 export function laterBy(delayMs) {

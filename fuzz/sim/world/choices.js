@@ -30,7 +30,7 @@ const CLASSES = 12;
 const VERY_CLOSELY = 0.5;
 const SLOW_FLUSH_STEPS = 60;
 /** A pause of a whole thread: a garbage collection, another process. */
-const PAUSE_MS_MAX = 12;
+export const PAUSE_MS_MAX = 12;
 
 export class Choices {
   hash = 0x811c9dc5;

@@ -94,6 +94,11 @@ describe.runIf(hasRedis)('a bus on Redis does not open', () => {
     expect(message).toContain('evalsha');
     expect(details).toEqual({ setting: 'username' });
     await server.command('ACL', 'SETUSER', 'weak', '+eval', '+evalsha', '-config');
+    const channels = await refusal(login);
+    expect(channels.message).toContain('the user lacks a right: give it one with ACL SETUSER');
+    expect(channels.message).toContain('channel');
+    expect(channels.details).toEqual({ setting: 'username' });
+    await server.command('ACL', 'SETUSER', 'weak', '&millrace:*');
     expect(await (await busOn(login)).publish(input(0))).toMatchObject({ sequence: 1 });
   });
 

@@ -1,7 +1,8 @@
 import { ulid } from 'ulid';
 import { storeKey } from '../keys.js';
 import { makeClient, type RedisClient } from '../redis-client.js';
-import type { ParsedRedisOptions } from '../redis-options.js';
+import { isPassing, storeError } from '../redis-errors.js';
+import { type ParsedRedisOptions, placeOf } from '../redis-options.js';
 
 /** How often something is sent over a connection on which nothing else may come, ms: Redis may have gone without a word. */
 const SIGN_MS = 1000;
@@ -14,15 +15,19 @@ const RETRY_MS = 20;
 export class Post {
   readonly #sender: RedisClient;
   readonly #receiver: RedisClient;
+  readonly #id = ulid();
   readonly #prefix: string;
+  /** Stands in errors. */
+  readonly #place: string;
   readonly #listeners = new Map<string, (message: Uint8Array) => void>();
   readonly #signs: NodeJS.Timeout;
   #isClosed = false;
 
-  private constructor(sender: RedisClient, receiver: RedisClient, prefix: string) {
+  private constructor(sender: RedisClient, receiver: RedisClient, options: ParsedRedisOptions) {
     this.#sender = sender;
     this.#receiver = receiver;
-    this.#prefix = prefix;
+    this.#prefix = options.prefix;
+    this.#place = placeOf(options);
     // A lost connection is made again by the client, and that of the receiver subscribes again.
     for (const client of [sender, receiver]) {
       const connect = (): void => void client.connect().catch(() => {});
@@ -35,18 +40,22 @@ export class Post {
     receiver.on('messageBuffer', (channel, message) => {
       this.#listeners.get(String(channel))?.(message as Buffer);
     });
-    const own = this.#channelOf(ulid());
-    void this.#subscribe(own);
-    this.#signs = setInterval(() => this.#publish(own, Buffer.alloc(0)), SIGN_MS);
+    this.#signs = setInterval(() => this.#publish(this.#own, Buffer.alloc(0)), SIGN_MS);
     this.#signs.unref();
   }
 
+  /** @throws BusError `STORE_FAILED` if the user lacks a right */
   static async open(options: ParsedRedisOptions): Promise<Post> {
     // The nodes of a cluster tell each other what is published at any of them.
     const key = storeKey(options.prefix);
     const clients = await Promise.all([makeClient(options, key), makeClient(options, key)]);
-    const post = new Post(...clients, options.prefix);
-    while (post.#sender.status !== 'ready') await soon();
+    const post = new Post(...clients, options);
+    try {
+      await post.#begin();
+    } catch (error) {
+      post.close();
+      throw error;
+    }
     return post;
   }
 
@@ -72,6 +81,17 @@ export class Post {
     this.#receiver.disconnect();
   }
 
+  /** Ready to send, with the rights to do so. */
+  async #begin(): Promise<void> {
+    await this.#subscribe(this.#own);
+    await this.#tryAgain(this.#sender, (client) => client.callBuffer('PUBLISH', this.#own, ''));
+  }
+
+  /** A channel on which nobody else sends. */
+  get #own(): string {
+    return this.#channelOf(this.#id);
+  }
+
   #channelOf(address: string): string {
     return `${this.#prefix}:post:${address}`;
   }
@@ -81,16 +101,23 @@ export class Post {
     this.#sender.callBuffer('PUBLISH', channel, message).catch(() => {});
   }
 
-  /** Tries until it has subscribed. */
-  async #subscribe(channel: string): Promise<void> {
+  #subscribe(channel: string): Promise<void> {
+    return this.#tryAgain(this.#receiver, (client) => client.subscribe(channel));
+  }
+
+  /** Tries until it succeeds. @throws BusError what Redis refuses for good */
+  async #tryAgain(
+    client: RedisClient,
+    work: (client: RedisClient) => Promise<unknown>,
+  ): Promise<void> {
     while (!this.#isClosed) {
       try {
-        if (this.#receiver.status === 'ready') {
-          await this.#receiver.subscribe(channel);
+        if (client.status === 'ready') {
+          await work(client);
           return;
         }
-      } catch {
-        // The connection was lost meanwhile.
+      } catch (error) {
+        if (!isPassing(error)) throw storeError(error, this.#place);
       }
       await soon();
     }
