@@ -94,9 +94,9 @@ export const plants = {
   'a group is divided': {
     rule: 'C1',
     file: INTAKE,
-    from: 'const index = this.#store(view, recordedAt, this.#termsOf(terms, number));',
+    from: 'const index = this.#store(view, recordedAt, this.#termsOf(terms, number), isAgain);',
     to: `if (items.length > 1 && item === items[items.length - 1]) continue;
-            const index = this.#store(view, recordedAt, this.#termsOf(terms, number));`,
+            const index = this.#store(view, recordedAt, this.#termsOf(terms, number), isAgain);`,
     edits: [
       {
         file: INTAKE,
@@ -136,13 +136,13 @@ export const plants = {
   'a byte is altered before it is stored': {
     rule: 'C5',
     file: INTAKE,
-    from: 'const index = log.append(view.bytes, view.offset, recordedAt, terms);',
+    from: 'const index = log.append(view.bytes, view.offset, recordedAt, terms, isAgain);',
     to: `if (log.head % 10 === 7) {
             // {"id":"…
             const { payloadBytes } = view;
             if (payloadBytes[2] === 0x69) payloadBytes[7] ^= 1;
         }
-        const index = log.append(view.bytes, view.offset, recordedAt, terms);`,
+        const index = log.append(view.bytes, view.offset, recordedAt, terms, isAgain);`,
   },
   'a payload is written anew': {
     rule: 'C5',

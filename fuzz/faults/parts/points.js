@@ -41,11 +41,11 @@ export const points = {
   'shard.drained': after(SHARD, 'batch.drain(this.links, this.#firstLink++, limit, refusing);'),
   'shard.append': before(
     'shards/publish-intake.js',
-    'const index = log.append(view.bytes, view.offset, recordedAt, terms);',
+    'const index = log.append(view.bytes, view.offset, recordedAt, terms, isAgain);',
   ),
   'shard.appended': after(
     'shards/publish-intake.js',
-    'const index = log.append(view.bytes, view.offset, recordedAt, terms);',
+    'const index = log.append(view.bytes, view.offset, recordedAt, terms, isAgain);',
   ),
   'shard.decide': before(SHARD, 'desk.decide(batch);'),
   'shard.decided': after(SHARD, 'desk.decide(batch);'),
