@@ -16,7 +16,7 @@
 
 /** From a relay to the shard's desk, wherever that is: value is the relay's `elapsedMs`, body the digest of what links carry. */
 export const HELLO = 1;
-/** The answer, from an address of the desk's own life: value is the owner's `elapsedMs`. */
+/** The answer, from an address of the desk's own life: value is the owner's `elapsedMs`, body that of the HELLO as f64. */
 export const WELCOME = 2;
 /** The desk does not take this relay: body says why. */
 export const REFUSED = 3;

@@ -88,7 +88,7 @@ export class Guests {
     else if (frame.kind !== LOST) this.#send(frame.from, LOST);
   }
 
-  #greet({ from, body }: Frame): void {
+  #greet({ from, body, value }: Frame): void {
     if (body.toString() !== RELAY_DIGEST) {
       const why = 'it runs another version of Millrace: all nodes have to run the same';
       this.#send(from, REFUSED, Buffer.from(why));
@@ -97,7 +97,9 @@ export class Guests {
     const known = this.#sessions.get(from);
     if (known === undefined) this.#sessions.set(from, new GuestSession(this.#host(from)));
     else if (!known.isNew) return;
-    this.#send(from, WELCOME);
+    const asked = Buffer.alloc(8);
+    asked.writeDoubleLE(value);
+    this.#send(from, WELCOME, asked);
   }
 
   #send(address: string, kind: number, body?: Buffer): void {

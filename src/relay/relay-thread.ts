@@ -13,7 +13,7 @@ import { messageOf } from '../protocol/thrown.js';
 import type { ConsumerBrokerModule } from '../store/consumer-broker.js';
 import type { ConsumerBrokerAddress } from '../store/log-store.js';
 import { elapsedMs } from '../threads/elapsed.js';
-import { Relay } from './relay.js';
+import { Relay, RelayLost } from './relay.js';
 
 /** The options of a relay: `ShardThreadData.log.options`. */
 export interface RelayOptions {
@@ -37,10 +37,9 @@ try {
   await broker.close();
   report({ report: 'stopped' });
 } catch (error) {
-  const { code, message } =
-    error instanceof BusError
-      ? error
-      : { code: 'SHARD_RESTARTED' as const, message: messageOf(error) };
+  const isLost = error instanceof RelayLost;
+  const code = error instanceof BusError ? error.code : isLost ? 'SHARD_RESTARTED' : 'STORE_FAILED';
+  const message = messageOf(error);
   report({ report: 'failed', error: { code, message } });
 }
 process.exit();

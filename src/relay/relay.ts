@@ -150,9 +150,10 @@ export class Relay {
     }
   }
 
-  #welcome({ from, value }: Frame): void {
-    if (this.#session !== undefined) return;
-    this.#ahead = value - elapsedMs();
+  #welcome({ from, value, body }: Frame): void {
+    if (this.#session !== undefined || body.length !== 8) return;
+    // Since the question, not since the answer: a lease may seem to end a little too early here, and never too late.
+    this.#ahead = value - body.readDoubleLE();
     const send = (address: string, message: Uint8Array): void =>
       this.#broker.send(address, message);
     this.#session = new Session({ here: this.#here, there: from, send, now: elapsedMs });

@@ -18,6 +18,9 @@ import { messageOf } from '../protocol/thrown.js';
 const FORM = { format: 1, lengthMax: CONSUMERS_FILE_BYTES_MAX };
 const ID = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 
+/** A list of none, as text. */
+export const EMPTY_CONSUMER_LIST = `${JSON.stringify({ format: FORM.format, consumers: [] })}\n`;
+
 export interface KeptConsumer {
   /** A ULID. A name that is deleted and made again has another one. */
   readonly id: string;

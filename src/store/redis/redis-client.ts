@@ -53,6 +53,8 @@ export async function makeClient(options: ParsedRedisOptions, key: string): Prom
     // Also while it says nothing to the first commands of a connection.
     socketTimeout: idleTimeoutMs,
     retryStrategy: pauseMs,
+    // The client would do it without a look at the answer, and a lost connection would end the process.
+    autoResubscribe: false,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
     ...(encrypted === undefined ? {} : { tls: encrypted }),

@@ -58,6 +58,45 @@ describe.runIf(hasRedis)('consumers on Redis', () => {
     expect(texts(await (await open()).journal(0).take())).toEqual(['a', 'b']);
   });
 
+  test('messages come again after Redis has cut the connections that receive them', async () => {
+    const own = await RedisServer.forTest();
+    const open = await openingOf({ create: () => ({ store: redisStore({ url: own.url }) }) });
+    const [receiver, sender] = [await open(), await open()];
+    let heard = 0;
+    await receiver.listen('a', () => heard++);
+    for (let round = 0; round < 5; round++) {
+      await own.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      const before = heard;
+      await until('a message comes', () => {
+        sender.send('a', entry(`${round}`));
+        return heard > before;
+      });
+    }
+  });
+
+  test('histories of two databases have nothing to say to each other', async () => {
+    const nodes = await Promise.all(
+      [0, 1].map(async (database) => {
+        const url = `${server.url}/${database}`;
+        const open = await openingOf({
+          create: () => ({ store: redisStore({ url, prefix: 'db' }) }),
+        });
+        const broker = await open();
+        const heard: string[] = [];
+        await broker.listen('a', (message) => heard.push(...texts([message])));
+        return { broker, heard };
+      }),
+    );
+    for (const [n, { broker }] of nodes.entries()) broker.send('a', entry(`of ${n}`));
+    await until('both have heard', () => nodes.every(({ heard }) => heard.length > 0));
+    for (const [n, { broker }] of nodes.entries()) broker.send('a', entry(`again ${n}`));
+    await until('again', () => nodes.every(({ heard }) => heard.length > 1));
+    expect(nodes.map(({ heard }) => heard)).toEqual([
+      ['of 0', 'again 0'],
+      ['of 1', 'again 1'],
+    ]);
+  });
+
   test('members of two nodes share the work, and one goes on when the other node closes', async () => {
     const options = { url: server.url, prefix: freshPrefix() };
     const quiet = { systemEvents: false, shards: 2 } as const;

@@ -50,7 +50,13 @@ export class OwnerLine {
   }
 
   async begin(): Promise<void> {
-    this.#stop = await this.#broker.listen(this.#node, (message) => this.#takePiece(message));
+    this.#stop = await this.#broker.listen(this.#node, (message) => {
+      try {
+        this.#takePiece(message);
+      } catch {
+        // Of another program, or of another version: whoever sent it gets no answer.
+      }
+    });
     this.#sweep = setInterval(() => this.#forget(), AGAIN_MS);
     this.#sweep.unref();
   }
@@ -82,6 +88,7 @@ export class OwnerLine {
   }
 
   #take(message: Message): void {
+    if (typeof message !== 'object' || message === null) return;
     if ('answer' in message) this.#asked.get(message.answer)?.(message);
     else void this.#answer(message);
   }
@@ -92,7 +99,7 @@ export class OwnerLine {
       if (known.answer !== undefined) this.#send(from, known.answer);
       return;
     }
-    const serving = this.#serve(name, request);
+    const serving = Array.isArray(request) ? this.#serve(name, request) : undefined;
     // Who asked finds the node that serves, and asks there.
     if (serving === undefined) return;
     const served: { at: number; answer: Message | undefined } = {

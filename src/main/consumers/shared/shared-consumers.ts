@@ -8,6 +8,7 @@ import { closedError } from '../../../endpoint/endpoint-errors.js';
 import type { ConsumerNews } from '../../../link/consumer-shapes.js';
 import { BusError } from '../../../protocol/errors.js';
 import { OWNER_CALL_MS, OWNER_RELEASE_MS, OWNER_RENEW_MS } from '../../../protocol/limits/relay.js';
+import { messageOf } from '../../../protocol/thrown.js';
 import type { ConsumerBroker, ConsumerBrokerModule } from '../../../store/consumer-broker.js';
 import type { ConsumerBrokerAddress } from '../../../store/log-store.js';
 import { elapsedMs } from '../../../threads/elapsed.js';
@@ -118,9 +119,10 @@ export class SharedConsumers implements ConsumerCalls {
     this.#changes = this.#changes
       .then(() => this.#takeRole())
       .catch((error) => {
-        const message = `the consumers could not be taken over: ${String(error)}`;
+        const message = `the consumers could not be taken over: ${messageOf(error)}`;
         this.#host.warn(new BusError('STORE_FAILED', message, { cause: error }));
-        this.#ownership?.doubt();
+        // Not at once: what made it fail may last.
+        setTimeout(() => this.#ownership?.doubt(), OWNER_RENEW_MS).unref();
       });
   }
 
@@ -131,7 +133,7 @@ export class SharedConsumers implements ConsumerCalls {
     this.#board?.stop();
     this.#board = undefined;
     if (role === 'desk') {
-      const list = await ListInBroker.open(this.#broker!.text('list'));
+      const list = await ListInBroker.open(this.#broker!.text('list'), () => this.doubt());
       this.#board = new ConsumerBoard(list, this.#host.shards, this.#host.keep);
       if (this.#bus !== undefined) this.#board.start(this.#bus);
     }

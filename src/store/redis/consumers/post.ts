@@ -1,8 +1,10 @@
 import { ulid } from 'ulid';
+import { elapsedMs } from '../../../threads/elapsed.js';
 import { storeKey } from '../keys.js';
+import type { RedisAddress } from '../redis-address.js';
 import { makeClient, type RedisClient } from '../redis-client.js';
 import { isPassing, storeError } from '../redis-errors.js';
-import { type ParsedRedisOptions, placeOf } from '../redis-options.js';
+import { placeOf } from '../redis-options.js';
 
 /** How often something is sent over a connection on which nothing else may come, ms: Redis may have gone without a word. */
 const SIGN_MS = 1000;
@@ -16,6 +18,8 @@ export class Post {
   readonly #sender: RedisClient;
   readonly #receiver: RedisClient;
   readonly #id = ulid();
+  readonly #idleTimeoutMs: number;
+  #heardAt = elapsedMs();
   readonly #prefix: string;
   /** Stands in errors. */
   readonly #place: string;
@@ -23,10 +27,16 @@ export class Post {
   readonly #signs: NodeJS.Timeout;
   #isClosed = false;
 
-  private constructor(sender: RedisClient, receiver: RedisClient, options: ParsedRedisOptions) {
+  private constructor(
+    sender: RedisClient,
+    receiver: RedisClient,
+    { options, epoch }: RedisAddress,
+  ) {
     this.#sender = sender;
     this.#receiver = receiver;
-    this.#prefix = options.prefix;
+    // Channels belong to no database, and the histories of two databases may have the same prefix.
+    this.#prefix = `${options.prefix}:${epoch}`;
+    this.#idleTimeoutMs = options.idleTimeoutMs;
     this.#place = placeOf(options);
     // A lost connection is made again by the client, and that of the receiver subscribes again.
     for (const client of [sender, receiver]) {
@@ -38,18 +48,34 @@ export class Post {
       connect();
     }
     receiver.on('messageBuffer', (channel, message) => {
+      this.#heardAt = elapsedMs();
       this.#listeners.get(String(channel))?.(message as Buffer);
     });
-    this.#signs = setInterval(() => this.#publish(this.#own, Buffer.alloc(0)), SIGN_MS);
+    receiver.on('ready', () => {
+      this.#heardAt = elapsedMs();
+      for (const channel of [this.#own, ...this.#listeners.keys()]) {
+        // A refusal was told when it was subscribed first; a lost connection is made again.
+        this.#subscribe(channel).catch(() => {});
+      }
+    });
+    this.#signs = setInterval(() => this.#giveSign(), SIGN_MS);
     this.#signs.unref();
   }
 
+  /** To itself, so that it hears when its receiving connection is dead. */
+  #giveSign(): void {
+    this.#publish(this.#own, Buffer.alloc(0));
+    const isDeaf = elapsedMs() - this.#heardAt > this.#idleTimeoutMs + SIGN_MS;
+    if (isDeaf && this.#receiver.status === 'ready') this.#receiver.disconnect(true);
+  }
+
   /** @throws BusError `STORE_FAILED` if the user lacks a right */
-  static async open(options: ParsedRedisOptions): Promise<Post> {
+  static async open(address: RedisAddress): Promise<Post> {
+    const { options } = address;
     // The nodes of a cluster tell each other what is published at any of them.
     const key = storeKey(options.prefix);
     const clients = await Promise.all([makeClient(options, key), makeClient(options, key)]);
-    const post = new Post(...clients, options);
+    const post = new Post(...clients, address);
     try {
       await post.#begin();
     } catch (error) {

@@ -11,11 +11,12 @@ import type { RedisAddress } from '../redis-address.js';
 import { RedisLink } from '../redis-link.js';
 import { Post } from './post.js';
 import { RedisJournal } from './redis-journal.js';
+import { runReplicated } from './replicated.js';
 import { REPLACE } from './scripts.js';
 
 export async function openConsumerBroker(options: unknown): Promise<ConsumerBroker> {
   const address = options as RedisAddress;
-  const post = await Post.open(address.options);
+  const post = await Post.open(address);
   const link = await RedisLink.open(address.options, storeKey(address.options.prefix));
   return new RedisConsumers(address, link, post);
 }
@@ -47,7 +48,8 @@ class RedisConsumers implements ConsumerBroker {
         return { version: Number(version ?? 0), text: text?.toString() };
       },
       replace: async (version, text) => {
-        const replaced = await this.#link.script({}, REPLACE, [key], [version, text]);
+        const args = [version, text];
+        const replaced = await runReplicated(this.#link, this.#address, REPLACE, [key], args);
         return replaced === 1 ? version + 1 : undefined;
       },
     };

@@ -5,6 +5,7 @@ import { type JournalKeys, journalKeys } from '../keys.js';
 import type { RedisAddress } from '../redis-address.js';
 import type { RedisLink } from '../redis-link.js';
 import type { Script } from '../script.js';
+import { runReplicated } from './replicated.js';
 import { ADD_TO_SNAPSHOT, APPEND, COMPACT, TAKE } from './scripts.js';
 
 /** Entries of the journal that are read at once. */
@@ -69,20 +70,12 @@ export class RedisJournal implements ConsumerJournal {
     keys: readonly string[],
     args: readonly (string | number | Buffer)[],
   ): Promise<void> {
-    const { replicas, waitMs } = this.#address.options;
     const link = await this.#link;
-    for (;;) {
-      const [done, count] = await link.run<[unknown, number]>(async (client) => {
-        if (replicas === 0) return [await script.run(client, keys, args), 0];
-        return script.runAndWait(client, keys, args, replicas, waitMs);
-      });
-      if (done === TAKEN_OVER) throw new OwnerChanged();
-      if (done !== DONE) {
-        const message = `${link.place} has lost a part of the journal of consumers`;
-        throw new BusError('STORE_FAILED', message, { details: { shard: this.#shard } });
-      }
-      if (count >= replicas) return;
-    }
+    const done = await runReplicated(link, this.#address, script, keys, args);
+    if (done === DONE) return;
+    if (done === TAKEN_OVER) throw new OwnerChanged();
+    const message = `${link.place} has lost a part of the journal of consumers`;
+    throw new BusError('STORE_FAILED', message, { details: { shard: this.#shard } });
   }
 
   get #keys(): JournalKeys {
