@@ -19,7 +19,11 @@ import type { BusError } from '../protocol/errors.js';
 import { nameFault } from '../protocol/event-fields.js';
 import { RETENTION_CONSUMERS_MAX } from '../protocol/limits/consumers.js';
 import { HEALTH_INTERVAL_MS, PUBLISH_WAIT_MS } from '../protocol/limits/endpoint.js';
-import { PAYLOAD_BYTES_MAX, TOPIC_SEGMENTS_MAX } from '../protocol/limits/events.js';
+import {
+  PAYLOAD_BYTES_MAX,
+  PAYLOAD_BYTES_SETTING_MAX,
+  TOPIC_SEGMENTS_MAX,
+} from '../protocol/limits/events.js';
 import { RING_BYTES, RING_BYTES_MAX, RING_BYTES_MIN } from '../protocol/limits/links.js';
 import { COMMIT_BATCH_EVENTS, SHARDS_MAX } from '../protocol/limits/shards.js';
 import {
@@ -121,7 +125,7 @@ const busOptions = objectOf({
     RING_BYTES,
   ),
   commitBatchEvents: v.optional(wholeFrom(1, COMMIT_BATCH_EVENTS), COMMIT_BATCH_EVENTS),
-  maxPayloadBytes: v.optional(wholeFrom(1, 64 * PAYLOAD_BYTES_MAX), PAYLOAD_BYTES_MAX),
+  maxPayloadBytes: v.optional(wholeFrom(1, PAYLOAD_BYTES_SETTING_MAX), PAYLOAD_BYTES_MAX),
   publishWaitMs: v.optional(wholeFrom(0, TIMER_MS_MAX), PUBLISH_WAIT_MS),
   dedupeWindowMs: v.optional(wholeFrom(0, TIMER_MS_MAX), DEDUPE_WINDOW_MS),
   dedupeIdsMax: v.optional(wholeFrom(0, 10_000_000), DEDUPE_IDS_MAX),

@@ -5,7 +5,9 @@ import { openBus } from '../main/open-bus.js';
 import type { BusApi, Gap } from '../protocol/bus-api.js';
 import type { Consumer } from '../protocol/consumers.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
+import { PAYLOAD_BYTES_SETTING_MAX } from '../protocol/limits/events.js';
 import { MIRROR_ATTEMPTS_MAX, MIRROR_OUTBOX_KEPT_MS } from '../protocol/limits/mirror.js';
+import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 import { messageOf } from '../protocol/thrown.js';
 import { forward } from '../sinks/forward/forward.js';
 import type { Sink } from '../sinks/sink.js';
@@ -96,7 +98,10 @@ class OpenMirror implements Mirror {
   async open(): Promise<void> {
     const { dir, here, there, topics } = this.#options;
     // One shard: what is stored is always a beginning of what was sent. No window: the remote bus may have an id twice.
-    this.#log = await openBus({ dir: join(dir, 'log'), shards: 1, dedupeWindowMs: 0 });
+    // It takes whatever the remote bus has taken, and waits for a disk as long as that takes.
+    const patient = { maxPayloadBytes: PAYLOAD_BYTES_SETTING_MAX, publishWaitMs: TIMER_MS_MAX };
+    const own = { shards: 1, dedupeWindowMs: 0 };
+    this.#log = await openBus({ dir: join(dir, 'log'), ...own, ...patient });
     try {
       const untilConsumedBy = [CONSUMER];
       const retention = [{ pattern: '*', maxAgeMs: MIRROR_OUTBOX_KEPT_MS, untilConsumedBy }];

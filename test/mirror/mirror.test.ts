@@ -11,6 +11,7 @@ import type { Bus } from '../../src/main/bus.js';
 import type { Mirror, MirrorLog } from '../../src/mirror/mirror.js';
 import type { MirrorOptions } from '../../src/mirror/mirror-options.js';
 import type { Event } from '../../src/protocol/event.js';
+import { MIB } from '../../src/protocol/limits/units.js';
 import {
   closeTestBus,
   openTestBus,
@@ -103,6 +104,16 @@ describe('a mirror', () => {
     await expectSame(mirror, hub);
     expect(await hub.get('own', id)).toMatchObject({ attributes: { forwardedVia: 'edge' } });
     expect(await mirror.info()).toMatchObject({ head: 602, mirrored: 602, waiting: 0, gaps: 0 });
+  });
+
+  it('takes events that are larger than a bus takes by default', async () => {
+    const hub = await openTestBus({ shards: 1, maxPayloadBytes: 4 * MIB });
+    const { url } = await hub.serve({ port: 0 });
+    await hub.publish({ topic: 't.0', type: 'large', payload: { text: 'x'.repeat(3 * MIB) } });
+    await hub.publishMany(inputs(3));
+    const mirror = await mirrorOf({ dir: temporaryDirectory(), remote: { url } });
+    await until('all has come', () => hasAll(mirror, hub));
+    await expectSame(mirror, hub);
   });
 
   it('takes publishes while the network is gone, also over a restart of its own', async () => {

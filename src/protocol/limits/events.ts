@@ -11,6 +11,8 @@ export const ATTRIBUTES_MAX = 16;
 export const ATTRIBUTE_KEY_BYTES_MAX = 64;
 export const ATTRIBUTE_VALUE_BYTES_MAX = 1024;
 export const PAYLOAD_BYTES_MAX = 1 * MIB;
+/** The most that a bus can be told to take. */
+export const PAYLOAD_BYTES_SETTING_MAX = 64 * PAYLOAD_BYTES_MAX;
 export const JSON_DEPTH_MAX = 64;
 /** How long an event may live that expires: a hundred years, ms. */
 export const EVENT_TTL_MS_MAX = 36_525 * 86_400_000;
