@@ -114,6 +114,19 @@ describe('the ownership of consumers', () => {
     expect(one.changes).toEqual(['one', undefined, 'other']);
   });
 
+  it('says why it could not be found out, until it could', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const { of } = sharedText();
+    const text = of('one');
+    let fault: Error | undefined = new Error('no right to it');
+    const read = (): Promise<VersionedText> => (fault ? Promise.reject(fault) : text.read());
+    const { ownership } = await nodeOn({ ...text, read }, 'one');
+    expect([ownership.owner, ownership.failure]).toEqual([undefined, fault]);
+    fault = undefined;
+    await vi.advanceTimersByTimeAsync(OWNER_RENEW_MS);
+    expect([ownership.owner, ownership.failure]).toEqual(['one', undefined]);
+  });
+
   it('is not kept by a node that has given up', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     const { of } = sharedText();

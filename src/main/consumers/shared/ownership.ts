@@ -15,6 +15,8 @@ interface Claim {
 }
 
 export class Ownership {
+  /** Why the last look found out nothing. */
+  failure: unknown;
   readonly #text: SharedText;
   readonly #node: string;
   readonly #onChange: () => void;
@@ -76,9 +78,14 @@ export class Ownership {
 
   #lookOnce(): Promise<void> {
     if (this.#isStopped && this.#look === undefined) return Promise.resolve();
-    // A broker that is away says nothing of the owner; the next look may find it back.
     this.#look ??= this.#step()
-      .catch(() => {})
+      .then(() => {
+        this.failure = undefined;
+      })
+      .catch((error) => {
+        // A broker that is away says nothing of the owner; the next look may find it back.
+        this.failure = error;
+      })
       .finally(() => {
         this.#look = undefined;
       });

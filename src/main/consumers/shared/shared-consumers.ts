@@ -91,7 +91,9 @@ export class SharedConsumers implements ConsumerCalls {
     this.stop();
     this.#line?.stop();
     // A broker that is away does not hear of it; the others then find out by the silence.
-    await Promise.race([this.#ownership?.stop(), afterMs(OWNER_RELEASE_MS)]);
+    const overdue = new AbortController();
+    const released = this.#ownership?.stop().finally(() => overdue.abort());
+    await Promise.race([released, afterMs(OWNER_RELEASE_MS, overdue.signal)]);
     await this.#broker?.close();
   }
 
@@ -151,8 +153,10 @@ export class SharedConsumers implements ConsumerCalls {
       const answer = await this.#tryCall(name, args, until);
       if (answer !== undefined) return answer.value as Awaited<ReturnType<ConsumerCalls[N]>>;
       if (elapsedMs() >= until) {
-        const message = `no node has served the consumers for ${OWNER_CALL_MS} ms`;
-        throw new BusError('TIMEOUT', message);
+        const cause = this.#ownership?.failure;
+        const why = cause === undefined ? '' : `: ${messageOf(cause)}`;
+        const message = `no node has served the consumers for ${OWNER_CALL_MS} ms${why}`;
+        throw new BusError('TIMEOUT', message, { cause });
       }
       await afterMs(OWNER_RENEW_MS / 5);
     }
@@ -208,6 +212,9 @@ function callOf(board: ConsumerCalls, name: Name, args: readonly unknown[]): Pro
   return call.apply(board, args as unknown[]);
 }
 
-function afterMs(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+function afterMs(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener('abort', () => clearTimeout(timer), { once: true });
+  });
 }
