@@ -60,13 +60,11 @@ export class DeskLog implements ShardLog {
   readonly #parts: DeskLogParts;
   #look: Look = { after: 0, through: 0, events: [] };
 
-  /** @throws BusError `STORE_CORRUPT`, `STORE_FAILED` */
+  /** @throws BusError `STORE_FAILED` */
   constructor(parts: DeskLogParts) {
     this.#parts = parts;
     this.guestMail = parts.guestMail;
-    this.consumers = new JournaledConsumers(parts.shard, parts.calls.take(), (sequence) =>
-      this.#recordOf(sequence),
-    );
+    this.consumers = this.#take();
     this.ringPositions = {
       stored: () => this.#settled(),
       // The numbers of endpoints that are gone may be wanted: those of other nodes go on when the owner changes.
@@ -165,6 +163,18 @@ export class DeskLog implements ShardLog {
 
   close(): void {
     this.consumers.close();
+  }
+
+  /** A journal that is damaged keeps the consumers of its shard from their work, and no others. */
+  #take(): JournaledConsumers {
+    const { shard, calls } = this.#parts;
+    const recordOf = (sequence: number): Uint8Array | undefined => this.#recordOf(sequence);
+    try {
+      return new JournaledConsumers(shard, calls.take(), recordOf);
+    } catch (error) {
+      if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
+      return new JournaledConsumers(shard, [], recordOf, error);
+    }
   }
 
   #settled(): RingPosition[] {

@@ -27,6 +27,7 @@ export class JournaledConsumers implements ShardConsumers {
   readonly isAtomic = true;
   readonly holders: LeaseHolders;
   readonly #recordOf: (sequence: number) => Uint8Array | undefined;
+  readonly #damage: BusError | undefined;
   readonly #log: SqliteShardLog;
   readonly #state: ShardConsumers;
   readonly #settled = new Map<string, number>();
@@ -40,13 +41,16 @@ export class JournaledConsumers implements ShardConsumers {
   /**
    * @param entries the journal: a snapshot and what was added to it since
    * @param recordOf a copy of an event's record: it goes with an event that dies; undefined if the event is gone
+   * @param damage what is wrong with the journal, whose entries are not given then: `load` throws it
    * @throws BusError `STORE_CORRUPT`
    */
   constructor(
     shard: number,
     entries: readonly Uint8Array[],
     recordOf: (sequence: number) => Uint8Array | undefined,
+    damage?: BusError,
   ) {
+    this.#damage = damage;
     this.#recordOf = recordOf;
     const note = (endpoint: string, isThere: boolean): void => {
       if (this.#holders.has(endpoint) === isThere) return;
@@ -127,6 +131,7 @@ export class JournaledConsumers implements ShardConsumers {
   }
 
   load(): StoredLane[] {
+    if (this.#damage !== undefined) throw this.#damage;
     return this.#state.load();
   }
 
@@ -249,7 +254,7 @@ export class JournaledConsumers implements ShardConsumers {
   }
 
   *#everything(): Iterable<JournalChange> {
-    for (const lane of this.load()) yield { is: 'lane', lane };
+    for (const lane of this.#state.load()) yield { is: 'lane', lane };
     for (const { consumer, sequence } of this.#deadByAge()) {
       const event = this.deadAt(consumer, sequence);
       if (event !== undefined) yield { is: 'dead', event };

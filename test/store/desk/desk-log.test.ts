@@ -195,6 +195,23 @@ describe('the log of a desk', () => {
     expect(logOn(broker).consumers.load()).toMatchObject([{ position: 200 }]);
   });
 
+  test('opens with a damaged journal, and leaves it as it is', () => {
+    const broker = new Broker();
+    broker.publish(3);
+    const log = logOn(broker);
+    log.consumers.put(laneAt(7));
+    log.commit(true, []);
+    const [whole] = broker.journal;
+    const damaged = Uint8Array.from(whole!);
+    damaged[damaged.length - 1]! ^= 1;
+    broker.journal = [damaged];
+    const next = logOn(broker);
+    expect(() => next.consumers.load()).toThrow('an entry of the journal of consumers is damaged');
+    expect(read(next, 0, 10)).toEqual([1, 2, 3]);
+    next.commit(true, []);
+    expect(broker.journal).toEqual([damaged]);
+  });
+
   test('takes no publish', () => {
     expect(() => logOn(new Broker()).append()).toThrow('nobody publishes');
   });
