@@ -42,6 +42,21 @@ describe.runIf(hasRedis)('consumers on Redis', () => {
     expect(texts(await (await open()).journal(0).take())).toEqual(['a']);
   });
 
+  test('a journal takes nothing for a history that has ended', async () => {
+    const prefix = freshPrefix();
+    const open = await openingOf({
+      create: () => ({ store: redisStore({ url: server.url, prefix }) }),
+    });
+    const journal = (await open()).journal(0);
+    await journal.take();
+    await journal.append(entry('a'));
+    await server.command('HSET', `{${prefix}:0}:meta`, 'epoch', 'another');
+    const refusal = { code: 'STORE_FAILED', message: expect.stringContaining('another epoch') };
+    await expect(journal.append(entry('b'))).rejects.toMatchObject(refusal);
+    await expect(journal.compact([entry('b')])).rejects.toMatchObject(refusal);
+    await expect((await open()).journal(0).take()).rejects.toMatchObject(refusal);
+  });
+
   test('a change whose answer was lost is made once, and goes on when Redis is back', async () => {
     const own = await RedisServer.forTest({ appendfsync: 'always' });
     const open = await openingOf({ create: () => ({ store: redisStore({ url: own.url }) }) });

@@ -1,7 +1,8 @@
 import { ulid } from 'ulid';
 import { BusError } from '../../../protocol/errors.js';
 import { type ConsumerJournal, OwnerChanged } from '../../consumer-broker.js';
-import { type JournalKeys, journalKeys } from '../keys.js';
+import { otherEpoch } from '../epochs.js';
+import { type JournalKeys, journalKeys, shardKeys } from '../keys.js';
 import type { RedisAddress } from '../redis-address.js';
 import type { RedisLink } from '../redis-link.js';
 import type { Script } from '../script.js';
@@ -12,6 +13,7 @@ import { ADD_TO_SNAPSHOT, APPEND, COMPACT, TAKE } from './scripts.js';
 const ENTRIES_PER_READ = 64;
 const DONE = 1;
 const TAKEN_OVER = 0;
+const OTHER_EPOCH = -2;
 
 /**
  * The journal of a shard's consumers: a list in Redis, with the name of its owner beside it. A change that got no answer is made
@@ -32,7 +34,8 @@ export class RedisJournal implements ConsumerJournal {
 
   async take(): Promise<readonly Uint8Array[]> {
     const link = await this.#link;
-    await link.script({}, TAKE, [this.#keys.state], [this.#owner]);
+    const { epoch } = this.#address;
+    await this.#change(TAKE, [this.#keys.state, this.#meta], [this.#owner, epoch]);
     this.#number = 0;
     const entries: Buffer[] = [];
     for (let page: Buffer[]; ; ) {
@@ -47,7 +50,8 @@ export class RedisJournal implements ConsumerJournal {
   async append(entry: Uint8Array): Promise<void> {
     const { state, journal } = this.#keys;
     const number = this.#number + 1;
-    await this.#change(APPEND, [state, journal], [this.#owner, number, asBuffer(entry)]);
+    const args = [this.#owner, this.#address.epoch, number, asBuffer(entry)];
+    await this.#change(APPEND, [state, this.#meta, journal], args);
     this.#number = number;
   }
 
@@ -60,7 +64,8 @@ export class RedisJournal implements ConsumerJournal {
       count++;
     }
     const number = this.#number + 1;
-    await this.#change(COMPACT, [state, journal, next], [this.#owner, number, count]);
+    const args = [this.#owner, this.#address.epoch, number, count];
+    await this.#change(COMPACT, [state, this.#meta, journal, next], args);
     this.#number = number;
   }
 
@@ -74,8 +79,13 @@ export class RedisJournal implements ConsumerJournal {
     const done = await runReplicated(link, this.#address, script, keys, args);
     if (done === DONE) return;
     if (done === TAKEN_OVER) throw new OwnerChanged();
+    if (done === OTHER_EPOCH) throw otherEpoch(link.place, this.#shard);
     const message = `${link.place} has lost a part of the journal of consumers`;
     throw new BusError('STORE_FAILED', message, { details: { shard: this.#shard } });
+  }
+
+  get #meta(): string {
+    return shardKeys(this.#address.options.prefix, this.#shard).meta;
   }
 
   get #keys(): JournalKeys {

@@ -1,24 +1,28 @@
 import { Script } from '../script.js';
 
 /**
- * Takes a journal over. KEYS: the journal's state. ARGV: the new owner. The owner's changes are numbered, from 1 on.
+ * Takes a journal over. KEYS: the journal's state, the shard's meta. ARGV: the new owner, the epoch. The owner's changes are numbered,
+ * from 1 on. Returns 1, or -2 if the shard has another epoch.
  */
 export const TAKE = new Script(`
+if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[2] then return -2 end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'number', '0')
 return 1
 `);
 
 /**
- * Adds an entry. KEYS: the journal's state, the journal. ARGV: the owner, the number of the change, the entry. Returns 1 if the
- * entry is there, also if it was before; 0 if another node owns the journal; -1 if changes before it are missing.
+ * Adds an entry. KEYS: the journal's state, the shard's meta, the journal. ARGV: the owner, the epoch, the number of the change, the
+ * entry. Returns 1 if the entry is there, also if it was before; 0 if another node owns the journal; -1 if changes before it are
+ * missing; -2 if the shard has another epoch: the consumers' events may be others by now.
  */
 export const APPEND = new Script(`
+if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[2] then return -2 end
 local state = redis.call('HMGET', KEYS[1], 'owner', 'number')
 if state[1] ~= ARGV[1] then return 0 end
-if state[2] == ARGV[2] then return 1 end
-if tonumber(state[2]) ~= tonumber(ARGV[2]) - 1 then return -1 end
-redis.call('RPUSH', KEYS[2], ARGV[3])
-redis.call('HSET', KEYS[1], 'number', ARGV[2])
+if state[2] == ARGV[3] then return 1 end
+if tonumber(state[2]) ~= tonumber(ARGV[3]) - 1 then return -1 end
+redis.call('RPUSH', KEYS[3], ARGV[4])
+redis.call('HSET', KEYS[1], 'number', ARGV[3])
 return 1
 `);
 
@@ -37,20 +41,21 @@ return 1
 `);
 
 /**
- * Puts the snapshot in the journal's place. KEYS: the journal's state, the journal, the snapshot. ARGV: the owner, the number of the
- * change, how many entries the snapshot has. Returns as APPEND.
+ * Puts the snapshot in the journal's place. KEYS: the journal's state, the shard's meta, the journal, the snapshot. ARGV: the owner, the
+ * epoch, the number of the change, how many entries the snapshot has. Returns as APPEND.
  */
 export const COMPACT = new Script(`
+if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[2] then return -2 end
 local state = redis.call('HMGET', KEYS[1], 'owner', 'number')
 if state[1] ~= ARGV[1] then return 0 end
-if state[2] == ARGV[2] then return 1 end
-if ARGV[3] == '0' then
-  redis.call('DEL', KEYS[2])
+if state[2] == ARGV[3] then return 1 end
+if ARGV[4] == '0' then
+  redis.call('DEL', KEYS[3])
 else
-  if redis.call('LLEN', KEYS[3]) ~= tonumber(ARGV[3]) then return -1 end
-  redis.call('RENAME', KEYS[3], KEYS[2])
+  if redis.call('LLEN', KEYS[4]) ~= tonumber(ARGV[4]) then return -1 end
+  redis.call('RENAME', KEYS[4], KEYS[3])
 end
-redis.call('HSET', KEYS[1], 'number', ARGV[2])
+redis.call('HSET', KEYS[1], 'number', ARGV[3])
 return 1
 `);
 
