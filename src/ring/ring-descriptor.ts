@@ -13,8 +13,8 @@
  *    +---------------+---------------+-------------------------------+
  *    | unused up to 256                                              |
  *    +---------------+---------------+-------------------------------+
- * 256| CONSUMER_     | CONSUMER_     | CONSUMER_     | unused up to  |
- *    | POSITION      | MARK          | REFUSED       | 272           |
+ * 256| CONSUMER_     | CONSUMER_     | CONSUMER_     | CONSUMER_     |
+ *    | POSITION      | MARK          | REFUSED       | REFUSED_UNTIL |
  *    +---------------+---------------+---------------+---------------+
  * 272| CONSUMER_TOTAL (float64)      | CONSUMER_MARKED_AT (float64)  |
  *    +---------------+---------------+-------------------------------+
@@ -61,7 +61,8 @@ const DURABLE_WATERMARK_OFFSET = PRODUCER_GENERATION_OFFSET + INT32_BYTES;
 const CONSUMER_POSITION_OFFSET = PRODUCER_POSITION_OFFSET + APART;
 const CONSUMER_MARK_OFFSET = CONSUMER_POSITION_OFFSET + INT32_BYTES;
 const CONSUMER_REFUSED_OFFSET = CONSUMER_MARK_OFFSET + INT32_BYTES;
-const CONSUMER_TOTAL_OFFSET = CONSUMER_REFUSED_OFFSET + 2 * INT32_BYTES;
+const CONSUMER_REFUSED_UNTIL_OFFSET = CONSUMER_REFUSED_OFFSET + INT32_BYTES;
+const CONSUMER_TOTAL_OFFSET = CONSUMER_REFUSED_UNTIL_OFFSET + INT32_BYTES;
 const CONSUMER_MARKED_AT_OFFSET = CONSUMER_TOTAL_OFFSET + Float64Array.BYTES_PER_ELEMENT;
 const PRODUCER_WAITING_OFFSET = CONSUMER_POSITION_OFFSET + APART;
 export const RING_HEADER_LENGTH = PRODUCER_WAITING_OFFSET + APART;
@@ -74,10 +75,12 @@ export const CONSUMER_POSITION = CONSUMER_POSITION_OFFSET / INT32_BYTES;
 /** How far the consumer has begun to process. Survives a crash; only the consumer interprets it. */
 export const CONSUMER_MARK = CONSUMER_MARK_OFFSET / INT32_BYTES;
 /**
- * Not 0 while the consumer refuses the records up to its mark: set before it sends the first refusal, until all of them
+ * Not 0 while the consumer refuses the records up to a position: set before it sends the first refusal, until all of them
  * are released.
  */
 export const CONSUMER_REFUSED = CONSUMER_REFUSED_OFFSET / INT32_BYTES;
+/** The position up to which it refuses them; the mark may be further, of a consumer that died before. */
+export const CONSUMER_REFUSED_UNTIL = CONSUMER_REFUSED_UNTIL_OFFSET / INT32_BYTES;
 /**
  * Index into a `Float64Array` over the whole buffer. Off by at most one release if a consumer died during a release.
  */

@@ -17,6 +17,7 @@ import {
   CONSUMER_MARKED_AT,
   CONSUMER_POSITION,
   CONSUMER_REFUSED,
+  CONSUMER_REFUSED_UNTIL,
   CONSUMER_TOTAL,
   checkCapacity,
   DURABLE_WATERMARK,
@@ -359,14 +360,20 @@ export class RingConsumer {
   }
 
   /**
-   * The reason why the records up to the mark are being refused, as a number of the consumer's own; 0: they are not
-   * refused. It survives a crash, so that a successor refuses the same records for the same reason.
+   * The reason why the records up to `refusedUntil` are being refused, as a number of the consumer's own; 0: none are. It
+   * survives a crash, so that a successor refuses the same records for the same reason.
    */
   get refusal(): number {
     return Atomics.load(this.#header, CONSUMER_REFUSED);
   }
 
-  set refusal(reason: number) {
+  get refusedUntil(): number {
+    return Atomics.load(this.#header, CONSUMER_REFUSED_UNTIL);
+  }
+
+  /** Notes that everything that was read is being refused; 0: that nothing is. */
+  refuse(reason: number): void {
+    Atomics.store(this.#header, CONSUMER_REFUSED_UNTIL, this.#position);
     Atomics.store(this.#header, CONSUMER_REFUSED, reason);
   }
 

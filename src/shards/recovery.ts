@@ -75,7 +75,7 @@ export class LinkRecovery implements Recovery {
     this.#refusedFrom = (ring.position + Math.max(0, ahead)) | 0;
     this.#refusal = ring.refusal;
     const isRefused = this.#refusal !== NOT_REFUSED;
-    this.#until = isRefused ? furthest(this.#refusedFrom, ring.mark) : this.#refusedFrom;
+    this.#until = isRefused ? furthest(this.#refusedFrom, ring.refusedUntil) : this.#refusedFrom;
     this.#expected = stored?.firstSequence ?? 0;
     link.skipEphemeralUntil = ring.mark;
     link.acksSinglyUntil = ring.mark;

@@ -313,7 +313,7 @@ export class ShardEnd implements SubscriptionLink {
 
   #refuse(reason: number): void {
     this.#refusal = reason;
-    this.publishRing.refusal = reason;
+    this.publishRing.refuse(reason);
   }
 
   /**

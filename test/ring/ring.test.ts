@@ -251,10 +251,11 @@ describe('a ring', () => {
     producer.durableWatermark = 2 ** 40 + 1;
     consumer.mark = -8;
     consumer.markedAt = 1.5;
-    consumer.refusal = 3;
+    consumer.refuse(3);
     const next = new RingConsumer(buffer);
     expect([next.mark, next.durableWatermark]).toEqual([-8, 2 ** 40 + 1]);
     expect([next.markedAt, next.refusal]).toEqual([1.5, 3]);
+    expect(next.refusedUntil).toBe(consumer.position);
     expect(producer.durableWatermark).toBe(2 ** 40 + 1);
   });
 });

@@ -42,7 +42,7 @@ export class Publisher {
   #next;
   /** The last sequence of the topic of expectations, as far as this publisher knows. */
   #last = 'none';
-  /** Events that were stored, to be repeated. */
+  /** Events that were stored, to be repeated, and when that was known. */
   #stored = [];
 
   /** @param onBusy called once it has published a good deal, over all its lives */
@@ -126,8 +126,11 @@ export class Publisher {
         return this.#call([[id, other]], { durability });
       }
       default: {
-        const stored = this.#stored[random.below(this.#stored.length)];
-        return stored && this.#call([stored], { durability });
+        // Later it would be another event.
+        const since = now() - this.#rememberedNs;
+        const young = this.#stored.filter(({ at }) => at > since);
+        const stored = young[random.below(young.length)];
+        return stored && this.#call([stored.named], { durability }, stored.at);
       }
     }
   }
@@ -143,7 +146,7 @@ export class Publisher {
   async #call(named, terms, firstAt = now()) {
     const events = named.map(([id, topic]) => eventOf(this.#plan, id, topic));
     // A try may take long; and what comes after the window is another event.
-    const lastAt = firstAt + (this.#plan.bus.dedupeWindowMs / 2) * NS_PER_MS;
+    const lastAt = firstAt + this.#rememberedNs;
     for (let tries = 0; tries < TRIES && now() < lastAt; tries++) {
       if ((await this.#once(events, terms)) || terms.ephemeral || terms.ttlMs) return;
       await pass(AGAIN_MS);
@@ -197,8 +200,15 @@ export class Publisher {
     if (expect !== undefined) this.#last = acks[0].sequence;
     if (ephemeral || ttlMs || delayMs || expect !== undefined) return;
     const { id, topic } = events[0].input;
-    if (this.#stored.length < 100) this.#stored.push([id, topic]);
-    else this.#stored[this.#random.below(100)] = [id, topic];
+    if (acks[0].duplicate) return;
+    const one = { named: [id, topic], at: now() };
+    if (this.#stored.length < 100) this.#stored.push(one);
+    else this.#stored[this.#random.below(100)] = one;
+  }
+
+  /** Half as long as ids are remembered. */
+  get #rememberedNs() {
+    return (this.#plan.bus.dedupeWindowMs / 2) * NS_PER_MS;
   }
 
   /** @returns whether the outcome is known */
