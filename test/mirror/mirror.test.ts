@@ -325,7 +325,7 @@ describe('mirrors in processes that are killed', () => {
 type Step = 'publish' | 'remote' | 'cut' | 'heal' | 'restart';
 
 describe('the outbox of a mirror', () => {
-  const RUNS = 5;
+  const RUNS = 3;
   it(
     'property: brings each event once and in the order of its topic, however the network goes',
     async () => {

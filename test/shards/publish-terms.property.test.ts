@@ -311,6 +311,6 @@ test('terms and groups are judged in the order of the ring, once, whenever the t
         rig.close();
       }
     }),
-    { numRuns: Number(process.env.FC_RUNS ?? 40), examples: [[TWO_DEATHS]] },
+    { numRuns: Number(process.env.FC_RUNS ?? 25), examples: [[TWO_DEATHS]] },
   );
 });

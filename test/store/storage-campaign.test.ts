@@ -85,8 +85,8 @@ describe('a directory that is damaged', () => {
 
 describe.runIf(gcc !== undefined)('on a disk that records and fails', () => {
   test.each([
-    ['after a power cut', ['power', '--seed', '1', '--count', '12']],
-    ['with its payload in a file, after a power cut', ['payloads', '--seed', '5', '--count', '12']],
+    ['after a power cut', ['power', '--seed', '1', '--count', '8']],
+    ['with its payload in a file, after a power cut', ['payloads', '--seed', '5', '--count', '8']],
     ['after a call that failed', ['inject', '--seed', '900', '--count', '5']],
     ['after kills', ['kill', '--seed', '8', '--count', '2']],
   ])(

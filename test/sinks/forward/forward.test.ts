@@ -276,7 +276,7 @@ describe('forwarding', () => {
     const [dir, thereDir] = [temporaryDirectory(), temporaryDirectory()];
     let server = await startServer(thereDir, ['--shards', '2']);
     const { url, port } = server;
-    for (let round = 0; round < 8; round++) {
+    for (let round = 0; round < 5; round++) {
       const child = spawn(process.execPath, [FORWARDER, ROOT, dir, url, 'publish']);
       const closed = new Promise((resolve) => child.once('close', resolve));
       const reached = (count: number) =>
@@ -299,7 +299,7 @@ describe('forwarding', () => {
     await server.stop();
     const [here, there] = [await openTestBus({ dir }), await openTestBus({ dir: thereDir })];
     const [sent, arrived] = [await allOf(here, 'a.*'), await allOf(there, 'a.*')];
-    expect(sent.length).toBeGreaterThan(500);
+    expect(sent.length).toBeGreaterThan(300);
     expect(byTopic(arrived)).toEqual(byTopic(sent));
   });
 });

@@ -8,7 +8,7 @@ import { moves, PayloadGame } from './payload-game.js';
  * and the process dies at every call that changes a file. After each move all events are read in both ways and compared
  * with a map. In the end the files are exactly those that events refer to, and `verify` finds nothing.
  */
-const RUNS = Number(process.env.MILLRACE_FUZZ_RUNS ?? 150);
+const RUNS = Number(process.env.MILLRACE_FUZZ_RUNS ?? 100);
 
 describe('payloads in files', () => {
   it('are what was published, and go with their last event, through failures and deaths', () => {
