@@ -17,25 +17,18 @@ import { TopicDefinitions } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import { DESK_RING_BYTES } from '../protocol/limits/links.js';
 import type { BackupResult, DefinitionInfo } from '../protocol/operations.js';
-import { optionInvalid } from '../protocol/options.js';
 import type { SinkFigures } from '../protocol/sink-figures.js';
 import { matchesPattern } from '../protocol/topic.js';
 import type { BackupProgress } from '../store/backup.js';
 import type { ResolvedCursor } from '../store/cursor-positions.js';
-import type {
-  ConsumerBrokerAddress,
-  HistoryAddress,
-  LogStore,
-  OpenStore,
-  RunningBackup,
-} from '../store/log-store.js';
+import type { HistoryAddress, LogStore, OpenStore, RunningBackup } from '../store/log-store.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { keepAliveDuring } from '../threads/keep-alive.js';
 import { archiveFigures } from './archive-figures.js';
 import { archiveSettings } from './archive-options.js';
 import { defaultShards, type ParsedBusOptions, systemEventOptions } from './bus-options.js';
 import { ConsumerBoard } from './consumers/consumer-board.js';
-import { deskThreads } from './consumers/desk-threads.js';
+import { consumersOnBroker } from './consumers/desk-threads.js';
 import type { KeepList } from './consumers/shard-lists.js';
 import { SharedConsumers } from './consumers/shared/shared-consumers.js';
 import { describeDefinitions } from './definitions.js';
@@ -47,6 +40,7 @@ import { ruleOf, shareOf } from './retention-rules.js';
 import { ScheduleBoard } from './schedules/schedule-board.js';
 import { type ShardHost, ShardSupervisor } from './shard-supervisor.js';
 import { SinkNotes } from './sink-notes.js';
+import { assertStoreFits } from './store-checks.js';
 import { Switchboard } from './switchboard.js';
 
 const NO_READERS: ReaderConnections = { ports: [], threads: [] };
@@ -105,9 +99,12 @@ export class BusCore {
       this.desks[shard]!.consumers = entries;
     };
     if (hasDesks) {
-      const consumers = this.#sharedConsumers(broker, keep);
-      this.desks = this.#deskThreads(consumers);
-      this.consumers = consumers;
+      const { controls: shards } = this;
+      const memory = { shards, desks: this.#deskControls, gates: this.#gates };
+      const host = this.#hostOf(shards.length);
+      const served = consumersOnBroker(broker, store, options, memory, { ...host, keep });
+      this.desks = served.desks;
+      this.consumers = served.consumers;
     } else {
       this.desks = this.supervisors;
       this.consumers = new ConsumerBoard(store.consumers, store.shards, keep);
@@ -118,9 +115,7 @@ export class BusCore {
     const { shards, shardBy } = options;
     const opened = await store.open({ shards, defaultShards: defaultShards(), shardBy });
     try {
-      assertShardBy(options, opened);
-      assertConsumersFor(options, opened);
-      assertPayloadFiles(options, opened);
+      assertStoreFits(options, opened);
       return new BusCore(options, store.name, opened);
     } catch (error) {
       await opened.close([]);
@@ -401,33 +396,6 @@ export class BusCore {
     return new ShardSupervisor(shard, control, () => settings, this.#hostOf(0));
   }
 
-  #sharedConsumers(broker: ConsumerBrokerAddress, keep: KeepList): SharedConsumers {
-    return new SharedConsumers(broker, {
-      shards: this.#store.shards,
-      keep,
-      replaceThreads: () => {
-        for (const desk of this.desks) void desk.replace();
-      },
-      warn: (error) => this.#warnings.push(error),
-    });
-  }
-
-  #deskThreads(consumers: SharedConsumers): ShardSupervisor[] {
-    const { controls: shards } = this;
-    const memory = { shards, desks: this.#deskControls, gates: this.#gates };
-    const links = this.#hostOf(shards.length);
-    return deskThreads(this.#store, this.#options, memory, consumers, {
-      ...links,
-      onFailed: (shard, error) => {
-        consumers.giveUp();
-        links.onFailed(shard, error);
-      },
-      onMeantEnd: (_, { code }) => {
-        if (code === 'CONFLICT') consumers.doubt();
-      },
-    });
-  }
-
   /** `firstLink`: the link of an endpoint to the first of these threads. */
   #hostOf(firstLink: number): ShardHost {
     return {
@@ -453,35 +421,6 @@ export class BusCore {
     const desks = this.desks.map((supervisor, shard) => ({ supervisor, shard, ringBytes: small }));
     return [...shards, ...desks];
   }
-}
-
-/** @throws BusError `OPTION_INVALID`: a rule that waits for consumers would never remove anything */
-function assertConsumersFor({ retention }: ParsedBusOptions, store: OpenStore): void {
-  const rule = retention.findIndex(({ untilConsumedBy }) => untilConsumedBy !== undefined);
-  if (rule < 0 || store.consumers !== undefined) return;
-  const fault = 'the store of this bus keeps no durable consumers';
-  throw optionInvalid('openBus', `retention.${rule}.untilConsumedBy`, fault);
-}
-
-/** @throws BusError `OPTION_INVALID` */
-function assertPayloadFiles({ claimCheckBytes }: ParsedBusOptions, store: OpenStore): void {
-  if (claimCheckBytes === undefined || store.payloadFiles === true) return;
-  const fault = 'the store of this bus keeps payloads with their events';
-  throw optionInvalid('openBus', 'claimCheckBytes', fault);
-}
-
-function assertShardBy(options: ParsedBusOptions, { shardBy }: OpenStore): void {
-  const { dir, store, shardBy: wanted } = options;
-  const place = dir ?? `a bus ${store!.name}`;
-  if (wanted === undefined || wanted.segments === shardBy?.segments) return;
-  const found = shardBy === undefined ? 'the whole topic' : `segments: ${shardBy.segments}`;
-  throw new BusError(
-    'SHARD_BY_MISMATCH',
-    `${place} divides topics by ${found}, not by segments: ${wanted.segments}, and that cannot be changed`,
-    {
-      details: { ...(dir === undefined ? {} : { dir }), expected: wanted, found: shardBy ?? null },
-    },
-  );
 }
 
 /** Takes every step, even if an earlier one failed, and throws the first error. */

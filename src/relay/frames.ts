@@ -14,6 +14,8 @@
  * Integers are little endian.
  */
 
+import { RELAY_PIECE_BYTES } from '../protocol/limits/relay.js';
+
 /** From a relay to the shard's desk, wherever that is: value is the relay's `elapsedMs`, body the digest of what links carry. */
 export const HELLO = 1;
 /** The answer, from an address of the desk's own life: value is the owner's `elapsedMs`, body that of the HELLO as f64. */
@@ -56,6 +58,14 @@ export interface Frame {
   readonly channel: number;
   readonly value: number;
   readonly body: Buffer;
+}
+
+/** The most that stands before the body: the address has at most 255 bytes. */
+const HEAD_BYTES_MAX = ADDRESS + 255;
+
+/** The longest body for a broker that takes messages of so many bytes. */
+export function bodyBytesMax({ messageBytesMax }: { readonly messageBytesMax: number }): number {
+  return Math.min(RELAY_PIECE_BYTES, messageBytesMax - HEAD_BYTES_MAX);
 }
 
 const NO_BODY = Buffer.alloc(0);

@@ -22,6 +22,7 @@ import {
   ALIVE,
   BEGUN,
   BYE,
+  bodyBytesMax,
   CLOSE,
   DATA,
   decodeFrame,
@@ -116,6 +117,7 @@ export class Guests {
       generation: this.#generation,
       shard: this.#desk.shard,
       control: this.#control,
+      pieceBytes: bodyBytesMax(broker),
       post: (mail, port) => this.#post(mail, port),
       isElsewhere: (endpoint) => this.#isElsewhere(there, endpoint),
     };
@@ -148,6 +150,7 @@ interface GuestHost {
   readonly generation: number;
   readonly shard: number;
   readonly control: ShardControl;
+  readonly pieceBytes: number;
   post(mail: ShardMail, port?: MessagePort): void;
   /** The endpoint came by another relay, which is silent. */
   isElsewhere(endpoint: string): boolean;
@@ -266,7 +269,7 @@ class Guest {
     const inbox = new BufferInbox(port1);
     this.#deliveryRing = new RingConsumer(memory.deliveryRing);
     this.#deliveries = new RecordReceiver(this.#deliveryRing, inbox, DELIVERY_CHANNEL);
-    this.#outlet = new RecordOutlet((body) => send(DATA, { body }));
+    this.#outlet = new RecordOutlet((body) => send(DATA, { body }), host.pieceBytes);
     port1.on('message', (message: unknown) => {
       inbox.accept(message);
       this.turn();

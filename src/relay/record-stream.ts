@@ -15,13 +15,16 @@ const HEAD_BYTES = 8;
 /** Sends the pieces of a stream, with at most `RELAY_WINDOW_BYTES` of them under way. */
 export class RecordOutlet {
   readonly #send: (piece: Buffer) => void;
+  readonly #pieceBytes: number;
   readonly #pieces = new Queue<Buffer>();
   #waitingBytes = 0;
   #sentBytes = 0;
   #takenBytes = 0;
 
-  constructor(send: (piece: Buffer) => void) {
+  /** @param pieceBytes the longest piece */
+  constructor(send: (piece: Buffer) => void, pieceBytes = RELAY_PIECE_BYTES) {
     this.#send = send;
+    this.#pieceBytes = pieceBytes;
   }
 
   /** False while records should be left where they are. */
@@ -35,8 +38,8 @@ export class RecordOutlet {
     record.writeUInt32LE(type);
     record.writeUInt32LE(length, LENGTH_OFFSET);
     bytes.copy(record, HEAD_BYTES, offset, offset + length);
-    for (let at = 0; at < record.length; at += RELAY_PIECE_BYTES) {
-      this.#pieces.push(record.subarray(at, at + RELAY_PIECE_BYTES));
+    for (let at = 0; at < record.length; at += this.#pieceBytes) {
+      this.#pieces.push(record.subarray(at, at + this.#pieceBytes));
     }
     this.#waitingBytes += record.length;
     // Its body, for who has to change it before `flush`.
@@ -54,7 +57,7 @@ export class RecordOutlet {
       const parts: Buffer[] = [];
       let bytes = 0;
       for (let next = this.#pieces.peek(); next !== undefined; next = this.#pieces.peek()) {
-        if (parts.length > 0 && bytes + next.length > RELAY_PIECE_BYTES) break;
+        if (parts.length > 0 && bytes + next.length > this.#pieceBytes) break;
         parts.push(next);
         bytes += next.length;
         this.#pieces.shift();

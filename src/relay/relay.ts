@@ -25,6 +25,7 @@ import { elapsedMs } from '../threads/elapsed.js';
 import {
   ALIVE,
   BEGUN,
+  bodyBytesMax,
   CLOSE,
   DATA,
   decodeFrame,
@@ -203,6 +204,7 @@ export class Relay {
   readonly #parts: RelayParts = {
     send: (kind, frame) => this.#session?.send(kind, frame),
     ahead: () => this.#ahead,
+    pieceBytes: () => bodyBytesMax(this.#broker),
   };
 }
 
@@ -210,6 +212,7 @@ interface RelayParts {
   send(kind: number, frame: Partial<Pick<Frame, 'channel' | 'value' | 'body'>>): void;
   /** See `Relay.#ahead`. */
   ahead(): number;
+  pieceBytes(): number;
 }
 
 /** An endpoint of this process: the desk's side of its link. */
@@ -228,7 +231,8 @@ class RelayedLink {
     this.#channel = channel;
     this.#generation = generation;
     this.#parts = parts;
-    this.outlet = new RecordOutlet((body) => parts.send(DATA, { channel, body }));
+    const send = (body: Buffer): void => parts.send(DATA, { channel, body });
+    this.outlet = new RecordOutlet(send, parts.pieceBytes());
   }
 
   get hasWork(): boolean {

@@ -1,8 +1,9 @@
 import type { ShardControl } from '../../link/shard-control.js';
-import type { OpenStore } from '../../store/log-store.js';
+import type { ConsumerBrokerAddress, OpenStore } from '../../store/log-store.js';
 import type { ParsedBusOptions } from '../bus-options.js';
 import { type ShardHost, ShardSupervisor, type ThreadSettings } from '../shard-supervisor.js';
-import type { SharedConsumers } from './shared/shared-consumers.js';
+import type { KeepList } from './shard-lists.js';
+import { SharedConsumers } from './shared/shared-consumers.js';
 
 /** Given as a URL, because the desks' threads import it. */
 const DESK_LOG = new URL('../../store/desk/open-desk-log.js', import.meta.url).href;
@@ -16,8 +17,37 @@ export interface DeskMemory {
   readonly gates: SharedArrayBuffer;
 }
 
+/** The durable consumers of a bus on a broker, and the threads that serve them or relay to the node that does. */
+export function consumersOnBroker(
+  broker: ConsumerBrokerAddress,
+  store: OpenStore,
+  options: ParsedBusOptions,
+  memory: DeskMemory,
+  host: ShardHost & { readonly keep: KeepList },
+): { readonly consumers: SharedConsumers; readonly desks: readonly ShardSupervisor[] } {
+  const consumers = new SharedConsumers(broker, {
+    shards: store.shards,
+    keep: host.keep,
+    replaceThreads: () => {
+      for (const desk of desks) void desk.replace();
+    },
+    warn: (error) => host.onWarning(error),
+  });
+  const desks = deskThreads(store, options, memory, consumers, {
+    ...host,
+    onFailed: (shard, error) => {
+      consumers.giveUp();
+      host.onFailed(shard, error);
+    },
+    onMeantEnd: (_, { code }) => {
+      if (code === 'CONFLICT') consumers.doubt();
+    },
+  });
+  return { consumers, desks };
+}
+
 /** The threads that serve consumers, or relay to the node that does, one for each shard. */
-export function deskThreads(
+function deskThreads(
   { consumerBroker: broker, history }: OpenStore,
   { commitBatchEvents, publishWaitMs }: ParsedBusOptions,
   { shards, desks, gates }: DeskMemory,

@@ -12,6 +12,8 @@ import { elapsedMs } from '../../../threads/elapsed.js';
 /** A call without an answer is sent again, ms; and an answer is kept for who has not heard it. */
 const AGAIN_MS = 1000;
 const KEPT_MS = 30_000;
+/** What stands around the text of a piece, at most. */
+const PIECE_HEAD_BYTES = 128;
 
 type Message =
   | {
@@ -119,7 +121,8 @@ export class OwnerLine {
   #send(to: string, message: Message): void {
     const text = JSON.stringify(message);
     // A character takes up to three bytes, and an escaped quote two.
-    const length = Math.floor(RELAY_PIECE_BYTES / 4);
+    const bytes = Math.min(RELAY_PIECE_BYTES, this.#broker.messageBytesMax - PIECE_HEAD_BYTES);
+    const length = Math.floor(bytes / 4);
     const count = Math.max(1, Math.ceil(text.length / length));
     const of = ulid();
     for (let at = 0; at < count; at++) {
