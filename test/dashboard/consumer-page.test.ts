@@ -108,8 +108,10 @@ describeScreen('one consumer', ({ open, clientOf }) => {
     await dashboard.shows('the mail server is away', '[aria-labelledby="keys-title"]');
     const keys = await dashboard.text('[aria-labelledby="keys-title"]');
     expect(keys).toMatch(/orders\.new\s+2 events\s+\d+:1\s+comes again/);
+    await dashboard.shows('the mail server is away', '[aria-labelledby="open-title"]');
     const open_ = await dashboard.text('[aria-labelledby="open-title"]');
     expect(open_).toMatch(/refused .*: the mail server is away/);
+    await dashboard.shows('ada', '[aria-labelledby="members-title"]');
     expect(await dashboard.text('[aria-labelledby="members-title"]')).toMatch(
       /ada\s+anonymous, connection .*\d\d:\d\d/s,
     );
