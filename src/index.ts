@@ -40,6 +40,7 @@ export type {
 } from './protocol/alerts.js';
 export type { ArchiveBucket, ArchiveOptions, ArchiveStats } from './protocol/archive.js';
 export type {
+  BusApi,
   BusStats,
   ConsumerTotals,
   EventHandler,

@@ -1,7 +1,6 @@
 /** The API of a bus in every thread: in the one that opened it and in attached workers. */
 import type { AlertInfo, AlertList, AlertRuleInput } from '../protocol/alerts.js';
 import type { BusApi } from '../protocol/bus-api.js';
-import type { Consumer, ConsumerInfo, ConsumerOptions } from '../protocol/consumers.js';
 import type { BackupResult, PruneResult, PruneSelection } from '../protocol/operations.js';
 import type { BackupProgress } from '../store/backup.js';
 
@@ -34,22 +33,6 @@ export interface BusEndpoint extends BusApi {
    *   second backup at the same time, `STORE_FULL`, `STORE_FAILED`, `ABORTED`, `BUS_CLOSED`
    */
   backup(dir: string, options?: BackupOptions): Promise<BackupResult>;
-  /**
-   * Opens the durable consumer of this name, or makes it. Its members, in any thread, share the events that its filter
-   * matches. Each event goes to one member at a time, and stays the consumer's until it is acknowledged.
-   *
-   * @param name a topic of its own kind: segments joined by `.`, at most 128 bytes
-   * @param options undefined: the consumer has to be there. `from` counts only if it is made
-   * @throws BusError `CONSUMER_UNKNOWN`; `CONSUMER_EXISTS` if it has another definition and `update` is not set;
-   *   `CONSUMER_BUSY`, `OPTION_INVALID`, `FILTER_INVALID`, `PATTERN_INVALID`, `CURSOR_INVALID`, `CURSOR_EXPIRED`,
-   *   `LIMIT_EXCEEDED`, `STORE_FULL`, `STORE_FAILED`, `STORE_CORRUPT`, `BUS_CLOSED`
-   */
-  consumer<P = unknown>(name: string, options?: ConsumerOptions<P>): Promise<Consumer<P>>;
-  /**
-   * All durable consumers of the bus, by name.
-   * @throws BusError `OPTION_INVALID` if the store keeps none, `STORE_CORRUPT`, `STORE_FAILED`, `BUS_CLOSED`
-   */
-  consumers(): Promise<ConsumerInfo[]>;
   /** The rules that watch the bus, each with its state, and the last changes. */
   alerts(): Promise<AlertList>;
   /**

@@ -1,4 +1,5 @@
 import type { ArchiveStats } from './archive.js';
+import type { Consumer, ConsumerInfo, ConsumerOptions } from './consumers.js';
 import type { TopicDefinition } from './define-topic.js';
 import type { BusError } from './errors.js';
 import type { Event, EventInput, PublishAck, PublishManyOptions, PublishOptions } from './event.js';
@@ -432,6 +433,22 @@ export interface BusApi extends AsyncDisposable {
   readonly schedules: Schedules;
   /** Figures of the bus and of each shard. */
   stats(): Promise<BusStats>;
+  /**
+   * Opens the durable consumer of this name, or makes it. Its members, in any thread, share the events that its filter
+   * matches. Each event goes to one member at a time, and stays the consumer's until it is acknowledged.
+   *
+   * @param name a topic of its own kind: segments joined by `.`, at most 128 bytes
+   * @param options undefined: the consumer has to be there. `from` counts only if it is made
+   * @throws BusError `CONSUMER_UNKNOWN`; `CONSUMER_EXISTS` if it has another definition and `update` is not set;
+   *   `CONSUMER_BUSY`, `OPTION_INVALID`, `FILTER_INVALID`, `PATTERN_INVALID`, `CURSOR_INVALID`, `CURSOR_EXPIRED`,
+   *   `LIMIT_EXCEEDED`, `STORE_FULL`, `STORE_FAILED`, `STORE_CORRUPT`, `BUS_CLOSED`
+   */
+  consumer<P = unknown>(name: string, options?: ConsumerOptions<P>): Promise<Consumer<P>>;
+  /**
+   * All durable consumers of the bus, by name.
+   * @throws BusError `OPTION_INVALID` if the store keeps none, `STORE_CORRUPT`, `STORE_FAILED`, `BUS_CLOSED`
+   */
+  consumers(): Promise<ConsumerInfo[]>;
   /**
    * Asks a question on a topic, and waits for its answer. The question is an event that is not stored; it goes to one
    * responder, chosen among those whose patterns match. The answer goes to this call alone, as an event whose
