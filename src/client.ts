@@ -40,7 +40,6 @@ export type {
   RequestTotals,
   RetentionRule,
   ShardStats,
-  SubscribeFrom,
   SubscribeOptions,
   SubscriberInfo,
   Subscription,
@@ -123,6 +122,7 @@ export type {
   RespondOptions,
 } from './protocol/requests.js';
 export type { SinkFailure, SinkFigures, SinkList, SinkState } from './protocol/sink-figures.js';
+export type { SubscribeFrom } from './protocol/subscribe-from.js';
 export { matchesPattern } from './protocol/topic.js';
 export type { Welcome as ServerInfo, WireLimits as ServerLimits } from './protocol/wire.js';
 export { EventType } from './vocabulary/event-types.js';

@@ -54,7 +54,6 @@ export type {
   RequestTotals,
   RetentionRule,
   ShardStats,
-  SubscribeFrom,
   SubscribeOptions,
   SubscriberInfo,
   Subscription,
@@ -139,6 +138,7 @@ export type {
   ShownEvent,
 } from './protocol/schedules.js';
 export type { SinkFailure, SinkFigures, SinkList, SinkState } from './protocol/sink-figures.js';
+export type { SubscribeFrom } from './protocol/subscribe-from.js';
 export { matchesPattern } from './protocol/topic.js';
 export type { BackupProgress } from './store/backup.js';
 export type { LogStore } from './store/log-store.js';

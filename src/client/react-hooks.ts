@@ -8,12 +8,13 @@ import {
   useMemo,
   useSyncExternalStore,
 } from 'react';
-import type { Gap, SubscribeFrom } from '../protocol/bus-api.js';
+import type { Gap } from '../protocol/bus-api.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import type { FilterInput } from '../protocol/filter.js';
 import { HISTORY_EVENTS, HISTORY_EVENTS_MAX } from '../protocol/limits/client.js';
 import { quote } from '../protocol/quote.js';
+import type { SubscribeFrom } from '../protocol/subscribe-from.js';
 import type { BusClient } from './bus-client.js';
 import type { CoalescedEvent } from './coalescer.js';
 import type { StateChange } from './reconnector.js';

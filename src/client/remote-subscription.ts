@@ -1,7 +1,7 @@
-import type { SubscribeFrom } from '../protocol/bus-api.js';
 import { BusError } from '../protocol/errors.js';
 import type { ParsedFilter } from '../protocol/filter.js';
 import { CLIENT_SUBSCRIBE_RETRY_MS, CLIENT_WINDOW_BYTES } from '../protocol/limits/client.js';
+import type { SubscribeFrom } from '../protocol/subscribe-from.js';
 import type { ServerPayloads } from '../protocol/wire.js';
 import { retryAfterMs, spreadMs } from './backoff.js';
 import { FilterUpdates } from './filter-updates.js';

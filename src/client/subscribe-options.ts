@@ -1,9 +1,10 @@
-import type { OverflowPolicy, SubscribeFrom, SubscribeOptions } from '../protocol/bus-api.js';
+import type { OverflowPolicy, SubscribeOptions } from '../protocol/bus-api.js';
 import { decodeCursor } from '../protocol/cursor.js';
 import { SUBSCRIBER_BUFFER_EVENTS } from '../protocol/limits/bus-api.js';
 import { CLIENT_WINDOW_EVENTS } from '../protocol/limits/client.js';
 import { CREDIT_PER_BUFFERED_EVENT } from '../protocol/limits/links.js';
 import { checkOptions, REMOTE_OVERFLOW_POLICIES, subscribeChecks } from '../protocol/options.js';
+import type { SubscribeFrom } from '../protocol/subscribe-from.js';
 import { timestampMs } from '../protocol/timestamp.js';
 import { type CoalesceOptions, coalesceFault } from './coalescer.js';
 

@@ -1,7 +1,8 @@
-import type { Gap, SubscribeFrom } from '../protocol/bus-api.js';
+import type { Gap } from '../protocol/bus-api.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import type { FilterInput } from '../protocol/filter.js';
+import type { SubscribeFrom } from '../protocol/subscribe-from.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { BusClient } from './bus-client.js';
 import { isPageHidden, watchVisibility } from './page-hints.js';

@@ -2,15 +2,11 @@ import type { Drained } from '../async-context/drain-in-handler.js';
 import type { Turns } from '../handout/dispatcher.js';
 import { Pump } from '../handout/pump.js';
 import { SubscriptionLife } from '../handout/subscription-life.js';
-import type {
-  EventHandler,
-  SubscribeFrom,
-  Subscription,
-  SubscriptionEvents,
-} from '../protocol/bus-api.js';
+import type { EventHandler, Subscription, SubscriptionEvents } from '../protocol/bus-api.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
+import type { SubscribeFrom } from '../protocol/subscribe-from.js';
 import type { ServerFrame } from '../protocol/wire.js';
 import { ArrivalQueue } from './arrivals.js';
 import { Intake } from './intake.js';

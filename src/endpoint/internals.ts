@@ -8,7 +8,6 @@ import type {
   Gap,
   GetOptions,
   Query,
-  SubscribeFrom,
   SubscribeOptions,
   Subscription,
   TopicInfo,
@@ -16,6 +15,7 @@ import type {
 import type { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import type { FilterInput, ParsedFilter } from '../protocol/filter.js';
+import type { SubscribeFrom } from '../protocol/subscribe-from.js';
 import type { Asker } from './asker.js';
 import type { ClientConsumers } from './consume/client-consumers.js';
 import type { EndpointGateways } from './gateways.js';

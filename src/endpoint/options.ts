@@ -3,7 +3,7 @@
  * offending value.
  */
 import * as v from 'valibot';
-import type { OverflowPolicy, SubscribeFrom, SubscribeOptions } from '../protocol/bus-api.js';
+import type { OverflowPolicy, SubscribeOptions } from '../protocol/bus-api.js';
 import { SUBSCRIBER_BUFFER_EVENTS } from '../protocol/limits/bus-api.js';
 import { CREDIT_EVENTS, CREDIT_PER_BUFFERED_EVENT } from '../protocol/limits/links.js';
 import { objectOf } from '../protocol/object-schema.js';
@@ -15,6 +15,7 @@ import {
   optionInvalid,
   subscribeChecks,
 } from '../protocol/options.js';
+import type { SubscribeFrom } from '../protocol/subscribe-from.js';
 import { parseTimestamp, timestampFault } from '../protocol/timestamp.js';
 import type { BackupProgress } from '../store/backup.js';
 import type { BackupOptions, PruneOptions } from './bus-endpoint.js';

@@ -1,4 +1,4 @@
-import type { SubscribeFrom } from '../protocol/bus-api.js';
+import type { SubscribeFrom } from '../protocol/subscribe-from.js';
 import { by } from './call.js';
 import type {
   AlterConsumerRequest,

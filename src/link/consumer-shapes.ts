@@ -1,4 +1,3 @@
-import type { SubscribeFrom } from '../protocol/bus-api.js';
 import type {
   ConsumerBlocked,
   ConsumerDefinition,
@@ -7,6 +6,7 @@ import type {
   FailureCause,
   OpenState,
 } from '../protocol/consumers.js';
+import type { SubscribeFrom } from '../protocol/subscribe-from.js';
 
 /** What the main thread, endpoints and a shard tell each other of durable consumers, in calls and reports. */
 

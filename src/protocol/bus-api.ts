@@ -9,6 +9,7 @@ import type { QuestionHandler, RequestOptions, Responder, RespondOptions } from 
 import type { CancelOptions, ScheduledPage, ScheduledQuery } from './scheduled.js';
 import type { Schedules } from './schedules.js';
 import type { SinkList } from './sink-figures.js';
+import type { SubscribeFrom } from './subscribe-from.js';
 
 /**
  * The types of the bus's calls: the same for the thread that opened the bus, for a worker attached to it, for the
@@ -16,14 +17,6 @@ import type { SinkList } from './sink-figures.js';
  */
 
 export type OverflowPolicy = (typeof OVERFLOW_POLICIES)[number];
-
-export type SubscribeFrom =
-  | 'now'
-  | 'earliest'
-  | 'latest'
-  | { last: number }
-  | { since: Date | string }
-  | { after: string };
 
 export interface SubscribeOptions {
   /**

@@ -1,4 +1,3 @@
-import type { SubscribeFrom } from './bus-api.js';
 import type { ConsumerDefinition, ConsumerOptions, ConsumerOrder } from './consumers.js';
 import { BusError } from './errors.js';
 import { attributeKeyFault, textFault } from './event-fields.js';
@@ -34,6 +33,7 @@ import {
 } from './options.js';
 import { patternsOverlap } from './patterns-overlap.js';
 import { quote } from './quote.js';
+import type { SubscribeFrom } from './subscribe-from.js';
 import { matchesPattern, patternFault, publishTopicFault } from './topic.js';
 
 /**

@@ -1,4 +1,3 @@
-import type { SubscribeFrom } from './bus-api.js';
 import type {
   AckDurability,
   ConsumerDefinition,
@@ -11,6 +10,7 @@ import type {
 } from './consumers.js';
 import type { ErrorCode, ErrorData } from './errors.js';
 import type { Event, EventInput } from './event.js';
+import type { SubscribeFrom } from './subscribe-from.js';
 
 /** The frames about consumers, as far as a client reads or writes them. Types only. */
 

@@ -1,5 +1,4 @@
 import { decodeBase64Url, encodeBase64Url } from './base64url.js';
-import type { SubscribeFrom } from './bus-api.js';
 import type {
   AckDurability,
   AckOptions,
@@ -32,6 +31,7 @@ import {
   wholeNumber,
 } from './options.js';
 import { quote } from './quote.js';
+import type { SubscribeFrom } from './subscribe-from.js';
 
 /**
  * Checks the options of a consumer's calls, and completes them with their defaults. For the bus, its clients and the

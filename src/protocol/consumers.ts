@@ -1,7 +1,7 @@
-import type { SubscribeFrom } from './bus-api.js';
 import type { BusError } from './errors.js';
 import type { Event, EventInput, PublishAck, PublishManyOptions } from './event.js';
 import type { FilterInput, ParsedFilter } from './filter.js';
+import type { SubscribeFrom } from './subscribe-from.js';
 
 /**
  * Consumers: readers that the bus keeps under a name, whose members share the events, acknowledge them, and get them

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
-import type { SubscribeFrom } from '../../src/protocol/bus-api.js';
+import type { SubscribeFrom } from '../../src/protocol/subscribe-from.js';
 import { Collector, gather } from './support/collector.js';
 import { closeTestBus, openTestBus, temporaryDirectory } from './support/open.js';
 import { expectSameHistory, linesOf } from './support/oracle.js';

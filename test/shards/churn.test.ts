@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
-import type { SubscribeFrom, Subscription } from '../../src/protocol/bus-api.js';
+import type { Subscription } from '../../src/protocol/bus-api.js';
 import type { PublishAck } from '../../src/protocol/event.js';
+import type { SubscribeFrom } from '../../src/protocol/subscribe-from.js';
 import { Collector, gather } from '../bus/support/collector.js';
 import { controls } from '../bus/support/millrace.js';
 import { closeTestBus, openTestBus, temporaryDirectory } from '../bus/support/open.js';

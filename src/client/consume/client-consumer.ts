@@ -2,7 +2,6 @@ import { ConsumerNotices, type NoticeHost } from '../../handout/consume/consumer
 import { DeliveryIterator } from '../../handout/consume/delivery-iterator.js';
 import { ConsumerRun, type HandlerCall, type RunHost } from '../../handout/consume/run.js';
 import type { Join } from '../../handout/consume/taker.js';
-import type { SubscribeFrom } from '../../protocol/bus-api.js';
 import type { WireConsumer } from '../../protocol/consumer-frames.js';
 import {
   assertEventPlace,
@@ -32,6 +31,7 @@ import type {
 import { BusError } from '../../protocol/errors.js';
 import { optionInvalid } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
+import type { SubscribeFrom } from '../../protocol/subscribe-from.js';
 import type { Requests } from '../requests.js';
 import { wireFrom } from '../subscribe-options.js';
 import type { RemoteDelivery } from './remote-delivery.js';

@@ -7,7 +7,6 @@ import { ConsumerNotices, type NoticeHost } from '../../handout/consume/consumer
 import type { AlterConsumerRequest, ListedConsumer, OnlyAs } from '../../link/consumer-shapes.js';
 import { deadEvent } from '../../link/dead-events.js';
 import { openEvent } from '../../link/open-events.js';
-import type { SubscribeFrom } from '../../protocol/bus-api.js';
 import {
   assertEventPlace,
   assertSeekFrom,
@@ -29,6 +28,7 @@ import type {
 import { BusError } from '../../protocol/errors.js';
 import { optionInvalid } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
+import type { SubscribeFrom } from '../../protocol/subscribe-from.js';
 import { consumerInfo } from './consumer-info.js';
 import {
   ConsumerShards,

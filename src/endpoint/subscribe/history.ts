@@ -4,11 +4,11 @@
  * no time of the shards, and a slow subscriber no memory.
  */
 import type { ResumeRequest } from '../../link/subscription-calls.js';
-import type { SubscribeFrom } from '../../protocol/bus-api.js';
 import { decodeCursor } from '../../protocol/cursor.js';
 import { BusError } from '../../protocol/errors.js';
 import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits/endpoint.js';
 import { SHARD_CATCH_UP_EVENTS_MAX } from '../../protocol/limits/shards.js';
+import type { SubscribeFrom } from '../../protocol/subscribe-from.js';
 import { decodePage } from '../../store/page.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 import type { HistorySource } from '../read/history-source.js';

@@ -1,6 +1,7 @@
-import type { Gap, SubscribeFrom } from '../../protocol/bus-api.js';
+import type { Gap } from '../../protocol/bus-api.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
 import { shardsOf } from '../../protocol/filter-shards.js';
+import type { SubscribeFrom } from '../../protocol/subscribe-from.js';
 import { parseTimestamp } from '../../protocol/timestamp.js';
 import type { Asker } from '../asker.js';
 import type { HistorySource } from '../read/history-source.js';

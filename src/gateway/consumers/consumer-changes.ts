@@ -1,8 +1,8 @@
 import type { ClientConsumers } from '../../endpoint/internals.js';
-import type { SubscribeFrom } from '../../protocol/bus-api.js';
 import { BusError } from '../../protocol/errors.js';
 import { CONSUMER_CHANGE_TRIES_MAX } from '../../protocol/limits/consumers.js';
 import { quote } from '../../protocol/quote.js';
+import type { SubscribeFrom } from '../../protocol/subscribe-from.js';
 
 /** A change of a consumer. The bus checks what it holds. */
 export type Alteration =

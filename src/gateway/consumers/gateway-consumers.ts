@@ -7,7 +7,6 @@ import {
   internalsOf,
   type KnownConsumer,
 } from '../../endpoint/internals.js';
-import type { SubscribeFrom } from '../../protocol/bus-api.js';
 import { assertConsumerName, parseConsumerOptions } from '../../protocol/consumer-definition.js';
 import type { WireConsumer } from '../../protocol/consumer-frames.js';
 import { parseRunOptions } from '../../protocol/consumer-options.js';
@@ -22,6 +21,7 @@ import type {
   SeekPreview,
 } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
+import type { SubscribeFrom } from '../../protocol/subscribe-from.js';
 import type { Audit } from '../audit.js';
 import { type ConsumerAsker, clientOf } from './consumer-asker.js';
 import { type Alteration, altered, unlessChanged } from './consumer-changes.js';

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ulid } from 'ulid';
-import type { SubscribeFrom, SubscribeOptions } from '../../protocol/bus-api.js';
+import type { SubscribeOptions } from '../../protocol/bus-api.js';
 import { cloudEventText } from '../../protocol/cloud-event.js';
 import { BusError } from '../../protocol/errors.js';
 import { CURSOR_LENGTH_MAX } from '../../protocol/limits/events.js';
 import { SSE_HEARTBEAT_MS } from '../../protocol/limits/http.js';
 import { REMOTE_OVERFLOW_POLICIES } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
+import type { SubscribeFrom } from '../../protocol/subscribe-from.js';
 import { watchExpiry } from '../authentication.js';
 import { DISCONNECTED } from '../clients.js';
 import { ConnectionRecord } from '../connection-record.js';

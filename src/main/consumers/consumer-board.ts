@@ -7,7 +7,7 @@ import type {
   OpenConsumerRequest,
 } from '../../link/consumer-shapes.js';
 import { assertStill } from '../../link/consumer-still.js';
-import type { Gap, SubscribeFrom } from '../../protocol/bus-api.js';
+import type { Gap } from '../../protocol/bus-api.js';
 import {
   assertSameDefinition,
   definitionDifferences,
@@ -19,6 +19,7 @@ import type { ParsedFilter } from '../../protocol/filter.js';
 import { CONSUMERS_MAX } from '../../protocol/limits/consumers.js';
 import { optionInvalid } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
+import type { SubscribeFrom } from '../../protocol/subscribe-from.js';
 import {
   type ConsumerListText,
   type KeptConsumer,

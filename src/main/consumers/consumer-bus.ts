@@ -1,7 +1,8 @@
 import type { ConsumerEntry, ConsumerShardState } from '../../link/consumer-shapes.js';
-import type { Gap, SubscribeFrom } from '../../protocol/bus-api.js';
+import type { Gap } from '../../protocol/bus-api.js';
 import type { BusError } from '../../protocol/errors.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
+import type { SubscribeFrom } from '../../protocol/subscribe-from.js';
 import type { LetterBus } from './letter-courier.js';
 
 /** The bus, as the board of its consumers needs it. */

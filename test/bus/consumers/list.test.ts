@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { Bus } from '../../../src/index.js';
-import type { SubscribeFrom } from '../../../src/protocol/bus-api.js';
+import type { SubscribeFrom } from '../../../src/protocol/subscribe-from.js';
 import { shardOf } from '../../../src/protocol/topic-hash.js';
 import { reshard } from '../../../src/store/upkeep/reshard.js';
 import { restore } from '../../../src/store/upkeep/restore.js';
