@@ -97,6 +97,11 @@ export class NatsLink {
     return this.#maxPayload;
   }
 
+  /** Of the server that is connected. */
+  get version(): string {
+    return this.connection.info?.version ?? NATS_VERSION_MIN;
+  }
+
   headers(): MsgHdrs {
     return this.#client.headers();
   }

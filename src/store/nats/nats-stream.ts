@@ -22,6 +22,8 @@ import { Publisher } from './publisher.js';
 import { StreamReader } from './reader.js';
 import {
   deletedMark,
+  infoOfLeader,
+  keepsExpectations,
   keepsPerTopic,
   lostThrough,
   reachOf,
@@ -55,7 +57,7 @@ interface Joined {
 
 export class NatsStream implements LogStream {
   readonly place: string;
-  readonly judges = { expect: true, groups: false };
+  judges = { expect: false, groups: false };
   readonly tellsPruned = true;
   readonly #address: NatsAddress;
   readonly #shard: number;
@@ -96,6 +98,7 @@ export class NatsStream implements LogStream {
     if (this.#isClosed) await link.close();
     const info = await this.#infoAt(link, headLeast, isFirst);
     if (info === undefined) return this.#otherHistory(link);
+    this.judges = { expect: keepsExpectations(link, info), groups: false };
     const reader = new StreamReader(link, this.#name, this.#subjects);
     const topics = new TopicTable(link, this.#name, this.#subjects, reader);
     const counted = await topics.count();
@@ -276,7 +279,7 @@ export class NatsStream implements LogStream {
   /** Tells what the broker has removed meanwhile. What the tail has not shown yet, it finds missing itself. */
   async #lookForPruned(link: NatsLink): Promise<void> {
     if (!link.isUp) return;
-    const info = await link.manager.streams.info(this.#name).catch(() => undefined);
+    const info = await infoOfLeader(link, this.#name).catch(() => undefined);
     if (info === undefined) return;
     if (this.#isClosed) return;
     this.#pruned(Math.min(reachOf(info).prunedThrough, this.#head));

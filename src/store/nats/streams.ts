@@ -1,5 +1,5 @@
 /** The streams of a store: made where they are missing, and judged where they are there. */
-import type { StreamConfig, StreamInfo } from '@nats-io/jetstream';
+import type { StreamConfig, StreamInfo, StreamInfoRequestOptions } from '@nats-io/jetstream';
 import { BusError } from '../../protocol/errors.js';
 import { NATS_OPEN_MS } from '../../protocol/limits/nats.js';
 import { DEDUPE_WINDOW_MS, SHARED_DEDUPE_WINDOW_MS_MIN } from '../../protocol/limits/store.js';
@@ -10,11 +10,13 @@ import {
   STREAM_NOT_FOUND,
   streamFault,
 } from './nats-faults.js';
-import type { NatsLink } from './nats-link.js';
+import { isBefore, type NatsLink } from './nats-link.js';
 import type { NatsSettings } from './nats-options.js';
 import { Subjects, streamName } from './subjects.js';
 
 const NS_PER_MS = 1e6;
+/** The first nats-server that keeps expectations in a cluster. */
+const EXPECTING_VERSION_MIN = '2.9.21';
 
 /** Makes the stream of a shard, or takes the one that is there. @throws BusError naming the setting that does not fit */
 export async function ensureStream(
@@ -51,7 +53,7 @@ export function bucketStream(prefix: string): string {
   return `KV_${prefix}`;
 }
 
-/** By the stream's leader; `undefined`: there is no such stream. */
+/** By the stream's leader, who has all that was acknowledged; `undefined`: there is no such stream. */
 export async function streamInfo(
   link: NatsLink,
   name: string,
@@ -60,7 +62,7 @@ export async function streamInfo(
   try {
     return await link.insist(
       `stream ${name}`,
-      () => link.soon(() => link.manager.streams.info(name)),
+      () => link.soon(() => infoOfLeader(link, name)),
       isOfApi,
       limitMs,
     );
@@ -68,6 +70,20 @@ export async function streamInfo(
     if (apiFaultOf(error)?.err_code === STREAM_NOT_FOUND) return undefined;
     throw streamFault(name, error);
   }
+}
+
+/**
+ * Asks once. While a stream has no leader any server that has it answers, with what it has itself: that is no answer.
+ * @throws Error if the stream has no leader, or nobody answers
+ */
+export async function infoOfLeader(
+  link: NatsLink,
+  name: string,
+  options?: Partial<StreamInfoRequestOptions>,
+): Promise<StreamInfo> {
+  const info = await link.manager.streams.info(name, options);
+  if (info.cluster === undefined || info.cluster.leader) return info;
+  throw new Error(`stream ${name} has no leader`);
 }
 
 /** What a server says that has no leader yet, or has not found the others of its cluster. */
@@ -225,7 +241,7 @@ export async function lostThrough(
   if (deleted === 0 || keepsPerTopic(config)) return 0;
   if (deleted > DELETED_LISTED_MAX) return state.last_seq;
   const { name } = config;
-  const ask = () => link.manager.streams.info(name, { deleted_details: true });
+  const ask = () => infoOfLeader(link, name, { deleted_details: true });
   const listed = await link
     .insist(`stream ${name}`, () => link.soon(ask), isOfApi)
     .catch((error) => {
@@ -242,6 +258,14 @@ export function deletedMark({ state }: Pick<StreamInfo, 'state'>): string {
 /** The stream removes events of a topic when newer ones come. */
 export function keepsPerTopic(config: StreamConfig): boolean {
   return config.max_msgs_per_subject > 0;
+}
+
+/**
+ * The servers judge what a message expects to be the last one of its subject. In a cluster a server that is older has two messages
+ * pass that expect the same, if they come at the same moment (nats-server #4320).
+ */
+export function keepsExpectations(link: NatsLink, { config }: Pick<StreamInfo, 'config'>): boolean {
+  return config.num_replicas === 1 || !isBefore(link.version, EXPECTING_VERSION_MIN);
 }
 
 /** The stream removes the oldest events. */

@@ -49,7 +49,6 @@ export async function openSharedLog(stream: LogStream, opening: Opening): Promis
 
 class SharedShardLog implements ShardLog {
   readonly isShared = true;
-  readonly judges: JudgedTerms;
   /** Only where there are rules: this log removes nothing on request. */
   readonly pruning?: ShardPruning;
   readonly walBytes = 0;
@@ -81,7 +80,6 @@ class SharedShardLog implements ShardLog {
   #failure: BusError | undefined;
 
   constructor(stream: LogStream, { shard, settings }: Opening) {
-    this.judges = stream.judges;
     this.#stream = stream;
     this.#shard = shard;
     const { retention } = settings;
@@ -109,6 +107,10 @@ class SharedShardLog implements ShardLog {
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const hear of early) hear();
+  }
+
+  get judges(): JudgedTerms {
+    return this.#stream.judges;
   }
 
   /** The broker keeps all ids of its window. */
