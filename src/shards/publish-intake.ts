@@ -170,6 +170,8 @@ export class PublishIntake {
   #takeGroup(group: GroupView, first: number, hasEnded: boolean): void {
     const acks = this.#acks;
     const { count } = group;
+    // Ephemeral events behind it wait for the next batch, as they are acknowledged before the others of theirs.
+    acks.hasPersisted = true;
     const recordedAt = this.#time.of(this.#link);
     if (first === REFUSED_GROUP) acks.refused(this.#judge.found, this.#judge.error!, count);
     else if (first === WAITING_GROUP)

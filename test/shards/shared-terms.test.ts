@@ -1,5 +1,10 @@
 import { describe, expect, test, vi } from 'vitest';
-import { ACK_DUPLICATE, ACK_REFUSED, ACK_SYNCED } from '../../src/link/link-records.js';
+import {
+  ACK_DUPLICATE,
+  ACK_EPHEMERAL,
+  ACK_REFUSED,
+  ACK_SYNCED,
+} from '../../src/link/link-records.js';
 import { ShardControl } from '../../src/link/shard-control.js';
 import { unexpectedError } from '../../src/protocol/conflicts.js';
 import {
@@ -134,6 +139,23 @@ describe('publishes on terms, on a shared log that judges them', () => {
       expect(ack).toMatchObject({ kind: ACK_REFUSED, code: 'OPTION_INVALID' });
     }
     expect(last).toMatchObject({ kind: ACK_SYNCED, sequence: 1 });
+  });
+
+  test('are refused before an ephemeral event behind them is acknowledged', async () => {
+    const log = new SharedLog(new Stream());
+    const { shard, link } = shardOn(log);
+    link.publishGroup([{ flags: STORED }, { flags: STORED }]);
+    link.publish({ flags: 0 });
+    link.publish({ flags: STORED });
+    shard.turn();
+    // The group was a batch of its own.
+    await finish(shard, log);
+    await finish(shard, log);
+    expect(link.acks()).toMatchObject([
+      { kind: ACK_REFUSED, count: 2 },
+      { kind: ACK_EPHEMERAL, count: 1 },
+      { kind: ACK_SYNCED, count: 1 },
+    ]);
   });
 
   test('of a dead thread that was telling of refusals are unknown, whichever it was', async () => {
