@@ -18,7 +18,7 @@ export const RELAY_PIECE_BYTES = 64 * KIB;
 /** The owner renews its claim this often, and the others look at it as often, ms. */
 export const OWNER_RENEW_MS = 500;
 /** An owner whose claim has not been renewed for so long is replaced, ms. */
-export const OWNER_SILENT_MS = 2500;
+export const OWNER_SILENT_MS = 2000;
 /** How long a call about consumers waits for a node that serves them, ms. */
 export const OWNER_CALL_MS = 15_000;
 /** How long a bus that closes tries to let its claim go, ms. */

@@ -77,6 +77,25 @@ describe('the ownership of consumers', () => {
     expect(one.ownership.owner).toBe('one');
   });
 
+  it('passes on when the silence is over, and not first at the next look', async () => {
+    vi.useFakeTimers({
+      toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout', 'hrtime'],
+    });
+    const { of, cut, holdUp } = sharedText();
+    await nodeOn(of('one'), 'one');
+    const other = await nodeOn(of('other'), 'other');
+    const letGo = holdUp('other');
+    await vi.advanceTimersByTimeAsync(OWNER_RENEW_MS * 1.2);
+    // The broker's answer was late, so the looks from now on are not a multiple of their interval after it.
+    letGo();
+    await vi.advanceTimersByTimeAsync(0);
+    cut.add('one');
+    await vi.advanceTimersByTimeAsync(OWNER_SILENT_MS - 1);
+    expect(other.changes).toEqual(['one']);
+    await vi.advanceTimersByTimeAsync(2);
+    expect(other.changes).toEqual(['one', 'other']);
+  });
+
   it('stays where the broker was away for all nodes, as while it has no leader', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'hrtime'] });
     const { of, cut, holdUp } = sharedText();

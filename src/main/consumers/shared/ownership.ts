@@ -28,6 +28,8 @@ export class Ownership {
   #isDoubted = false;
   #mayOwn = true;
   #timer: NodeJS.Timeout | undefined;
+  /** Ends when the claim that was seen last has been the same for too long: not first at the look after that. */
+  #silence: NodeJS.Timeout | undefined;
   #look: Promise<void> | undefined;
   #isStopped = false;
 
@@ -72,6 +74,7 @@ export class Ownership {
     if (this.#isStopped) return;
     this.#isStopped = true;
     clearInterval(this.#timer);
+    clearTimeout(this.#silence);
     await this.#look?.catch(() => {});
     if (this.#owner === this.#node) await this.#put(null).catch(() => {});
   }
@@ -127,6 +130,10 @@ export class Ownership {
   #see(found: VersionedText): void {
     this.#seen = found;
     this.#seenAt = elapsedMs();
+    clearTimeout(this.#silence);
+    if (this.#isStopped) return;
+    this.#silence = setTimeout(() => void this.#lookOnce(), OWNER_SILENT_MS);
+    this.#silence.unref();
   }
 
   #decide(owner: string | undefined): void {
