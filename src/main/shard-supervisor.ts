@@ -54,6 +54,12 @@ export interface ShardHost {
   onWarning(error: BusError): void;
   /** A thread has ended as it should, and is replaced. */
   onMeantEnd?(shard: number, why: BusError): void;
+  /**
+   * Too many threads have ended without progress, one after the other.
+   * @param why why the last one did
+   * @returns how long to wait before the next one, ms; undefined, as without this call: the shard is given up
+   */
+  onTried?(shard: number, why: string): number | undefined;
 }
 
 export interface ThreadSettings
@@ -80,7 +86,7 @@ export class ShardSupervisor {
   readonly #settings: () => ThreadSettings;
   readonly #host: ShardHost;
   readonly #links = new Map<string, SupervisedLink>();
-  readonly #restarts = new RestartPolicy();
+  #restarts = new RestartPolicy();
   readonly #mailbox: ShardMailbox;
   #worker: Worker | undefined;
   #generation = 0;
@@ -168,7 +174,10 @@ export class ShardSupervisor {
   /** Ends the thread as a death would; the next one begins with the settings of then. Resolves when it has ended. */
   async replace(): Promise<void> {
     const worker = this.#worker;
-    if (worker === undefined) return;
+    if (worker === undefined) {
+      if (this.#backoff !== undefined) this.#launch();
+      return;
+    }
     this.#isReplaced = true;
     this.#isKilled = true;
     await worker.terminate();
@@ -189,6 +198,8 @@ export class ShardSupervisor {
   }
 
   #launch(): void {
+    clearTimeout(this.#backoff);
+    this.#backoff = undefined;
     const { words } = this.#control;
     const generation = ++this.#generation;
     const mail = this.#mailbox.open();
@@ -310,7 +321,11 @@ export class ShardSupervisor {
     const now = performance.now();
     const wasMeant = this.#isKilled || this.#isMeant;
     if (this.#isMeant) this.#host.onMeantEnd?.(this.#shard, this.#lastError as BusError);
-    const waitMs = this.#restarts.ended(now, this.#progress, wasMeant, foundFull);
+    let waitMs = this.#restarts.ended(now, this.#progress, wasMeant, foundFull);
+    if (waitMs === undefined) {
+      waitMs = this.#host.onTried?.(this.#shard, whyEnded(this.#lastError));
+      this.#restarts = new RestartPolicy();
+    }
     if (waitMs === undefined) this.#giveUp(this.#lastError);
     else if (waitMs === 0) this.#launch();
     else this.#backoff = setTimeout(() => this.#launch(), waitMs).unref();
@@ -331,12 +346,16 @@ export class ShardSupervisor {
     Atomics.store(this.#control.words, STATE, STATE_FAILED);
     this.#control.counters[ShardCounter.subscriptions] = 0;
     clearShard(this.#settings().gates, this.#shard);
-    const reason = cause === undefined ? 'its thread ended without an error' : messageOf(cause);
-    const why = cause instanceof BusError ? `${cause.code}: ${reason}` : reason;
+    const why = whyEnded(cause);
     this.#failure = new BusError('STORE_FAILED', `shard ${this.#shard} was given up: ${why}`, {
       details: { shard: this.#shard, reason: why },
       cause,
     });
     this.#host.onFailed(this.#shard, this.#failure);
   }
+}
+
+function whyEnded(cause: Error | undefined): string {
+  if (cause === undefined) return 'its thread ended without an error';
+  return cause instanceof BusError ? `${cause.code}: ${cause.message}` : messageOf(cause);
 }

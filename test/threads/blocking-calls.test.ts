@@ -54,4 +54,15 @@ describe('a call that blocks', () => {
     expect([...new Uint8Array(line.call<ArrayBuffer>(bytes, [bytes]))]).toEqual([2, 4, 6]);
     expect(bytes.byteLength).toBe(0);
   });
+
+  test('fails as soon as the thread that answers has ended, and so does each later one', () => {
+    const line = lineTo(`async (n) => {
+      if (n === 1) setImmediate(() => process.exit(1));
+      return n === 1 ? new Promise(() => {}) : { value: n };
+    }`);
+    expect(line.call(0)).toBe(0);
+    expect(() => line.call(1)).toThrow('the thread that answers has died');
+    expect(() => line.call(2)).toThrow('the thread that answers has died');
+    // Less than the silence after which a thread counts as dead that has ended without a word.
+  }, 10_000);
 });

@@ -1,4 +1,6 @@
 import type { ShardControl } from '../../link/shard-control.js';
+import { BusError } from '../../protocol/errors.js';
+import { OWNER_GIVEN_UP_MS } from '../../protocol/limits/relay.js';
 import type { ConsumerBrokerAddress, OpenStore } from '../../store/log-store.js';
 import type { ParsedBusOptions } from '../bus-options.js';
 import { type ShardHost, ShardSupervisor, type ThreadSettings } from '../shard-supervisor.js';
@@ -35,9 +37,12 @@ export function consumersOnBroker(
   });
   const desks = deskThreads(store, options, memory, consumers, {
     ...host,
-    onFailed: (shard, error) => {
-      consumers.giveUp();
-      host.onFailed(shard, error);
+    onTried: (shard, why) => {
+      const message = `the consumers of shard ${shard} could not be served here: ${why}`;
+      const error = new BusError('STORE_FAILED', message, { details: { shard, reason: why } });
+      consumers.giveUp(error);
+      host.onWarning(error);
+      return OWNER_GIVEN_UP_MS;
     },
     onMeantEnd: (_, { code }) => {
       if (code === 'CONFLICT') consumers.doubt();

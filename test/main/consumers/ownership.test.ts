@@ -1,6 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Ownership } from '../../../src/main/consumers/shared/ownership.js';
-import { OWNER_RENEW_MS, OWNER_SILENT_MS } from '../../../src/protocol/limits/relay.js';
+import {
+  OWNER_GIVEN_UP_MS,
+  OWNER_RENEW_MS,
+  OWNER_SILENT_MS,
+} from '../../../src/protocol/limits/relay.js';
 import type { SharedText, VersionedText } from '../../../src/store/consumer-broker.js';
 
 /** A text that all nodes share; a node that is cut off gets no answer, and one that is held up gets it late. */
@@ -146,13 +150,19 @@ describe('the ownership of consumers', () => {
     expect([ownership.owner, ownership.failure]).toEqual(['one', undefined]);
   });
 
-  it('is not kept by a node that has given up', async () => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  it('is left to others by a node that has given up, which tries again where there are none', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'hrtime'] });
     const { of } = sharedText();
     const one = await nodeOn(of('one'), 'one');
     const other = await nodeOn(of('other'), 'other');
-    one.ownership.giveUp();
+    const why = new Error('no right to the journal');
+    one.ownership.giveUp(why);
     await vi.advanceTimersByTimeAsync(OWNER_RENEW_MS * 3);
     expect([one.ownership.owner, other.ownership.owner]).toEqual(['other', 'other']);
+    await other.ownership.stop();
+    await vi.advanceTimersByTimeAsync(OWNER_RENEW_MS);
+    expect([one.ownership.owner, one.ownership.failure]).toEqual([undefined, why]);
+    await vi.advanceTimersByTimeAsync(OWNER_GIVEN_UP_MS);
+    expect(one.ownership.owner).toBe('one');
   });
 });

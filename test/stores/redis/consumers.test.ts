@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Delivery } from '../../../src/protocol/consumers.js';
+import type { BusError } from '../../../src/protocol/errors.js';
 import { publishJobs, workerOf } from '../../bus/consumers/support.js';
 import { until } from '../../bus/support/wait.js';
 import {
@@ -138,5 +139,38 @@ describe.runIf(hasRedis)('consumers on Redis', () => {
     await until('the rest too', async () => (await there.info()).acked === 300);
     await runs[1]!.stop();
     expect(new Set(done.map(({ event }) => event.payload)).size).toBe(300);
+  });
+
+  test('pass to another node where one has no right to the journal, and its members go on', async () => {
+    const own = await RedisServer.forTest();
+    const allow = (...rights: string[]): Promise<unknown> =>
+      own.command('ACL', 'SETUSER', 'weak', 'resetkeys', ...rights);
+    await allow('on', '>secret', '+@all', '&*', '~*');
+    const login = { username: 'weak', password: 'secret' };
+    const warnings: BusError[] = [];
+    const onError = (error: BusError) => void warnings.push(error);
+    const weak = await busOn({ url: own.url, ...login }, { systemEvents: false, onError });
+    const strong = await busOn({ url: own.url }, { systemEvents: false });
+    const byNode = [0, 0];
+    const workers = [await workerOf(weak), await workerOf(strong)];
+    const runs = workers.map((worker, node) => worker.run(() => void byNode[node]!++));
+    await publishJobs(strong, 50);
+    await until('all are acknowledged', async () => (await workers[1]!.info()).acked === 50);
+    const keys = ['meta', 'log', 'ids*', 'topics*', 'confirmed', 'batch:*', 'consumers:owner'];
+    await allow('~{millrace}:*', ...keys.map((key) => `~{millrace:0}:${key}`));
+    await publishJobs(strong, 50, 50);
+    await until('the rest too', async () => (await workers[1]!.info()).acked === 100);
+    const before = byNode[0]!;
+    await until('the node that had to give up works again', async () => {
+      await publishJobs(strong, 10, 100);
+      return byNode[0]! > before;
+    });
+    expect(warnings).toContainEqual(
+      expect.objectContaining({
+        code: 'STORE_FAILED',
+        message: expect.stringContaining('the consumers of shard 0 could not be served here'),
+      }),
+    );
+    await Promise.all(runs.map((run) => run.stop()));
   });
 });

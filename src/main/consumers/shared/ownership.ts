@@ -3,7 +3,11 @@
  * the broker that is replaced by compare-and-set. Who has seen the same claim for too long, by its own clock, puts its own in
  * its place. That says only when to take over: what keeps two owners apart are the journals, which the next owner takes.
  */
-import { OWNER_RENEW_MS, OWNER_SILENT_MS } from '../../../protocol/limits/relay.js';
+import {
+  OWNER_GIVEN_UP_MS,
+  OWNER_RENEW_MS,
+  OWNER_SILENT_MS,
+} from '../../../protocol/limits/relay.js';
 import type { SharedText, VersionedText } from '../../../store/consumer-broker.js';
 import { elapsedMs } from '../../../threads/elapsed.js';
 
@@ -15,8 +19,6 @@ interface Claim {
 }
 
 export class Ownership {
-  /** Why the last look found out nothing. */
-  failure: unknown;
   readonly #text: SharedText;
   readonly #node: string;
   readonly #onChange: () => void;
@@ -26,7 +28,10 @@ export class Ownership {
   #owner: string | undefined;
   #beat = 0;
   #isDoubted = false;
-  #mayOwn = true;
+  /** Why the last look found out nothing. */
+  #failure: unknown;
+  /** Why this node cannot serve consumers, and since when. */
+  #givenUp: { readonly why: unknown; readonly at: number } | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Ends when the claim that was seen last has been the same for too long: not first at the look after that. */
   #silence: NodeJS.Timeout | undefined;
@@ -48,6 +53,15 @@ export class Ownership {
     return this.#isDoubted ? undefined : this.#owner;
   }
 
+  /** Why there is no owner, as far as this node knows. */
+  get failure(): unknown {
+    return this.#failure ?? this.#givenUp?.why;
+  }
+
+  get #mayOwn(): boolean {
+    return this.#givenUp === undefined || elapsedMs() - this.#givenUp.at >= OWNER_GIVEN_UP_MS;
+  }
+
   /** Looks who has the claim, and takes it if nobody has. Goes on looking from then on. */
   async begin(): Promise<void> {
     await this.#lookOnce();
@@ -63,9 +77,9 @@ export class Ownership {
     void this.#lookOnce();
   }
 
-  /** This node cannot serve consumers any more: another one is to do it. */
-  giveUp(): void {
-    this.#mayOwn = false;
+  /** This node could not serve consumers: another one is to do it, and if there is none, this one tries again later. */
+  giveUp(why: unknown): void {
+    this.#givenUp = { why, at: elapsedMs() };
     void this.#lookOnce();
   }
 
@@ -83,11 +97,11 @@ export class Ownership {
     if (this.#isStopped && this.#look === undefined) return Promise.resolve();
     this.#look ??= this.#step()
       .then(() => {
-        this.failure = undefined;
+        this.#failure = undefined;
       })
       .catch((error) => {
         // A broker that is away says nothing of the owner; the next look may find it back.
-        this.failure = error;
+        this.#failure = error;
       })
       .finally(() => {
         this.#look = undefined;

@@ -106,9 +106,9 @@ export class SharedConsumers implements ConsumerCalls {
     this.#ownership?.doubt();
   }
 
-  /** A desk was given up. */
-  giveUp(): void {
-    this.#ownership?.giveUp();
+  /** A desk could not do its work here. */
+  giveUp(why: BusError): void {
+    this.#ownership?.giveUp(why);
   }
 
   readonly list: ConsumerCalls['list'] = (...args) => this.#call('list', args);
