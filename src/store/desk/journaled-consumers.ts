@@ -2,7 +2,7 @@
  * The state of a shard's consumers on a broker, for the node that owns it: a SQLite log in memory that holds no events, and
  * whose consumers' tables follow the journal. Used by the desk's thread alone.
  */
-import type { BusError } from '../../protocol/errors.js';
+import { BusError } from '../../protocol/errors.js';
 import { SETTLED_ENDPOINTS_MAX } from '../../protocol/limits/consumers.js';
 import { MIB } from '../../protocol/limits/units.js';
 import type {
@@ -239,6 +239,8 @@ export class JournaledConsumers implements ShardConsumers {
         this.#settled.delete(change.endpoint);
         if (change.number > 0) this.#settled.set(change.endpoint, change.number);
         return false;
+      default:
+        throw unknownChange(change);
     }
   }
 
@@ -276,6 +278,13 @@ export class JournaledConsumers implements ShardConsumers {
     }
     return all.sort((one, other) => one.diedAt - other.diedAt);
   }
+}
+
+/** An older node has taken over from a newer one. */
+function unknownChange(change: never): BusError {
+  const { is } = change as JournalChange;
+  const message = `the journal of consumers has a change, "${is}", that this version of millrace does not know: update this node`;
+  return new BusError('STORE_FAILED', message);
 }
 
 function bytesOf(change: JournalChange): number {

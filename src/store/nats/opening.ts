@@ -6,10 +6,17 @@ import { messageOf } from '../../protocol/thrown.js';
 import type { StoreRequest } from '../log-store.js';
 import { assertShards, stillFilled } from '../shared/shared-store.js';
 import { type Charter, newCharter, readCharter, writeCharter } from './charter.js';
+import { endStates, storedStates } from './consumers/end-states.js';
 import { apiFaultOf, nameOf, withoutJetStream } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
 import type { NatsSettings } from './nats-options.js';
-import { countStreams, ensureBucket, ensureStream } from './streams.js';
+import {
+  assertReplicas,
+  bucketStream,
+  countStreams,
+  ensureBucket,
+  ensureStream,
+} from './streams.js';
 
 export async function assertJetStream(link: NatsLink): Promise<void> {
   const isDisabled = (error: unknown): boolean =>
@@ -41,7 +48,7 @@ export async function openHistory(
 ): Promise<Opened> {
   const { prefix } = settings;
   const wanted = wantedShards(settings, request);
-  await ensureBucket(link, settings);
+  const bucketReplicas = await ensureBucket(link, settings);
   for (;;) {
     const stored = await readCharter(link, prefix);
     if (stored === undefined) {
@@ -56,12 +63,35 @@ export async function openHistory(
     }
     assertShards(`the store ${prefix} on NATS`, wanted, charter.shards);
     const { created, replicas } = await streamsOf(link, settings, charter.shards);
+    assertReplicas(bucketStream(prefix), bucketReplicas, replicas);
     const kept = charter.created;
     if (kept !== undefined && isSame(kept, created)) return { ...charter, created, replicas };
+    if (kept !== undefined && !(await endOldStates(link, prefix, { kept, created, revision })))
+      continue;
     const { epoch } = kept === undefined ? charter : newCharter(charter.shards, charter.shardBy);
     const next = { ...charter, epoch, created };
     if (await writeCharter(link, prefix, next, revision)) return { ...next, replicas };
   }
+}
+
+/**
+ * Ends what is stored of consumers in shards that were made anew, before a bus can use them.
+ * @returns false: another node has changed something meanwhile
+ */
+async function endOldStates(
+  link: NatsLink,
+  prefix: string,
+  {
+    kept,
+    created,
+    revision,
+  }: { kept: readonly string[]; created: readonly string[]; revision: number },
+): Promise<boolean> {
+  const states = await storedStates(link, prefix);
+  // In this order: what is there while the charter is the old one is of the old history.
+  if ((await readCharter(link, prefix))?.revision !== revision) return false;
+  const anew = created.flatMap((at, shard) => (at === kept[shard] ? [] : [shard]));
+  return endStates(link, prefix, states, { anew, count: created.length });
 }
 
 function wantedShards({ shards, prefix }: NatsSettings, request: StoreRequest): number | undefined {

@@ -31,11 +31,16 @@ export async function ensureStream(
   return info;
 }
 
-/** A stream of the store that holds no events: made as it has to be, or left as it is. */
-export async function ensureBucket(link: NatsLink, settings: NatsSettings): Promise<void> {
+/**
+ * A stream of the store that holds no events: made as it has to be, or left as it is.
+ * @returns how many servers keep it
+ */
+export async function ensureBucket(link: NatsLink, settings: NatsSettings): Promise<number> {
   const name = bucketStream(settings.prefix);
-  if ((await streamInfo(link, name)) !== undefined) return;
-  await madeStream(link, settings, name, {
+  const found = await streamInfo(link, name);
+  if (found !== undefined) return found.config.num_replicas;
+  const events = await streamInfo(link, streamName(settings.prefix, 0));
+  const made = await madeStream(link, settings, name, {
     name,
     subjects: [`$KV.${settings.prefix}.>`],
     description: 'Millrace: what the nodes of a bus have to agree on',
@@ -45,8 +50,23 @@ export async function ensureBucket(link: NatsLink, settings: NatsSettings): Prom
     deny_delete: true,
     allow_direct: true,
     storage: 'file',
-    num_replicas: settings.replicas ?? 1,
+    num_replicas: settings.replicas ?? events?.config.num_replicas ?? 1,
   });
+  return made.config.num_replicas;
+}
+
+/**
+ * What lies beside the events has to be as safe as they are: without it they are of little use.
+ * @throws BusError `OPTION_INVALID`
+ */
+export function assertReplicas(name: string, found: number, needed: number): void {
+  if (found >= needed) return;
+  throw new BusError(
+    'OPTION_INVALID',
+    `natsStore: stream ${name} does not fit: num_replicas is ${found}, and the events have ${needed}: change it ` +
+      `(nats stream edit ${name} --replicas=${needed})`,
+    { details: { stream: name, field: 'num_replicas', needed, found } },
+  );
 }
 
 export function bucketStream(prefix: string): string {

@@ -11,7 +11,11 @@ import {
   type StoredDeadEvent,
   type StoredLane,
 } from '../../../src/store/consumer-states.js';
-import { decodeEntry, encodeEntry } from '../../../src/store/desk/journal-entry.js';
+import {
+  decodeEntry,
+  encodeEntry,
+  type JournalChange,
+} from '../../../src/store/desk/journal-entry.js';
 import { JournaledConsumers } from '../../../src/store/desk/journaled-consumers.js';
 import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 
@@ -226,5 +230,12 @@ describe('an entry of the journal', () => {
       expect(() => decodeEntry(damaged)).toThrow('damaged');
       expect(() => decodeEntry(entry.subarray(0, at))).toThrow('damaged');
     }
+  });
+
+  test('is not read by a version that does not know all of its changes', () => {
+    const change = { is: 'moved', consumer: 'one' } as unknown as JournalChange;
+    expect(() => opened({ ...new Kept(), entries: [encodeEntry([change])] } as Kept)).toThrow(
+      'has a change, "moved", that this version of millrace does not know',
+    );
   });
 });

@@ -5,7 +5,10 @@ import { jetstreamManager, type StreamConfig } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { BusOptions } from '../../../src/main/bus.js';
+import { ensureConsumerStream } from '../../../src/store/nats/consumers/consumer-stream.js';
+import { NatsLink } from '../../../src/store/nats/nats-link.js';
 import type { NatsStoreOptions } from '../../../src/store/nats/nats-options.js';
+import { natsSettings } from '../../../src/store/nats/nats-options.js';
 import { refused } from '../../bus/support/failures.js';
 import { temporaryDirectory } from '../../bus/support/open.js';
 import { makeCertificate } from '../../gateway/support/certificates.js';
@@ -51,6 +54,19 @@ describe.runIf(natsServerPath !== undefined)('a store on NATS', () => {
       () => openOn({ servers: gone.url }),
       'STORE_FAILED',
       `servers: none of ${gone.url}`,
+    );
+  });
+
+  test('says which stream beside the events has fewer replicas than they have', async () => {
+    // As of a cluster in which only the streams of events were changed: one server takes no stream with more replicas.
+    const settings = natsSettings({ servers: server.url, prefix: newPrefix() });
+    const link = await NatsLink.open(settings, 'a test', false);
+    onTestFinished(() => link.close());
+    await ensureConsumerStream(link, settings, 1);
+    await refused(
+      () => ensureConsumerStream(link, settings, 3),
+      'OPTION_INVALID',
+      `stream ${settings.prefix}-consumers does not fit: num_replicas is 1, and the events have 3: change it (nats stream edit`,
     );
   });
 

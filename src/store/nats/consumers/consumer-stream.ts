@@ -2,7 +2,7 @@
 import { BusError } from '../../../protocol/errors.js';
 import type { NatsLink } from '../nats-link.js';
 import type { NatsSettings } from '../nats-options.js';
-import { madeStream, streamInfo } from '../streams.js';
+import { assertReplicas, madeStream, streamInfo } from '../streams.js';
 
 export function consumerStream(prefix: string): string {
   return `${prefix}-consumers`;
@@ -64,4 +64,5 @@ export async function ensureConsumerStream(
       { details: { stream: name, field, needed, found: is } },
     );
   }
+  assertReplicas(name, config.num_replicas, replicas);
 }

@@ -26,7 +26,7 @@ export async function openConsumerBroker(options: unknown): Promise<ConsumerBrok
   return new NatsConsumers(link, prefix);
 }
 
-class NatsConsumers implements ConsumerBroker {
+export class NatsConsumers implements ConsumerBroker {
   readonly #link: NatsLink;
   readonly #answers: LostAnswers;
   readonly #prefix: string;
