@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from '../fuzz/brokers/free-port.js';
 import { CheckFailed } from './harness.js';
-import { freePort } from './peer-servers.js';
 
 /**
  * A cluster of NATS servers with JetStream, each with a log from which `leads` reads who was elected when.

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { setTimeout as afterMs } from 'node:timers/promises';
+import { freePort } from '../fuzz/brokers/free-port.js';
 import { CheckFailed } from './harness.js';
 
 /**
@@ -63,15 +64,4 @@ async function listens(port) {
   } finally {
     socket.destroy();
   }
-}
-
-/** @returns {Promise<number>} */
-export async function freePort() {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-  server.close();
-  await once(server, 'close');
-  return port;
 }

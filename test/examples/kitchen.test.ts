@@ -3,11 +3,11 @@ import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { freePort } from '../../fuzz/brokers/free-port.js';
 import { temporaryDirectory } from '../bus/support/open.js';
 import { until, within } from '../bus/support/wait.js';
 import { outcomeOf } from '../cli/support/command.js';
 import { ROOT } from '../docs/samples.js';
-import { freePort } from '../stores/free-port.js';
 import { NatsServer, natsServerPath } from '../stores/nats/support/server.js';
 import { hasRedis, RedisServer } from '../stores/redis/redis-server.js';
 

@@ -24,7 +24,7 @@ describe.runIf(hasRedis)('the script that appends a batch', () => {
   });
   afterAll(async () => {
     redis.disconnect();
-    await server.end();
+    await server.dispose();
   });
 
   /** One log's view of an empty shard. */

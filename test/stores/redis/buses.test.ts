@@ -15,7 +15,7 @@ describe.runIf(hasRedis)('buses on one Redis', () => {
   beforeAll(async () => {
     server = await RedisServer.start();
   });
-  afterAll(() => server.end());
+  afterAll(() => server.dispose());
 
   const place = () => ({ url: server.url, prefix: freshPrefix() });
 

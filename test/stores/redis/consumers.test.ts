@@ -17,7 +17,7 @@ describe.runIf(hasRedis)('consumers on Redis', () => {
   beforeAll(async () => {
     server = await RedisServer.start();
   });
-  afterAll(() => server.end());
+  afterAll(() => server.dispose());
   const create = () => ({ store: redisStore({ url: server.url, prefix: freshPrefix() }) });
 
   consumerBrokerChecks('in Redis', { create });

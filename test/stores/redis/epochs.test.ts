@@ -18,7 +18,7 @@ describe.runIf(hasRedis)('the epochs of a store in Redis', () => {
   });
   afterAll(async () => {
     redis.disconnect();
-    await server.end();
+    await server.dispose();
   });
 
   async function store() {

@@ -1,8 +1,8 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { freePort } from '../../../fuzz/brokers/free-port.js';
 import type { RedisStoreOptions } from '../../../src/store/redis/redis-options.js';
 import { refused } from '../../bus/support/failures.js';
 import { until } from '../../bus/support/wait.js';
-import { freePort } from '../free-port.js';
 import { hasRedis, RedisServer } from './redis-server.js';
 import { busOn, input, openBus, redisStore } from './subjects.js';
 

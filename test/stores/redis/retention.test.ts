@@ -11,7 +11,7 @@ describe.runIf(hasRedis)('retention in Redis', () => {
   beforeAll(async () => {
     server = await RedisServer.start();
   });
-  afterAll(() => server.end());
+  afterAll(() => server.dispose());
 
   const place = () => ({ url: server.url, prefix: freshPrefix() });
 

@@ -8,6 +8,6 @@ describe.runIf(hasRedis)('the store on Redis', () => {
   beforeAll(async () => {
     server = await RedisServer.start();
   });
-  afterAll(() => server.end());
+  afterAll(() => server.dispose());
   for (const { name, run } of storeChecks(onRedis(() => server))) it(name, run);
 });

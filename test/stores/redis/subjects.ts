@@ -42,7 +42,7 @@ async function smallRedis(): Promise<FreshStore> {
     dispose: async () => {
       await full;
       client.disconnect();
-      await server.end();
+      await server.dispose();
     },
   };
 }

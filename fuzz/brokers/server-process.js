@@ -1,0 +1,68 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as afterMs } from 'node:timers/promises';
+
+const DEADLINE_MS = 20_000;
+const POLL_MS = 5;
+
+/**
+ * A server that tests, fuzzers and games start on this machine, in a directory of its own. It may be killed, stopped
+ * and started again with what it has stored. It ends with the process that has started it, also where that dies.
+ */
+export class ServerProcess {
+  /** @type {string} */
+  dir;
+  /** @type {number} */
+  port;
+  #command;
+  /** @type {import('node:child_process').ChildProcess | undefined} */
+  #process;
+
+  /** @param {string} command @param {number} port */
+  constructor(command, port) {
+    this.#command = command;
+    this.port = port;
+    this.dir = mkdtempSync(join(tmpdir(), `millrace-${command}-`));
+  }
+
+  /**
+   * @param {readonly string[]} words of its command line
+   * @param {() => Promise<boolean>} answers whether it takes calls by now
+   */
+  async run(words, answers) {
+    const started = spawn('setpriv', ['--pdeathsig', 'KILL', this.#command, ...words], {
+      stdio: 'ignore',
+    });
+    this.#process = started;
+    const what = `${this.#command} on port ${this.port}`;
+    const deadline = Date.now() + DEADLINE_MS;
+    while (!(await answers())) {
+      if (started.exitCode !== null) throw new Error(`${what} ended with ${started.exitCode}`);
+      if (Date.now() > deadline) throw new Error(`${what} took no call in ${DEADLINE_MS} ms`);
+      await afterMs(POLL_MS);
+    }
+  }
+
+  /** @param {NodeJS.Signals} signal */
+  signal(signal) {
+    this.#process?.kill(signal);
+  }
+
+  /** Ends it with SIGKILL; what it has written stays. */
+  async kill() {
+    const running = this.#process;
+    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
+    const ended = once(running, 'exit');
+    running.kill('SIGKILL');
+    await ended;
+  }
+
+  /** Ends it, and removes what it has written. */
+  async dispose() {
+    await this.kill();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
