@@ -1,14 +1,21 @@
-import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { Lineage } from './lineage.js';
-import { matchesFilter } from './model.js';
+import {
+  Disturb,
+  Expect,
+  OnLineage,
+  Publish,
+  PublishGroup,
+  Query,
+  Refused,
+  Reopen,
+  Settle,
+  Subscribe,
+  TOPICS,
+  update,
+} from './moves.js';
 import { release, stick } from './system.js';
 
-/**
- * The moves of a game, as commands for `fc.commands`: each does the same to the model and to the real bus. Most do not
- * wait, so that they overlap; `Settle` waits for everything and compares everything.
- */
-const TOPICS = ['a', 'a.b', 'a.b.c', 'b', 'b.c', 'worker.1', 'worker.2', 'log.x', 'log.y', 'é.雪'];
+/** Random moves and options of games. */
 const SOURCES = ['ada', 'grace'];
 
 const sizes = fc.oneof(
@@ -51,167 +58,6 @@ const filters = fc.oneof(
   },
 );
 
-class Publish {
-  constructor(events, ids, how) {
-    this.events = events;
-    this.ids = ids;
-    this.how = how;
-  }
-  check() {
-    return true;
-  }
-  async run(model, system) {
-    const { persist } = this.how;
-    const inputs = this.events.map(([event, size], index) => {
-      const id = persist ? this.ids[index] : undefined;
-      // An id always goes to the same topic, so that a repeat comes to the shard of the first event.
-      const given = id === undefined ? event : { ...event, id: `id-${id}`, topic: TOPICS[id % 10] };
-      return model.prepare(given, size, persist);
-    });
-    system.publish(model, inputs, this.how);
-    if (this.how.wait) await system.acknowledged();
-  }
-  toString() {
-    const { how, durability, persist, wait } = this.how;
-    const kind = persist ? durability : 'ephemeral';
-    return `publish(${this.events.length}, ${how}, ${kind}${wait ? ', wait' : ''})`;
-  }
-}
-
-class Subscribe {
-  constructor(filter, options) {
-    this.filter = filter;
-    this.options = options;
-  }
-  check(model) {
-    return model.lineages.length < 12;
-  }
-  async run(model, system) {
-    const { from } = this.options;
-    // The events that `last` covers are only known when no publish is in flight.
-    if (typeof from === 'object') await system.acknowledged();
-    const name = `subscription ${model.lineages.length}`;
-    const lineage = new Lineage(name, this.filter, this.options, model.logs.length);
-    model.lineages.push(lineage);
-    await system.subscribe(model, lineage);
-  }
-  toString() {
-    return `subscribe(${JSON.stringify(this.filter)}, ${JSON.stringify(this.options)})`;
-  }
-}
-
-/** A command on one of the active lineages, or on one of the paused ones. */
-class OnLineage {
-  constructor(name, which, isActive, act) {
-    this.name = name;
-    this.which = which;
-    this.isActive = isActive;
-    this.act = act;
-  }
-  #candidates(model) {
-    return model.lineages.filter(
-      ({ subscription, isLossy }) =>
-        (subscription !== undefined) === this.isActive && (this.isActive || !isLossy),
-    );
-  }
-  check(model) {
-    return this.#candidates(model).length > 0;
-  }
-  async run(model, system) {
-    const candidates = this.#candidates(model);
-    await this.act(candidates[this.which % candidates.length], model, system);
-  }
-  toString() {
-    return `${this.name}(${this.which})`;
-  }
-}
-
-class Query {
-  constructor(filter, limit, reverse) {
-    this.filter = filter;
-    this.limit = limit;
-    this.reverse = reverse;
-  }
-  check() {
-    return true;
-  }
-  async run(model, system) {
-    await system.acknowledged();
-    const { topics, ...others } = this.filter;
-    const { limit, reverse } = this;
-    const query = { topic: topics, ...others, limit, reverse };
-    const events = await system.within('answer', system.bus.query(query));
-    if (reverse) events.reverse();
-    const matches = (input) => matchesFilter(this.filter, input);
-    if (model.matching(matches).length <= limit) model.checkHistory(events, matches, 'the query');
-    else if (model.retention.length > 0) model.checkEvents(events, 'the query');
-    else {
-      model.checkEnd(events, matches, reverse, 'the query');
-      assert.equal(events.length, limit);
-    }
-  }
-  toString() {
-    return `query(${JSON.stringify(this.filter)}, ${this.limit}, ${this.reverse})`;
-  }
-}
-
-class Disturb {
-  constructor(how, shard) {
-    this.how = how;
-    this.shard = shard;
-  }
-  check() {
-    return true;
-  }
-  async run(model, system) {
-    const shard = this.shard % model.logs.length;
-    if (this.how === 'kill') await system.within('restart', system.controls.killShard(shard));
-    else await system.controls.crashShard(shard);
-  }
-  toString() {
-    return `${this.how}(${this.shard})`;
-  }
-}
-
-class Reopen {
-  constructor(changes, settleFirst) {
-    this.changes = changes;
-    this.settleFirst = settleFirst;
-  }
-  check() {
-    return true;
-  }
-  async run(model, system) {
-    if (this.settleFirst) await system.settle(model);
-    await system.close(model);
-    model.retention.push(...this.changes.retention);
-    await system.open(this.changes);
-    await system.learn(model);
-  }
-  toString() {
-    return `reopen(${JSON.stringify(this.changes)}${this.settleFirst ? ', settled' : ''})`;
-  }
-}
-
-class Settle {
-  check() {
-    return true;
-  }
-  async run(model, system) {
-    await system.settle(model);
-  }
-  toString() {
-    return 'settle()';
-  }
-}
-
-async function update(lineage, filter, model, system) {
-  await system.settle(model);
-  const heads = model.logs.map(({ length }) => length);
-  await system.within('update', lineage.subscription.update(filter));
-  lineage.updated(filter, heads);
-}
-
 const which = fc.nat({ max: 30 });
 const subscribeOptions = fc.record({
   from: fc.oneof(
@@ -230,6 +76,7 @@ const publishHow = fc.record({
   durability: fc.constantFrom('synced', 'written'),
   persist: fc.oneof({ weight: 6, arbitrary: fc.constant(true) }, fc.constant(false)),
   wait: fc.boolean(),
+  node: which,
 });
 const ids = fc.array(fc.option(fc.nat({ max: 29 }), { nil: undefined, freq: 3 }), {
   minLength: 80,
@@ -238,68 +85,107 @@ const ids = fc.array(fc.option(fc.nat({ max: 29 }), { nil: undefined, freq: 3 })
 const publishes = fc
   .tuple(fc.array(fc.tuple(fields, sizes), { minLength: 1, maxLength: 80 }), ids, publishHow)
   .map((args) => new Publish(...args));
-const retention = fc.oneof(
-  { weight: 4, arbitrary: fc.constant([]) },
-  {
-    weight: 1,
-    arbitrary: fc
-      .record({
-        pattern: fc.constantFrom('log.*', '*', 'a.*'),
-        maxEvents: fc.constantFrom(10, 100),
-      })
-      .map((rule) => [rule]),
-  },
-);
-const reopens = fc
-  .tuple(
-    fc.record({
-      retention,
-      ringBytes: fc.constantFrom(4096, 16_384, 1 << 20),
-      commitBatchEvents: fc.constantFrom(1, 9, 4096),
-    }),
-    fc.boolean(),
-  )
-  .map((args) => new Reopen(...args));
+/** The rules of a node that is opened again, on a store that takes any. */
+const rules = (...patterns) =>
+  fc.oneof(
+    { weight: 4, arbitrary: fc.constant([]) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .record({ pattern: fc.constantFrom(...patterns), maxEvents: fc.constantFrom(10, 100) })
+        .map((rule) => [rule]),
+    },
+  );
+const retentions = {
+  rules: { retention: rules('log.*', '*', 'a.*') },
+  whole: { retention: rules('*') },
+  stream: {},
+  none: {},
+};
+const reopens = (retention) =>
+  fc
+    .tuple(
+      fc.record({
+        ...retentions[retention],
+        ringBytes: fc.constantFrom(4096, 16_384, 1 << 20),
+        commitBatchEvents: fc.constantFrom(1, 9, 4096),
+        dies: fc.boolean(),
+      }),
+      fc.boolean(),
+      which,
+    )
+    .map((args) => new Reopen(...args));
+
+/** Terms of publishes, where the store judges them. */
+const terms = {
+  expect: fc
+    .tuple(fc.constantFrom(...TOPICS), fc.boolean(), which)
+    .map((args) => new Expect(...args)),
+  atomic: fc
+    .tuple(
+      fc.constantFrom(...TOPICS),
+      fc.array(fc.nat({ max: 80 }), { minLength: 1, maxLength: 5 }),
+      which,
+    )
+    .map((args) => new PublishGroup(...args)),
+};
 
 const onActive = (name, act) => which.map((index) => new OnLineage(name, index, true, act));
 
-/** A command that is listed more than once has more weight. */
-export const commands = fc.commands(
-  [
-    publishes,
-    publishes,
-    publishes,
-    fc.tuple(filters, subscribeOptions).map((args) => new Subscribe(...args)),
-    fc.tuple(filters, subscribeOptions).map((args) => new Subscribe(...args)),
-    onActive('pause', (lineage, _, system) => system.pause(lineage)),
-    which.map(
-      (index) =>
-        new OnLineage('resume', index, false, (lineage, model, system) =>
-          system.subscribe(model, lineage),
+/** The moves of games on a store; one that is listed more than once has more weight. */
+export function commandsOn({ retention, judges, refusals }) {
+  const refused = fc
+    .tuple(fc.nat({ max: 99 }), which)
+    .map(([index, node]) => new Refused(refusals[index % refusals.length], node));
+  return fc.commands(
+    [
+      publishes,
+      publishes,
+      publishes,
+      fc.tuple(filters, subscribeOptions, which).map((args) => new Subscribe(...args)),
+      fc.tuple(filters, subscribeOptions, which).map((args) => new Subscribe(...args)),
+      onActive('pause', (lineage, _, system) => system.pause(lineage)),
+      fc
+        .tuple(which, which)
+        .map(
+          ([index, node]) =>
+            new OnLineage(`resume at node ${node},`, index, false, (lineage, model, system) =>
+              system.subscribe(model, lineage, node),
+            ),
         ),
-    ),
-    onActive('stick', (lineage) => stick(lineage)),
-    onActive('release', (lineage) => release(lineage)),
-    fc
-      .tuple(which, filters)
-      .map(
-        ([index, filter]) =>
-          new OnLineage(`update ${JSON.stringify(filter)}`, index, true, (lineage, model, system) =>
-            update(lineage, filter, model, system),
-          ),
-      ),
-    fc
-      .tuple(filters, fc.constantFrom(1, 5, 100, 10_000), fc.boolean())
-      .map((args) => new Query(...args)),
-    fc.tuple(fc.constantFrom('kill', 'crash'), which).map((args) => new Disturb(...args)),
-    reopens,
-    fc.constant(new Settle()),
-  ],
-  { maxCommands: 60, size: 'max' },
-);
+      onActive('stick', (lineage) => stick(lineage)),
+      onActive('release', (lineage) => release(lineage)),
+      fc
+        .tuple(which, filters)
+        .map(
+          ([index, filter]) =>
+            new OnLineage(
+              `update ${JSON.stringify(filter)}`,
+              index,
+              true,
+              (lineage, model, system) => update(lineage, filter, model, system),
+            ),
+        ),
+      fc
+        .tuple(filters, fc.constantFrom(1, 5, 100, 10_000), fc.boolean(), which)
+        .map((args) => new Query(...args)),
+      fc.tuple(fc.constantFrom('kill', 'crash'), which, which).map((args) => new Disturb(...args)),
+      reopens(retention),
+      fc.constant(new Settle()),
+      ...judges.map((term) => terms[term]),
+      ...(refusals.length > 0 ? [refused] : []),
+    ],
+    { maxCommands: 60, size: 'max' },
+  );
+}
 
-export const initial = fc.record({
-  shards: fc.integer({ min: 1, max: 3 }),
-  ringBytes: fc.constantFrom(4096, 65_536),
-  commitBatchEvents: fc.constantFrom(1, 9, 4096),
-});
+export function initialOn({ retention }) {
+  // How many events each stream keeps, where that is fixed when it is made.
+  const keep = { keep: fc.option(fc.constantFrom(20, 100), { nil: undefined, freq: 1 }) };
+  return fc.record({
+    shards: fc.integer({ min: 1, max: 3 }),
+    ringBytes: fc.constantFrom(4096, 65_536),
+    commitBatchEvents: fc.constantFrom(1, 9, 4096),
+    ...(retention === 'stream' ? keep : {}),
+  });
+}

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { setTimeout as afterMs } from 'node:timers/promises';
 import { openBus } from '../../dist/index.js';
 import { busHooks } from '../../dist/main/test-hooks.js';
 
@@ -12,51 +10,61 @@ import { busHooks } from '../../dist/main/test-hooks.js';
  */
 const passOn = (event, take, _lineage) => take(event);
 
-/** The bus under test, with its directory and the publishes that are not answered yet. */
+/** The buses under test, which share one place in a store, with the publishes that are not answered yet. */
 export class System {
-  directory = mkdtempSync(join(tmpdir(), 'millrace-fuzz-'));
+  nodes = [];
   pending = new Set();
   errors = [];
-  bus;
-  #isClosing = false;
 
   /**
    * `observe` is called with each event and the function that passes it to the checks. A canary plants its bug there.
    */
-  constructor(options, { observe = passOn, deadlineMs = 20_000 } = {}) {
-    this.options = options;
+  constructor(options, store, { observe = passOn, deadlineMs = 20_000 } = {}) {
+    const { keep, ...ofBuses } = options;
+    this.options = ofBuses;
+    this.store = store;
+    this.place = store.place(options);
     this.observe = observe;
     this.deadlineMs = deadlineMs;
   }
 
-  async open(changes = {}) {
-    Object.assign(this.options, changes);
+  /** Opens all nodes, one behind the other, as the first one makes the store. */
+  async open() {
+    for (let index = 0; index < this.store.nodes; index++) {
+      const node = { index, bus: undefined, options: { ...this.options }, isClosing: false };
+      this.nodes.push(node);
+      await this.#open(node);
+    }
+  }
+
+  async #open(node) {
     const onError = (error) => this.errors.push(error);
-    this.bus = await openBus({ dir: this.directory, onError, ...this.options });
+    node.bus = await openBus({ ...this.place.options(), onError, ...node.options });
   }
 
-  get controls() {
-    return busHooks(this.bus);
+  node(which) {
+    return this.nodes[which % this.nodes.length];
   }
 
-  publish(model, inputs, { how, durability, persist }) {
-    const options = persist ? { durability, persist } : { persist };
+  publish(model, node, inputs, { how, durability, persist, ...terms }) {
+    const options = persist ? { durability, persist, ...terms } : { persist };
     if (how === 'many') {
-      this.#follow(this.bus.publishMany(inputs, options), model, inputs, persist);
+      this.#follow(node, node.bus.publishMany(inputs, options), model, inputs, persist);
       return;
     }
     for (const input of inputs) {
-      const ack = this.bus.publish(input, options).then((value) => [value]);
-      this.#follow(ack, model, [input], persist);
+      const ack = node.bus.publish(input, options).then((value) => [value]);
+      this.#follow(node, ack, model, [input], persist);
     }
   }
 
-  #follow(promise, model, inputs, persist) {
+  #follow(node, promise, model, inputs, persist) {
     const following = promise.then(
       (acks) => {
         for (const [i, ack] of acks.entries()) model.acknowledged(inputs[i].payload.n, ack);
+        return acks;
       },
-      (error) => this.#refused(error, model, inputs, persist),
+      (error) => this.#refused(node, error, model, inputs, persist),
     );
     following.catch(() => undefined);
     this.pending.add(following);
@@ -66,11 +74,11 @@ export class System {
    * A persisted publish may only be refused by a closing bus, and its outcome be unknown only if a shard dies
    * meanwhile. An ephemeral publish may be lost with its shard at any time.
    */
-  #refused(error, model, inputs, persist) {
+  #refused(node, error, model, inputs, persist) {
     const { code } = error;
     const isOfDeath = code === 'PUBLISH_UNKNOWN' || code === 'SHARD_RESTARTED';
     if (code === 'BUS_CLOSED' || (isOfDeath && !persist)) return;
-    if (code !== 'PUBLISH_UNKNOWN' || !this.#isClosing) throw error;
+    if (code !== 'PUBLISH_UNKNOWN' || !node.isClosing) throw error;
     for (const { payload } of inputs) model.unknown.add(payload.n);
   }
 
@@ -82,7 +90,8 @@ export class System {
   }
 
   /** Subscribes a lineage, from its cursor if it has one. */
-  async subscribe(model, lineage) {
+  async subscribe(model, lineage, which) {
+    const node = this.node(which);
     const { slow, ...options } = lineage.options;
     const from = lineage.cursor === undefined ? options.from : { after: lineage.cursor };
     const life = { ended: false };
@@ -99,7 +108,9 @@ export class System {
     };
     lineage.life = life;
     lineage.askedAt ??= model.now();
-    const subscription = this.bus.subscribe(lineage.filter, handler, { ...options, from });
+    lineage.node = node.index;
+    lineage.firstNode ??= node.index;
+    const subscription = node.bus.subscribe(lineage.filter, handler, { ...options, from });
     subscription.on('gap', (gap) => lineage.gaps.push(gap));
     lineage.subscription = subscription;
     await this.within('ready', subscription.ready);
@@ -118,25 +129,29 @@ export class System {
     await this.#ended(lineage);
   }
 
-  async close(model) {
-    this.#isClosing = true;
-    await this.within('close', this.bus.close());
-    const active = model.lineages.filter(({ subscription }) => subscription !== undefined);
-    for (const lineage of active) {
+  /** Closes a node and opens it again with other options; `dies`: its shards' threads are ended first. */
+  async reopen(model, node, { dies = false, ...changes }) {
+    node.isClosing = true;
+    if (dies) for (const shard of model.logs.keys()) void busHooks(node.bus).killShard(shard);
+    await this.within('close', node.bus.close());
+    for (const lineage of model.active(node)) {
       const { closed } = lineage.subscription;
       await this.#ended(lineage);
       release(lineage);
       await this.within('closed', closed);
     }
     await this.acknowledged();
-    this.#isClosing = false;
+    node.isClosing = false;
+    Object.assign(node.options, changes);
+    await this.#open(node);
+    await this.#learn(model, node);
   }
 
   /** After reopening, an event with an unknown outcome is in the log, or never will be. */
-  async learn(model) {
+  async #learn(model, { bus }) {
     if (model.unknown.size === 0) return;
-    for await (const event of this.bus.read({ topic: '*' })) model.found(event);
-    model.unknown.clear();
+    for await (const event of bus.read({ topic: '*' })) model.found(event);
+    model.giveUpUnknown();
   }
 
   /** Notes the cursor, after handlers that have ended by now are counted as ended. */
@@ -147,13 +162,20 @@ export class System {
     lineage.subscription = undefined;
   }
 
+  /** Waits until the node has heard of all events that any node has acknowledged. */
+  async caughtUp(model, node) {
+    const heads = model.logs.map(({ length }) => length);
+    await this.#until(async () => {
+      const { shards } = await node.bus.stats();
+      return shards.every(({ shard, head }) => head >= heads[shard]);
+    });
+  }
+
   /** Waits until nothing is in flight, and compares everything with the model. */
   async settle(model) {
     for (const lineage of model.lineages) release(lineage);
     await this.acknowledged();
-    const whole = [];
-    for await (const event of this.bus.read({ topic: '*' })) whole.push(event);
-    model.checkWhole(whole);
+    for (const node of this.nodes) await this.#compareLog(model, node);
     const active = model.lineages.filter(({ subscription }) => subscription !== undefined);
     for (const lineage of active) {
       // An update judges what a shard has not passed over yet by the new filter, as after a crash, so it waits for that.
@@ -161,19 +183,39 @@ export class System {
         () => lineage.missing(model).length === 0 && lineage.subscription.lag === 0,
       );
     }
-    await this.within('drain', this.bus.drain());
+    for (const { bus } of this.nodes) await this.within('drain', bus.drain());
     for (const lineage of active) lineage.check(model);
-    const { subscriptions } = await this.bus.stats();
-    assert.equal(subscriptions, active.length, 'subscriptions in the stats');
-    assert.deepEqual(this.errors, [], 'onError was not called');
+    for (const node of this.nodes) {
+      const { subscriptions } = await node.bus.stats();
+      assert.equal(subscriptions, model.active(node).length, 'subscriptions in the stats');
+    }
+    // A subscription that is refused is told there too.
+    const { refusals } = this.store;
+    const isRefusal = (error) => refusals.some(({ message }) => message.test(error.message));
+    const errors = this.errors.filter((error) => !isRefusal(error));
+    assert.deepEqual(errors, [], 'onError was not called');
+  }
+
+  /** The whole log, and the counts of its topics, as one node sees them. */
+  async #compareLog(model, node) {
+    await this.caughtUp(model, node);
+    const whole = [];
+    for await (const event of node.bus.read({ topic: '*' })) whole.push(event);
+    model.checkWhole(whole);
+    if (model.retention.length > 0) return;
+    const expected = model.topicCounts();
+    const counts = async () => {
+      const topics = await node.bus.topics();
+      return Object.fromEntries(topics.map(({ name, events }) => [name, events]));
+    };
+    await this.#until(async () => isSame(await counts(), expected));
+    assert.deepEqual(await counts(), expected, 'the topics');
   }
 
   /** Waits until the condition holds or the deadline has passed; the checks then report what is missing. */
   async #until(condition) {
     const deadline = Date.now() + this.deadlineMs;
-    while (!condition() && Date.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
+    while (!(await condition()) && Date.now() < deadline) await afterMs(2);
   }
 
   async within(what, promise) {
@@ -193,10 +235,20 @@ export class System {
 
   async dispose() {
     try {
-      await this.within('close', this.bus?.close() ?? Promise.resolve());
+      const closed = this.nodes.map(({ bus }) => bus?.close());
+      await this.within('close', Promise.all(closed));
     } finally {
-      rmSync(this.directory, { recursive: true, force: true });
+      await this.place.dispose();
     }
+  }
+}
+
+function isSame(one, other) {
+  try {
+    assert.deepEqual(one, other);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,11 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { playProperty } from '../../fuzz/bus/play.js';
+import { stores } from '../../fuzz/bus/stores.js';
+import { natsServerPath } from '../stores/nats/support/server.js';
+import { hasRedis } from '../stores/redis/redis-server.js';
 import { holds, propertyTimeoutMs } from './support/properties.js';
 
 /**
- * The whole bus against plain arrays (`fuzz/bus/model.js`), and the fuzzer that plays the same for as long as one likes.
+ * Whole buses on every store against plain arrays (`fuzz/bus/model.js`), and the fuzzer that plays the same for as long as
+ * one likes.
  */
 const fuzzer = fileURLToPath(new URL('../../fuzz/bus/run.js', import.meta.url));
 
@@ -17,13 +21,24 @@ function fuzz(...args: string[]): { status: number | null; output: string } {
   return { status: run.status, output: run.stdout + run.stderr };
 }
 
-describe('the bus', () => {
-  test(
-    'property: does the same as plain arrays',
+const games = [
+  { name: 'sqlite', isThere: true, runs: 8 },
+  { name: 'memory', isThere: true, runs: 2 },
+  { name: 'nats', isThere: natsServerPath !== undefined, runs: 2 },
+  { name: 'redis', isThere: hasRedis, runs: 2 },
+] as const;
+
+describe.each(games)('buses on $name', ({ name, isThere, runs }) => {
+  test.runIf(isThere)(
+    'property: do the same as plain arrays',
     async () => {
-      await holds(playProperty(undefined), 10);
+      const store = await stores[name]();
+      onTestFinished(async () => {
+        await store.dispose();
+      });
+      await holds(playProperty(store), runs);
     },
-    propertyTimeoutMs(10),
+    propertyTimeoutMs(runs),
   );
 });
 
@@ -47,6 +62,7 @@ describe('the fuzzer', () => {
 
   test('refuses unknown options', () => {
     expect(fuzz('--canary=parrot').status).toBe(2);
+    expect(fuzz('--store', 'paper').status).toBe(2);
     expect(fuzz('--sekunden', '3').status).toBe(2);
   });
 });
