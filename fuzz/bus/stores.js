@@ -53,6 +53,11 @@ const sharedRefusals = [
     act: (bus) => bus.publish(reminder, { delayMs: 3_600_000 }),
   },
   {
+    name: 'deliverAt of the past',
+    message: /keeps no publishes that wait/,
+    act: (bus) => bus.publish(reminder, { deliverAt: new Date(0) }),
+  },
+  {
     name: 'waiting publishes',
     message: /keeps no publishes that wait/,
     act: (bus) => bus.scheduled(),

@@ -491,6 +491,13 @@ describe('a bus on a shared store', () => {
     await refused(() => blocking.closed, 'OPTION_INVALID');
     await refused(() => bus.backup(temporaryDirectory()), 'OPTION_INVALID');
     await refused(() => bus.prune({ maxEvents: 1 }), 'OPTION_INVALID');
+    // Whether its time has come by then depends on how busy the shard is.
+    for (const deliverAt of [new Date(0), new Date(Date.now() + 3_600_000)]) {
+      const later = () => bus.publish(input(0), { deliverAt });
+      await refused(later, 'OPTION_INVALID', 'neither deliverAt nor delayMs');
+      const both = () => bus.publishMany(inputs(2, 'x'), { deliverAt });
+      await refused(both, 'OPTION_INVALID', 'neither deliverAt nor delayMs');
+    }
     const retention = [{ maxEvents: 5 }];
     await refused(() => openBusOn(broker.connect(), { retention }), 'OPTION_INVALID');
     await refused(() => openBusOn(broker.connect(), { shards: 7 }), 'SHARD_COUNT_MISMATCH');

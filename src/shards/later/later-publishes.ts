@@ -26,10 +26,14 @@ export class LaterPublishes {
     this.#max = max;
   }
 
-  /** When a publish on these terms becomes an event, ms since 1970; `undefined`: at once, as its time has come. */
+  /**
+   * When a publish on these terms becomes an event, ms since 1970; `undefined`: at once, as its time has come. A log without
+   * `scheduled` refuses every such publish: how late a shard is must not decide that.
+   */
   dueOf({ deliverAt }: TermsView): number | undefined {
     if (deliverAt === undefined) return undefined;
-    return deliverAt > this.#clock.dueNow ? deliverAt : undefined;
+    const waits = deliverAt > this.#clock.dueNow || this.#log.scheduled === undefined;
+    return waits ? deliverAt : undefined;
   }
 
   /** When the waiting publish is due that a record with a publisher's own id repeats; `undefined` if none does. */
