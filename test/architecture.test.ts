@@ -427,6 +427,15 @@ describe('the source', () => {
     }
   });
 
+  it('starts the command line without the bus, which few commands need', () => {
+    const started = new Set(['cli/millrace.ts']);
+    for (const file of started) for (const target of importsAtStart(file)) started.add(target);
+    const ofBus = /^(?:main|store|shards|gateway|relay|archive)\/|^index\.ts$/;
+    const found = [...started].filter((file) => ofBus.test(file));
+    expect(found).toEqual(['gateway/version.ts']);
+    expect(started.size).toBeGreaterThan(50);
+  });
+
   it('comes to SQLite by one door', () => {
     const binding = /['"`](?:better-sqlite3|node:sqlite)/;
     const doors = FILES.filter((file) => binding.test(withoutComments(read(file))));
@@ -583,6 +592,13 @@ function localImports(file: string, text: string): string[] {
     .filter((specifier) => specifier.startsWith('.'))
     .map((specifier) => posix.join(posix.dirname(file), specifier))
     .map((path) => sourceOf(path));
+}
+
+/** The sources that are loaded with a file, and not first when something asks for them. */
+function importsAtStart(file: string): string[] {
+  const values = /^(?:import|export) (?!type\b)[^;]*?from '(\.[^']+)';/gm;
+  const specifiers = [...read(file).matchAll(values)].map((match) => match[1]!);
+  return specifiers.map((specifier) => sourceOf(posix.join(posix.dirname(file), specifier)));
 }
 
 /** `x.js` is compiled from `x.ts` or `x.tsx`; anything else is imported as it is. */

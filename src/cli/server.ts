@@ -29,7 +29,7 @@ export async function serve(options: ServeOptions, config: Config): Promise<void
   await checkGateway(settings).catch(explainBindFailure);
   const sections = sinkSections(config, configPath(options.config));
   const signal = new ShutdownSignal();
-  const place = placeOf(options);
+  const place = await placeOf(options);
   const bus = await openBus({ ...place.option, ...busOptions(options, config, log) });
   try {
     for (const [name, schedule] of Object.entries(config.schedules ?? {})) {
@@ -75,9 +75,9 @@ async function stop(
 }
 
 /** Where the bus keeps its events: the option of `openBus`, the field of the log, and its text. */
-function placeOf({ dir, store: address }: ServeOptions) {
+async function placeOf({ dir, store: address }: ServeOptions) {
   if (address === undefined) return { option: { dir }, field: { dir }, text: `in ${dir}` };
-  const { store, place } = parseStoreAddress(address);
+  const { store, place } = await parseStoreAddress(address);
   return { option: { store }, field: { store: place }, text: `on ${place}` };
 }
 

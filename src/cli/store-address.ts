@@ -1,4 +1,4 @@
-import { type NatsStoreOptions, natsStore, type RedisStoreOptions, redisStore } from '../index.js';
+import type { NatsStoreOptions, RedisStoreOptions } from '../index.js';
 import type { LogStore } from '../store/log-store.js';
 import { usageFailure } from './failure.js';
 
@@ -30,16 +30,17 @@ export function isAddress(text: string): boolean {
   return /^[a-z]+:\/\//i.test(text);
 }
 
-/** @throws CommandFailure, or BusError `OPTION_INVALID` for an option that the store does not take */
-export function parseStoreAddress(
+/** Loads the store's code. @throws CommandFailure, or BusError `OPTION_INVALID` for an option that the store does not take */
+export async function parseStoreAddress(
   text: string,
   { flag = '--store', fixed = {} }: StoreAddressUse = {},
-): StoreAddress {
+): Promise<StoreAddress> {
   const [, protocol, login, hosts, path = '', query = ''] = FORM.exec(text) ?? [];
   if (protocol === undefined || hosts === undefined) throw usageFailure(`${flag} ${NO_ADDRESS}`);
   const options = { ...optionsOf(query), ...fixed };
   if (protocol === 'redis' || protocol === 'rediss') {
     const url = text.split('?')[0]!;
+    const { redisStore } = await import('../index.js');
     const store = redisStore({ url, ...options } as RedisStoreOptions);
     return { store, place: placeOf(protocol, hosts, options) };
   }
@@ -50,6 +51,7 @@ export function parseStoreAddress(
   const servers = hosts.split(',');
   const credentials = login === undefined ? {} : { credentials: credentialsOf(login) };
   const tls = protocol === 'tls' ? { tls: {} } : {};
+  const { natsStore } = await import('../index.js');
   const store = natsStore({ servers, ...credentials, ...tls, ...options } as NatsStoreOptions);
   return { store, place: placeOf(protocol, hosts, options) };
 }

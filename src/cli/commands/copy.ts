@@ -65,8 +65,8 @@ async function copyStore(options: CopyCommandOptions): Promise<void> {
     );
   }
   // Both addresses are judged before anything is opened.
-  const source = sourceOf(from, options.eventsOnly === true);
-  const target = targetOf(to);
+  const source = await sourceOf(from, options.eventsOnly === true);
+  const target = await targetOf(to);
   const opened = await source.open();
   try {
     const { shards: defaultShards, shardBy, history } = opened;
@@ -116,9 +116,15 @@ function report(
 }
 
 /** What is imported here needs SQLite, or a broker's client. */
-function sourceOf(text: string, isEventsOnly: boolean): Side<() => Promise<CopySource>> {
+async function sourceOf(
+  text: string,
+  isEventsOnly: boolean,
+): Promise<Side<() => Promise<CopySource>>> {
   if (isAddress(text)) {
-    const { place, store } = parseStoreAddress(text, { flag: '--from', fixed: { create: false } });
+    const { place, store } = await parseStoreAddress(text, {
+      flag: '--from',
+      fixed: { create: false },
+    });
     const open = async (): Promise<CopySource> => {
       const { openHistorySource } = await import('../../store/copy/history-source.js');
       return openHistorySource(store, isEventsOnly);
@@ -134,9 +140,11 @@ function sourceOf(text: string, isEventsOnly: boolean): Side<() => Promise<CopyS
   return { place: text, open };
 }
 
-function targetOf(text: string): Side<(request: FillRequest) => Promise<StoreFilling>> {
+async function targetOf(
+  text: string,
+): Promise<Side<(request: FillRequest) => Promise<StoreFilling>>> {
   if (isAddress(text)) {
-    const { place, store } = parseStoreAddress(text, { flag: '--to' });
+    const { place, store } = await parseStoreAddress(text, { flag: '--to' });
     const open = (request: FillRequest): Promise<StoreFilling> => {
       if (store.fill === undefined) throw new CommandFailure(`nothing can be copied to ${place}`);
       return store.fill(request);
