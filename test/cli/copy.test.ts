@@ -126,7 +126,8 @@ describe.each(BROKERS)('a copy to $name', ({ isThere, start: startBroker }) => {
       const again = await copied('--from', dir, '--to', broker.url);
       expect(again.events).toBe(MANY_EVENTS);
       expect(again.found).toBeGreaterThan(0);
-      expect(again.found).toBeLessThan(MANY_EVENTS);
+      // All where the kill came while both sides were compared.
+      expect(again.found).toBeLessThanOrEqual(MANY_EVENTS);
       await (await opened(broker)).close();
 
       // And the other way.
@@ -142,7 +143,7 @@ describe.each(BROKERS)('a copy to $name', ({ isThere, start: startBroker }) => {
       expect((await ended).signal).toBe('SIGKILL');
       const { found } = await copied('--from', broker.url, '--to', back);
       expect(found).toBeGreaterThan(0);
-      expect(found).toBeLessThan(MANY_EVENTS);
+      expect(found).toBeLessThanOrEqual(MANY_EVENTS);
       expect(contentOf(back)).toEqual(contentOf(dir));
     },
   );
