@@ -1,9 +1,7 @@
 import { BroadcastChannel } from 'node:worker_threads';
-import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Bus, BusOptions } from '../../src/main/bus.js';
-import type { PublishAck } from '../../src/protocol/event.js';
-import { DEDUPE_WINDOW_MS, SHARED_DEDUPE_WINDOW_MS_MIN } from '../../src/protocol/limits/store.js';
+import { SHARED_DEDUPE_WINDOW_MS_MIN } from '../../src/protocol/limits/store.js';
 import type { OpenStore, StoreRequest } from '../../src/store/log-store.js';
 import type { Broker, HeldStore } from '../../src/testing.js';
 import { IN_MEMORY, memoryBroker, ON_A_BROKER, openBusOn, withFault } from '../testing/subjects.js';
@@ -12,8 +10,6 @@ import { refused } from './support/failures.js';
 import { controls } from './support/millrace.js';
 import { temporaryDirectory } from './support/open.js';
 import { expectSameHistory, expectWithoutHoles } from './support/oracle.js';
-import { holds, propertyTimeoutMs } from './support/properties.js';
-import { RemoteEndpoint } from './support/remote-endpoint.js';
 import { until, watch, within } from './support/wait.js';
 
 /** Buses on one shared store: other nodes write to it, and commits come late. */
@@ -63,81 +59,6 @@ describe('alerts on a shared store', () => {
     const { alerts } = await one.bus.alerts();
     expect(alerts).toMatchObject([{ name: 'counted', state: 'firing', value: 21 }]);
     expect((await other.bus.alerts()).alerts).toEqual([]);
-  });
-});
-
-describe('two buses on one store', () => {
-  test('take no publish with terms, which no node can judge for all of them', async () => {
-    const { bus } = await nodeOn(newBroker());
-    const refusalOf = (option: string) => ({
-      code: 'OPTION_INVALID',
-      message: `the store of this bus, which other nodes write to, does not take ${option}`,
-    });
-    const one = bus.publish(input(0), { expect: 'none' });
-    await expect(one).rejects.toMatchObject(refusalOf('expect'));
-    const both = bus.publishMany(inputs(2, 'x'), { atomic: true });
-    await expect(both).rejects.toMatchObject(refusalOf('atomic'));
-    expect(await bus.publish(input(0))).toMatchObject({ sequence: 1 });
-  });
-
-  test('deliver the events of both in one order, and each acknowledges its own', async () => {
-    const broker = newBroker({ shards: 2 });
-    const one = await nodeOn(broker);
-    const other = await nodeOn(broker);
-    const here = await Collector.start(one.bus, '*');
-    const there = await Collector.start(other.bus, '*');
-    const publishes = [one.bus.publishMany(inputs(600, 'one'))];
-    for (const event of inputs(200, 'other')) publishes.push(other.bus.publishMany([event]));
-    const acks = (await within('all acks', Promise.all(publishes))).flat();
-    expectWithoutHoles(acks);
-    expect(acks.every(({ duplicate, durability }) => !duplicate && durability === 'synced')).toBe(
-      true,
-    );
-    await Promise.all([here.count(800), there.count(800)]);
-    expectSameHistory(here.events, acks, 'one');
-    expectSameHistory(there.events, acks, 'the other');
-    expectSameHistory(await gather(one.bus.read({ topic: '*' })), acks, 'read by one');
-    expect((await other.bus.topics()).map(({ events }) => events)).toEqual(Array(5).fill(160));
-  });
-
-  test('find in a query the events that either has acknowledged', async () => {
-    const { bus } = await nodeOn(newBroker());
-    for (let n = 0; n < 30; n++) {
-      const { id } = await bus.publish(input(n, 'one', 1));
-      expect((await bus.query({ topic: 't.0', reverse: true, limit: 1 }))[0]?.id).toBe(id);
-    }
-  });
-
-  test('store an event once if both publish it under one id', async () => {
-    const broker = newBroker();
-    const one = await nodeOn(broker);
-    const other = await nodeOn(broker);
-    const event = { ...input(0), id: 'given' };
-    const first = await one.bus.publish(event);
-    expect(await other.bus.publish(event)).toEqual({ ...first, duplicate: true });
-    const [a, b] = await other.bus.publishMany([
-      { ...event, id: 'twice' },
-      { ...event, id: 'twice' },
-    ]);
-    expect([a?.sequence, b?.sequence, a?.duplicate, b?.duplicate]).toEqual([2, 2, false, true]);
-    // The node that has the acks has the events.
-    expect(await gather(other.bus.read({ topic: '*' }))).toHaveLength(2);
-  });
-
-  test('go on from a cursor of the other node', async () => {
-    const broker = newBroker({ shards: 2 });
-    const one = await nodeOn(broker);
-    const acks = await one.bus.publishMany(inputs(40, 'one'));
-    const begun = await Collector.start(one.bus, '*', { from: 'earliest' });
-    await begun.count(40);
-    await within('drain', one.bus.drain());
-    const { cursor } = begun.subscription;
-    const more = await one.bus.publishMany(inputs(40, 'more'));
-    const other = await nodeOn(broker);
-    const rest = await Collector.start(other.bus, '*', { from: { after: cursor } });
-    await rest.count(40);
-    expectSameHistory(rest.events, more, 'the rest');
-    expectSameHistory(await gather(other.bus.read({ topic: '*' })), [...acks, ...more], 'all');
   });
 });
 
@@ -289,55 +210,6 @@ describe('a shard of a shared store that dies', () => {
       expectSameHistory(live.events, stored, 'live');
     },
   );
-
-  test(
-    'property: any kills and crashes of any node meanwhile lose and repeat nothing',
-    async () => {
-      const step = fc.record({
-        node: fc.nat({ max: 1 }),
-        how: fc.constantFrom(
-          'kill' as const,
-          'crash' as const,
-          'late' as const,
-          'nothing' as const,
-        ),
-        count: fc.integer({ min: 1, max: 120 }),
-      });
-      const property = fc.asyncProperty(
-        fc.constantFrom(4096, 65_536),
-        fc.constantFrom(1, 20, 4096),
-        fc.array(step, { minLength: 1, maxLength: 6 }),
-        async (ringBytes, commitBatchEvents, steps) => {
-          const broker = memoryBroker();
-          const options = { ringBytes, commitBatchEvents, publishWaitMs: 60_000 };
-          const stores = [broker.connect(), broker.connect()];
-          const buses = await Promise.all(stores.map((store) => openBusOn(store, options)));
-          const live = await Promise.all(
-            buses.map((bus) => Collector.start(bus, '*', { maxBuffer: 30 })),
-          );
-          const waiting: Promise<PublishAck[]>[] = [];
-          for (const [index, { node, how, count }] of steps.entries()) {
-            if (how === 'late') stores[node]!.hold();
-            for (const bus of buses) waiting.push(bus.publishMany(inputs(count, `${index}`)));
-            if (how === 'kill') await controls(buses[node]!).killShard(0);
-            if (how === 'crash') await controls(buses[node]!).crashShard(0);
-            stores[node]!.release();
-          }
-          const acks = (await within('all acks', Promise.all(waiting), 40_000)).flat();
-          expectWithoutHoles(acks);
-          for (const collector of live) {
-            await collector.count(acks.length);
-            expectSameHistory(collector.events, acks, 'live');
-          }
-          expectSameHistory(await gather(buses[0]!.read({ topic: '*' })), acks, 'the log');
-          for (const bus of buses) await bus.close();
-          broker.close();
-        },
-      );
-      await holds(property, 6);
-    },
-    propertyTimeoutMs(6),
-  );
 });
 
 test('a shard is replaced whose log fails and does not close', async () => {
@@ -448,65 +320,4 @@ test('a bus refuses a shared store that knows ids for too short a time', async (
 test('a bus refuses a log of its own that keeps no ring positions', async () => {
   const { store } = await withFault(IN_MEMORY, 'keeps no ring positions').create();
   await refused(() => openBusOn(store, { shards: 1 }), 'STORE_FAILED', 'ring positions');
-});
-
-describe('a bus on a shared store', () => {
-  test('takes large events, also from other threads, and wakes for each', async () => {
-    const { bus } = await nodeOn(newBroker(), { ringBytes: 16_384 });
-    const live = await Collector.start(bus, '*');
-    const worker = await RemoteEndpoint.attach(bus);
-    const large = { ...input(0), payload: 'é'.repeat(100_000) };
-    const acks: PublishAck[] = [];
-    for (let n = 0; n < 5; n++) {
-      acks.push(await bus.publish(large), ...(await worker.publishMany([large, input(n)])));
-    }
-    await live.count(15);
-    expectSameHistory(live.events, acks, 'live');
-    expect(live.payloads[0]).toBe(large.payload);
-    await worker.terminate();
-  });
-
-  test('feeds subscriptions that are far behind, each from its position, while another node publishes', async () => {
-    const broker = newBroker();
-    const one = await nodeOn(broker);
-    const other = await nodeOn(broker);
-    const acks = await other.bus.publishMany(inputs(3000, 'before'));
-    // The other node has the acks, and this one hears of the events when it does.
-    const heard = await Collector.start(one.bus, '*', { from: 'earliest' });
-    await heard.count(3000);
-    const options = [{ from: 'earliest' as const }, { from: { last: 900 } }, { maxBuffer: 3 }];
-    const behind = await Promise.all(options.map((from) => Collector.start(one.bus, '*', from)));
-    acks.push(...(await other.bus.publishMany(inputs(3000, 'meanwhile'))));
-    await Promise.all([6000, 3900, 3000].map((count, index) => behind[index]!.count(count)));
-    expectSameHistory(behind[0]!.events, acks, 'from the earliest on');
-    expectSameHistory(behind[1]!.events, acks.slice(-3900), 'the last 900 and live');
-    expectSameHistory(behind[2]!.events, acks.slice(-3000), 'live in a small buffer');
-  });
-
-  test('refuses operations that its store does not have, and names them', async () => {
-    const broker = newBroker();
-    const { bus } = await nodeOn(broker);
-    const blocking = bus.subscribe('*', () => {}, { overflow: 'block' });
-    await refused(() => blocking.ready, 'OPTION_INVALID');
-    await refused(() => blocking.closed, 'OPTION_INVALID');
-    await refused(() => bus.backup(temporaryDirectory()), 'OPTION_INVALID');
-    await refused(() => bus.prune({ maxEvents: 1 }), 'OPTION_INVALID');
-    // Whether its time has come by then depends on how busy the shard is.
-    for (const deliverAt of [new Date(0), new Date(Date.now() + 3_600_000)]) {
-      const later = () => bus.publish(input(0), { deliverAt });
-      await refused(later, 'OPTION_INVALID', 'neither deliverAt nor delayMs');
-      const both = () => bus.publishMany(inputs(2, 'x'), { deliverAt });
-      await refused(both, 'OPTION_INVALID', 'neither deliverAt nor delayMs');
-    }
-    const retention = [{ maxEvents: 5 }];
-    await refused(() => openBusOn(broker.connect(), { retention }), 'OPTION_INVALID');
-    await refused(() => openBusOn(broker.connect(), { shards: 7 }), 'SHARD_COUNT_MISMATCH');
-    const dedupeWindowMs = DEDUPE_WINDOW_MS + 1;
-    await refused(
-      () => openBusOn(broker.connect(), { dedupeWindowMs }),
-      'OPTION_INVALID',
-      `${DEDUPE_WINDOW_MS}`,
-    );
-    expect(await bus.publish(input(0))).toMatchObject({ sequence: 1 });
-  });
 });

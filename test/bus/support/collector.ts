@@ -23,7 +23,11 @@ export class Collector {
   droppedTold = 0;
   #waiters: Waiter[] = [];
 
-  constructor(bus: BusEndpoint, filter: FilterInput, options: CollectorOptions = {}) {
+  constructor(
+    bus: Pick<BusEndpoint, 'subscribe'>,
+    filter: FilterInput,
+    options: CollectorOptions = {},
+  ) {
     const { hold, ...subscribeOptions } = options;
     const handler = hold
       ? async (event: Event): Promise<void> => {
@@ -42,7 +46,7 @@ export class Collector {
 
   /** Subscribes and waits until every shard has the subscription. */
   static async start(
-    bus: BusEndpoint,
+    bus: Pick<BusEndpoint, 'subscribe'>,
     filter: FilterInput,
     options: CollectorOptions = {},
   ): Promise<Collector> {

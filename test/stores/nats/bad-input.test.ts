@@ -218,27 +218,6 @@ describe.runIf(natsServerPath !== undefined)('a store on NATS', () => {
     expect(last).toMatchObject({ value: { sequence: 2 } });
   });
 
-  test('refuses events of groups, and takes expectations', async () => {
-    const bus = await openOn({ servers: server.url, prefix: newPrefix() });
-    const event = { topic: 'a', type: 't', payload: 1 };
-    const group = () => bus.publishMany([event, event], { atomic: true });
-    await refused(group, 'OPTION_INVALID', 'atomic');
-    const first = { ...event, id: 'first' };
-    const { sequence } = await bus.publish(first, { expect: 'none' });
-    await expect(bus.publish(event, { expect: 'none' })).rejects.toMatchObject({
-      code: 'CONFLICT',
-      details: { topic: 'a', expected: 'none', sequence },
-    });
-    // A repeat is a repeat on any terms.
-    expect(await bus.publish(first, { expect: 'none' })).toMatchObject({
-      sequence,
-      duplicate: true,
-    });
-    expect(await bus.publish(event, { expect: { sequence: sequence! } })).toMatchObject({
-      duplicate: false,
-    });
-  });
-
   test('refuses what a full stream has no room for, and knows repeats all the same', async () => {
     const bus = await openOn({
       servers: server.url,

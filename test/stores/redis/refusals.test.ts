@@ -1,7 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { freePort } from '../../../fuzz/brokers/free-port.js';
 import type { RedisStoreOptions } from '../../../src/store/redis/redis-options.js';
-import { refused } from '../../bus/support/failures.js';
 import { until } from '../../bus/support/wait.js';
 import { hasRedis, RedisServer } from './redis-server.js';
 import { busOn, input, openBus, redisStore } from './subjects.js';
@@ -159,19 +158,6 @@ describe.runIf(hasRedis)('a bus on Redis does not open', () => {
     expect(code).toBe('STORE_FAILED');
     expect(message).toContain('another program has a key under this prefix: choose another prefix');
     expect(details).toEqual({ setting: 'prefix' });
-  });
-
-  test('of a bus that asks for what the store has not', async () => {
-    const server = await RedisServer.forTest();
-    const store = () => redisStore({ url: server.url });
-    const retention = [{ pattern: 't.*', maxEvents: 5 }];
-    await refused(
-      () => openBus({ store: store(), retention }),
-      'OPTION_INVALID',
-      'retention.pattern',
-    );
-    const dedupeWindowMs = 120_001;
-    await refused(() => openBus({ store: store(), dedupeWindowMs }), 'OPTION_INVALID', '120000');
   });
 });
 

@@ -1,10 +1,10 @@
 import { setTimeout as afterMs } from 'node:timers/promises';
 import { expect } from 'vitest';
-import type { Bus } from '../../../../src/main/bus.js';
-import type { Event, PublishAck } from '../../../../src/protocol/event.js';
-import { type Collector, gather } from '../../../bus/support/collector.js';
-import { expectSameHistory } from '../../../bus/support/oracle.js';
-import { until } from '../../../bus/support/wait.js';
+import type { Bus } from '../../src/main/bus.js';
+import type { Event, PublishAck } from '../../src/protocol/event.js';
+import { type Collector, gather } from '../bus/support/collector.js';
+import { expectSameHistory } from '../bus/support/oracle.js';
+import { until } from '../bus/support/wait.js';
 
 const TOPICS = 5;
 const AT_ONCE = 40;
@@ -20,12 +20,15 @@ export class Load {
   readonly refusals: unknown[] = [];
   readonly #bus: Bus;
   readonly #name: string;
+  readonly #hasIds: boolean;
   readonly #ended: Promise<void>;
   #isEnding = false;
 
-  constructor(bus: Bus, name: string) {
+  /** @param options `hasIds`: its events have ids of its own */
+  constructor(bus: Bus, name: string, { hasIds = false } = {}) {
     this.#bus = bus;
     this.#name = name;
+    this.#hasIds = hasIds;
     this.#ended = this.#run();
   }
 
@@ -52,7 +55,8 @@ export class Load {
     const payload: Numbered = { from: this.#name, n };
     const topic = `t.${this.#name}.${n % TOPICS}`;
     try {
-      this.acks.push(await this.#bus.publish({ topic, type: 'counted', payload }));
+      const id = this.#hasIds ? { id: `${this.#name}-${n}` } : {};
+      this.acks.push(await this.#bus.publish({ topic, type: 'counted', payload, ...id }));
     } catch (error) {
       this.refusals.push(error);
     }
