@@ -1,9 +1,8 @@
 /**
- * Millrace for those who test a store of `millrace/store`: checks of its contracts, a bus on it, and a small shared
- * store to compare with.
+ * Millrace for those who test a store of `millrace/store`: checks of its contracts, and a small shared store to compare
+ * with.
  */
 
-export { openBusOn } from './main/open-bus.js';
 export {
   type Broker,
   type HeldStore,

@@ -28,17 +28,6 @@ export function openBus(options: BusOptions = {}): Promise<Bus> {
   });
 }
 
-/**
- * Opens a bus on any store, for authors of stores. The store decides the number of shards. It may lack capabilities;
- * the bus refuses requests that need them with `OPTION_INVALID`.
- *
- * @param store opened by this call, and closed with the bus
- * @param options the options of `openBus` without `dir`
- */
-export function openBusOn(store: LogStore, options: Omit<BusOptions, 'dir'> = {}): Promise<Bus> {
-  return openBus({ ...options, store });
-}
-
 /** The store for a `dir` option. */
 export function storeOf(dir: string): LogStore {
   return isMemory(dir) ? new MemoryStore() : new DirectoryStore(dir);

@@ -6,9 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Bus, BusOptions, Event } from '../../src/index.js';
 import { KIB } from '../../src/protocol/limits/units.js';
-import { memoryBroker, openBusOn } from '../testing/subjects.js';
+import { memoryBroker } from '../testing/subjects.js';
 import { Collector, gather } from './support/collector.js';
 import { refused } from './support/failures.js';
+import { openBus } from './support/millrace.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
 import { until, within } from './support/wait.js';
 
@@ -188,7 +189,7 @@ describe('payloads in files', () => {
   it('are refused by a store that has no files', async () => {
     const broker = memoryBroker({});
     onTestFinished(() => broker.close());
-    const open = () => openBusOn(broker.connect(), { claimCheckBytes: OVER });
+    const open = () => openBus({ store: broker.connect(), claimCheckBytes: OVER });
     await refused(open, 'OPTION_INVALID', 'claimCheckBytes');
   });
 });

@@ -4,10 +4,10 @@ import type { Bus, BusOptions } from '../../src/main/bus.js';
 import { SHARED_DEDUPE_WINDOW_MS_MIN } from '../../src/protocol/limits/store.js';
 import type { OpenStore, StoreRequest } from '../../src/store/log-store.js';
 import type { Broker, HeldStore } from '../../src/testing.js';
-import { IN_MEMORY, memoryBroker, ON_A_BROKER, openBusOn, withFault } from '../testing/subjects.js';
+import { IN_MEMORY, memoryBroker, ON_A_BROKER, withFault } from '../testing/subjects.js';
 import { Collector, gather } from './support/collector.js';
 import { refused } from './support/failures.js';
-import { controls } from './support/millrace.js';
+import { controls, openBus } from './support/millrace.js';
 import { temporaryDirectory } from './support/open.js';
 import { expectSameHistory, expectWithoutHoles } from './support/oracle.js';
 import { until, watch, within } from './support/wait.js';
@@ -26,7 +26,7 @@ interface Node {
 
 async function nodeOn(broker: Broker, options: Omit<BusOptions, 'dir'> = {}): Promise<Node> {
   const store = broker.connect();
-  const bus = await openBusOn(store, options);
+  const bus = await openBus({ ...options, store });
   onTestFinished(async () => {
     store.release();
     await bus.close();
@@ -214,7 +214,7 @@ describe('a shard of a shared store that dies', () => {
 
 test('a shard is replaced whose log fails and does not close', async () => {
   const { store } = await withFault(ON_A_BROKER, 'fails once, and never closes then').create();
-  const bus = await openBusOn(store);
+  const bus = await openBus({ store });
   onTestFinished(() => bus.close());
   expect(await within('the ack', bus.publish(input(0)))).toMatchObject({ sequence: 1 });
   expect((await bus.stats()).shards[0]!.restarts).toBe(1);
@@ -282,7 +282,7 @@ describe('a bus gives its store back', () => {
       throw new Error('no address');
     };
     const { store, isClosed } = await watched({ shardOptions });
-    await expect(openBusOn(store)).rejects.toThrow('no address');
+    await expect(openBus({ store })).rejects.toThrow('no address');
     expect(isClosed()).toBe(true);
   });
 
@@ -293,7 +293,7 @@ describe('a bus gives its store back', () => {
     }`;
     const shardLog = `data:text/javascript,${encodeURIComponent(code)}`;
     const { store, isClosed } = await watched({ shardLog });
-    const opening = within('the refusal', openBusOn(store), 8000);
+    const opening = within('the refusal', openBus({ store }), 8000);
     await expect(opening).rejects.toThrow('no such stream');
     expect(isClosed()).toBe(true);
   });
@@ -304,7 +304,7 @@ describe('a bus gives its store back', () => {
       abort: () => Promise.reject(new Error('no abort')),
     });
     const { store, isClosed } = await watched({ backup });
-    const bus = await openBusOn(store);
+    const bus = await openBus({ store });
     void bus.backup(temporaryDirectory());
     await expect(bus.close()).rejects.toThrow('no abort');
     expect(isClosed()).toBe(true);
@@ -313,11 +313,11 @@ describe('a bus gives its store back', () => {
 
 test('a bus refuses a shared store that knows ids for too short a time', async () => {
   const broker = newBroker({ dedupeWindowMs: SHARED_DEDUPE_WINDOW_MS_MIN - 1 });
-  const open = () => openBusOn(broker.connect(), { dedupeWindowMs: 0 });
+  const open = () => openBus({ store: broker.connect(), dedupeWindowMs: 0 });
   await refused(open, 'OPTION_INVALID', `${SHARED_DEDUPE_WINDOW_MS_MIN}`);
 });
 
 test('a bus refuses a log of its own that keeps no ring positions', async () => {
   const { store } = await withFault(IN_MEMORY, 'keeps no ring positions').create();
-  await refused(() => openBusOn(store, { shards: 1 }), 'STORE_FAILED', 'ring positions');
+  await refused(() => openBus({ store, shards: 1 }), 'STORE_FAILED', 'ring positions');
 });

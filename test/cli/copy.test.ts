@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
 import type { LogStore } from '../../src/store/log-store.js';
 import { gather } from '../bus/support/collector.js';
+import { openBus } from '../bus/support/millrace.js';
 import { until } from '../bus/support/wait.js';
 import { natsStore } from '../stores/nats/support/nats.js';
 import {
@@ -15,7 +16,6 @@ import {
 } from '../stores/nats/support/server.js';
 import { hasRedis, RedisServer } from '../stores/redis/redis-server.js';
 import { redisStore } from '../stores/redis/subjects.js';
-import { openBusOn } from '../testing/subjects.js';
 import { outcomeOf, run, start, startServer, temporaryDirectory } from './support/command.js';
 import { contentOf, directoryWith } from './support/copied.js';
 
@@ -76,7 +76,7 @@ async function fails(args: readonly string[], code: number, why: RegExp): Promis
 }
 
 async function opened(broker: Broker): Promise<Bus> {
-  const bus = await openBusOn(broker.store());
+  const bus = await openBus({ store: broker.store() });
   onTestFinished(() => bus.close());
   return bus;
 }
@@ -120,7 +120,9 @@ describe.each(BROKERS)('a copy to $name', ({ isThere, start: startBroker }) => {
       await until('the first events are copied', async () => (await broker.head()) > 0);
       child.kill('SIGKILL');
       expect((await killed).signal).toBe('SIGKILL');
-      await expect(openBusOn(broker.store())).rejects.toMatchObject({ code: 'STORE_LOCKED' });
+      await expect(openBus({ store: broker.store() })).rejects.toMatchObject({
+        code: 'STORE_LOCKED',
+      });
       await fails(['--from', directoryWith(10), '--to', broker.url], 2, /copy of another history/);
 
       const again = await copied('--from', dir, '--to', broker.url);
@@ -163,7 +165,7 @@ describe.each(BROKERS)('a copy to $name', ({ isThere, start: startBroker }) => {
 
   test.skipIf(!isThere)('ends when another node writes to the destination', async () => {
     const broker = await startBroker();
-    const bus = await openBusOn(broker.store(), { shards: 2 });
+    const bus = await openBus({ store: broker.store(), shards: 2 });
     onTestFinished(() => bus.close());
     const child = start(['copy', '--from', directoryWith(MANY_EVENTS), '--to', broker.url]);
     const outcome = outcomeOf(child);

@@ -12,6 +12,7 @@ import type { Mirror, MirrorLog } from '../../src/mirror/mirror.js';
 import type { MirrorOptions } from '../../src/mirror/mirror-options.js';
 import type { Event } from '../../src/protocol/event.js';
 import { MIB } from '../../src/protocol/limits/units.js';
+import { openBus } from '../bus/support/millrace.js';
 import {
   closeTestBus,
   openTestBus,
@@ -25,7 +26,7 @@ import { natsStore, newPrefix } from '../stores/nats/support/nats.js';
 import { NatsServer, natsServerPath } from '../stores/nats/support/server.js';
 import { hasRedis, RedisServer } from '../stores/redis/redis-server.js';
 import { redisStore } from '../stores/redis/subjects.js';
-import { built, openBusOn } from '../testing/subjects.js';
+import { built } from '../testing/subjects.js';
 
 const { openMirror } = await built<typeof index>('index');
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -241,7 +242,7 @@ const STORES = [
 describe.each(STORES)('a mirror of a bus on $broker', ({ isThere, store }) => {
   it.skipIf(!isThere)('goes on through the death of the broker', async () => {
     const broker = await store();
-    const hub = await openBusOn(broker.store, { onError: () => {} });
+    const hub = await openBus({ store: broker.store, onError: () => {} });
     onTestFinished(() => hub.close());
     await hub.publishMany(inputs(100));
     const mirror = await mirrorOf({ dir: temporaryDirectory(), remote: hub });

@@ -3,8 +3,9 @@ import type { Bus } from '../../src/main/bus.js';
 import { BusError, type ErrorCode } from '../../src/protocol/errors.js';
 import type { LogStore } from '../../src/store/log-store.js';
 import type { ShardPruning } from '../../src/store/shard-log.js';
+import { openBus } from '../bus/support/millrace.js';
 import { temporaryDirectory } from '../bus/support/open.js';
-import { openBusOn, storeOf } from '../testing/subjects.js';
+import { storeOf } from '../testing/subjects.js';
 import { makeShard, memoryLog, subscribeRequest, TestLink } from './support.js';
 
 /** A shard without a thread whose log fails to count its events in the given way, and a link to it. */
@@ -134,7 +135,7 @@ describe('a removal of events', () => {
         };
       },
     };
-    const bus = await openBusOn(faulty, { shards: 1 });
+    const bus = await openBus({ store: faulty, shards: 1 });
     onTestFinished(() => bus.close());
     const inputs = [1, 2, 3].map((payload) => ({ topic: 'a', type: 'counted', payload }));
     await bus.publishMany(inputs);

@@ -1,14 +1,15 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Collector, gather } from '../bus/support/collector.js';
+import { openBus } from '../bus/support/millrace.js';
 import { expectSameHistory } from '../bus/support/oracle.js';
-import { openBusOn, storeChecks, TINY } from './subjects.js';
+import { storeChecks, TINY } from './subjects.js';
 
 describe('a store written with millrace/store alone', () => {
   for (const { name, run } of storeChecks(TINY)) it(name, run);
 
   it('carries a bus', async () => {
     const { store } = await TINY.create();
-    const bus = await openBusOn(store, { shards: 2 });
+    const bus = await openBus({ store, shards: 2 });
     onTestFinished(() => bus.close());
     const live = await Collector.start(bus, '*');
     const inputs = Array.from({ length: 50 }, (_, n) => ({

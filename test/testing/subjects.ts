@@ -11,7 +11,7 @@ export async function built<T>(module: string): Promise<T> {
 }
 
 /** The built `millrace/testing`, because the stores under test load built modules. */
-export const { memoryBroker, openBusOn, storeChecks } = await built<typeof testing>('testing');
+export const { memoryBroker, storeChecks } = await built<typeof testing>('testing');
 export const { storeOf } = await built<typeof openBus>('main/open-bus');
 
 const ofSqlite = {

@@ -8,7 +8,7 @@ import { shardOf } from '../../../src/protocol/topic-hash.js';
 import { controls } from '../support/millrace.js';
 import { closeTestBus, openTestBus, temporaryDirectory } from '../support/open.js';
 import { until } from '../support/wait.js';
-import { memoryStoreOf, openBusOn } from './support/shared.js';
+import { busOn, memoryStoreOf } from './support/shared.js';
 import { workerOf } from './support.js';
 
 const SHARDS = 2;
@@ -265,7 +265,7 @@ describe('a consumer', () => {
 
 describe('a store that keeps no consumers', () => {
   it('refuses them, and rules of retention that wait for them', async () => {
-    const bus = await openBusOn(memoryStoreOf());
+    const bus = await busOn(memoryStoreOf());
     const refused = {
       code: 'OPTION_INVALID',
       message: expect.stringContaining('keeps no durable'),
@@ -273,6 +273,6 @@ describe('a store that keeps no consumers', () => {
     await expect(workerOf(bus)).rejects.toMatchObject(refused);
     await expect(bus.consumers()).rejects.toMatchObject(refused);
     const retention = [{ untilConsumedBy: ['worker'] }];
-    await expect(openBusOn(memoryStoreOf(), { retention })).rejects.toMatchObject(refused);
+    await expect(busOn(memoryStoreOf(), { retention })).rejects.toMatchObject(refused);
   });
 });

@@ -1,10 +1,11 @@
 import { afterEach } from 'vitest';
 import type { Bus } from '../../../src/main/bus.js';
 import type { EventInput } from '../../../src/protocol/event.js';
+import { openBus } from '../../bus/support/millrace.js';
 import { RemoteEndpoint } from '../../bus/support/remote-endpoint.js';
 import { type Outcome, run } from '../../cli/support/command.js';
 import { connectTo } from '../../client/support/millrace-client.js';
-import { IN_A_DIRECTORY, openBusOn, withFault } from '../../testing/subjects.js';
+import { IN_A_DIRECTORY, withFault } from '../../testing/subjects.js';
 import { SocketClient } from '../support/socket-client.js';
 
 /**
@@ -24,7 +25,7 @@ export class Served {
 
   static async open(): Promise<Served> {
     const { store } = await withFault(IN_A_DIRECTORY, 'keeps what has expired').create();
-    const bus = await openBusOn(store, { shards: 1 });
+    const bus = await openBus({ store, shards: 1 });
     open.push(bus);
     const { url, port } = await bus.serve({ port: 0 });
     return new Served(bus, url, port);

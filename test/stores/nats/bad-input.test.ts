@@ -10,10 +10,10 @@ import { NatsLink } from '../../../src/store/nats/nats-link.js';
 import type { NatsStoreOptions } from '../../../src/store/nats/nats-options.js';
 import { natsSettings } from '../../../src/store/nats/nats-options.js';
 import { refused } from '../../bus/support/failures.js';
+import { openBus } from '../../bus/support/millrace.js';
 import { temporaryDirectory } from '../../bus/support/open.js';
 import { makeCertificate } from '../../gateway/support/certificates.js';
 import { neededCommand } from '../../support/needed-command.js';
-import { openBusOn } from '../../testing/subjects.js';
 import { natsStore, newPrefix } from './support/nats.js';
 import { NatsServer, type NatsServerOptions, natsServerPath } from './support/server.js';
 
@@ -27,7 +27,7 @@ async function started(options: NatsServerOptions = {}): Promise<NatsServer> {
 }
 
 async function openOn(options: NatsStoreOptions, bus: Omit<BusOptions, 'dir'> = {}) {
-  const opened = await openBusOn(natsStore(options), bus);
+  const opened = await openBus({ ...bus, store: natsStore(options) });
   onTestFinished(() => opened.close());
   return opened;
 }

@@ -5,8 +5,8 @@ import { NatsLink } from '../../../src/store/nats/nats-link.js';
 import { natsSettings } from '../../../src/store/nats/nats-options.js';
 import { streamInfo } from '../../../src/store/nats/streams.js';
 import { gather } from '../../bus/support/collector.js';
+import { openBus } from '../../bus/support/millrace.js';
 import { until } from '../../bus/support/wait.js';
-import { openBusOn } from '../../testing/subjects.js';
 import { natsStore, newPrefix } from './support/nats.js';
 import { type NatsServer, natsServerPath, startCluster } from './support/server.js';
 
@@ -23,7 +23,7 @@ async function cluster(): Promise<NatsServer[]> {
 async function nodeOn(servers: readonly NatsServer[], prefix: string) {
   const urls = servers.map(({ url }) => url);
   const store = natsStore({ servers: urls, prefix, replicas: 3, shards: 1 });
-  const bus = await openBusOn(store);
+  const bus = await openBus({ store });
   onTestFinished(() => bus.close());
   return bus;
 }

@@ -3,9 +3,9 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { MIB } from '../../../src/protocol/limits/units.js';
+import { openBus } from '../../bus/support/millrace.js';
 import { until, watch, within } from '../../bus/support/wait.js';
 import { entry, type OpenAgain, openingOf, texts } from '../../testing/consumer-broker-checks.js';
-import { openBusOn } from '../../testing/subjects.js';
 import { natsStore, newPrefix } from './support/nats.js';
 import { Network } from './support/network.js';
 import { NatsServer, natsServerPath, startCluster } from './support/server.js';
@@ -246,7 +246,7 @@ describe.runIf(natsServerPath !== undefined)('a bus with consumers on NATS', () 
   test('closes while the server is away', async () => {
     const server = await newServer();
     const store = natsStore({ servers: server.url, prefix: newPrefix(), shards: 1 });
-    const bus = await openBusOn(store);
+    const bus = await openBus({ store });
     await bus.consumer('worker', { filter: 'jobs.*' });
     await server.kill();
     await within('it is closed', bus.close());

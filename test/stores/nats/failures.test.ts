@@ -4,8 +4,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Bus } from '../../../src/main/bus.js';
 import { Collector, gather } from '../../bus/support/collector.js';
 import { refused } from '../../bus/support/failures.js';
+import { openBus } from '../../bus/support/millrace.js';
 import { until } from '../../bus/support/wait.js';
-import { openBusOn } from '../../testing/subjects.js';
 import { expectKept, Load } from '../load.js';
 import { natsStore, newPrefix } from './support/nats.js';
 import { NatsServer, natsServerPath, startCluster } from './support/server.js';
@@ -15,7 +15,7 @@ const _ROUNDS = 3;
 async function nodeOn(servers: readonly NatsServer[], prefix: string) {
   const replicas = servers.length;
   const store = natsStore({ servers: servers.map(({ url }) => url), prefix, replicas, shards: 1 });
-  const bus = await openBusOn(store, { publishWaitMs: 60_000 });
+  const bus = await openBus({ store, publishWaitMs: 60_000 });
   onTestFinished(() => bus.close());
   return bus;
 }

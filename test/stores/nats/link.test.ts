@@ -7,8 +7,8 @@ import { StreamReader } from '../../../src/store/nats/reader.js';
 import { Subjects } from '../../../src/store/nats/subjects.js';
 import { TopicTable } from '../../../src/store/nats/topics.js';
 import { Collector } from '../../bus/support/collector.js';
+import { openBus } from '../../bus/support/millrace.js';
 import { expectSameHistory } from '../../bus/support/oracle.js';
-import { openBusOn } from '../../testing/subjects.js';
 import { natsStore, newPrefix } from './support/nats.js';
 import { Network } from './support/network.js';
 import { NatsServer, natsServerPath } from './support/server.js';
@@ -69,7 +69,7 @@ describe.runIf(natsServerPath !== undefined)('a bus on NATS', () => {
     const server = await started(`authorization { users: [{ ${user} }] }`);
     const credentials = { user: 'u', password: 'p' };
     const options = { servers: server.url, prefix: newPrefix(), shards: 1, credentials };
-    const bus = await openBusOn(natsStore(options));
+    const bus = await openBus({ store: natsStore(options) });
     onTestFinished(() => bus.close());
     const live = await Collector.start(bus, '*');
     const inputs = Array.from({ length: 200 }, (_, n) => ({ topic: 't', type: 'c', payload: n }));
@@ -81,7 +81,7 @@ describe.runIf(natsServerPath !== undefined)('a bus on NATS', () => {
   test('reads no history but the one that it has opened', async () => {
     const server = await started();
     const options = { servers: server.url, prefix: newPrefix(), shards: 1 };
-    const bus = await openBusOn(natsStore(options));
+    const bus = await openBus({ store: natsStore(options) });
     onTestFinished(() => bus.close());
     await bus.publish({ topic: 't', type: 'c', payload: 1 });
     expect(await bus.query({ topic: 't' })).toHaveLength(1);

@@ -4,9 +4,9 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import type { PublishAck } from '../../../src/protocol/event.js';
 import type { NatsStoreOptions } from '../../../src/store/nats/nats-options.js';
 import { Collector, gather } from '../../bus/support/collector.js';
+import { openBus } from '../../bus/support/millrace.js';
 import { expectSameHistory } from '../../bus/support/oracle.js';
 import { until } from '../../bus/support/wait.js';
-import { openBusOn } from '../../testing/subjects.js';
 import { natsStore, newPrefix } from './support/nats.js';
 import { Network } from './support/network.js';
 import { NatsServer, natsServerPath } from './support/server.js';
@@ -26,7 +26,7 @@ describe.runIf(natsServerPath !== undefined)('a bus on streams that remove event
   afterAll(() => server.dispose());
 
   async function nodeOn(options: NatsStoreOptions) {
-    const bus = await openBusOn(natsStore(options), { publishWaitMs: 60_000 });
+    const bus = await openBus({ store: natsStore(options), publishWaitMs: 60_000 });
     onTestFinished(() => bus.close());
     return bus;
   }
@@ -151,7 +151,8 @@ describe.runIf(natsServerPath !== undefined)('a node whose connection falls sile
     onTestFinished(() => server.dispose());
     const proxy = await Network.to(server.port);
     onTestFinished(() => proxy.dispose());
-    const bus = await openBusOn(natsStore({ servers: proxy.url, prefix: newPrefix(), shards: 1 }), {
+    const bus = await openBus({
+      store: natsStore({ servers: proxy.url, prefix: newPrefix(), shards: 1 }),
       publishWaitMs: 60_000,
     });
     onTestFinished(() => bus.close());

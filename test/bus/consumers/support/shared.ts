@@ -1,7 +1,8 @@
 import { onTestFinished } from 'vitest';
 import type { Bus, BusOptions } from '../../../../src/main/bus.js';
 import type { LogStore } from '../../../../src/store/log-store.js';
-import { memoryBroker, openBusOn as open } from '../../../testing/subjects.js';
+import { memoryBroker } from '../../../testing/subjects.js';
+import { openBus } from '../../support/millrace.js';
 
 /** A shared store of its own. */
 export function memoryStoreOf(): LogStore {
@@ -10,8 +11,8 @@ export function memoryStoreOf(): LogStore {
   return broker.connect();
 }
 
-export async function openBusOn(store: LogStore, options: BusOptions = {}): Promise<Bus> {
-  const bus = await open(store, options);
+export async function busOn(store: LogStore, options: BusOptions = {}): Promise<Bus> {
+  const bus = await openBus({ ...options, store });
   onTestFinished(() => bus.close());
   return bus;
 }

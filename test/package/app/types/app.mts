@@ -3,7 +3,7 @@ import { connect } from 'millrace/client';
 import { useSubscription } from 'millrace/react';
 import { type Sink, BusError as SinkError } from 'millrace/sinks';
 import { type LogStore, NOT_AT_HAND, pageOf } from 'millrace/store';
-import { memoryBroker, openBusOn, type StoreCheck, storeChecks } from 'millrace/testing';
+import { memoryBroker, type StoreCheck, storeChecks } from 'millrace/testing';
 
 export async function run(): Promise<string> {
   const bus = await openBus({ dir: './data', shards: 2 });
@@ -23,6 +23,6 @@ export const hooks = { useSubscription, defineTopic, NOT_AT_HAND, pageOf };
 export function checks(): readonly StoreCheck[] {
   const store: LogStore = memoryBroker().connect();
   const subject = { isShared: true, keeps: true, hasPruning: false };
-  void openBusOn(store).then((bus) => bus.close());
+  void openBus({ store }).then((bus) => bus.close());
   return storeChecks({ ...subject, create: () => ({ store }) });
 }
