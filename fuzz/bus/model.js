@@ -21,6 +21,8 @@ export class BusModel {
   /** Whether events whose outcome is unknown may have been stored and removed before the model could find them. */
   mayHaveHoles = false;
   lineages = [];
+  /** On a store of several nodes those of which a thread was ended or made to throw: their indexes. */
+  harmed = new Set();
   /** Publishes that failed with an unknown outcome. */
   unknown = new Set();
   #time = 0;
@@ -63,6 +65,7 @@ export class BusModel {
       const first = this.firstById.get(`${ack.shard}/${ack.id}`);
       // The ack of the first event may come later than this one, from another call.
       entry.duplicateOf = { shard: ack.shard, sequence: ack.sequence, id: ack.id };
+      entry.ackedAt = this.now();
       if (first !== undefined) assert.equal(ack.sequence, first.sequence, `first of ${ack.id}`);
       return;
     }
@@ -75,6 +78,29 @@ export class BusModel {
     const log = this.logs[event.shard];
     if (log[event.sequence - 1] !== undefined || !this.unknown.has(n)) return;
     this.#store(log, this.inputs.get(n), event);
+  }
+
+  /**
+   * An event in the log of a store that several buses share, where a thread of its node has died: the ack may have said
+   * `duplicate` of the event that this very publish stored (decision 30).
+   */
+  foundOwn(event) {
+    const { shard, sequence, payload } = event;
+    const entry = this.inputs.get(payload.n);
+    const { duplicateOf, ackedAt } = entry ?? {};
+    if (this.logs[shard][sequence - 1] !== undefined || duplicateOf === undefined) return;
+    if (duplicateOf.shard !== shard || duplicateOf.sequence !== sequence) return;
+    if (!this.harmed.has(entry.node)) return;
+    this.#store(this.logs[shard], entry, event);
+    this.logs[shard][sequence - 1].ackedAt = ackedAt;
+  }
+
+  /** Whether there are acks that say `duplicate` of events that the model has not found yet. */
+  hasOpenRepeats() {
+    return [...this.inputs.values()].some(
+      ({ duplicateOf: of }) =>
+        of !== undefined && this.logs[of.shard][of.sequence - 1] === undefined,
+    );
   }
 
   /** What has not been found by now never will be. */
@@ -202,6 +228,7 @@ export class BusModel {
   }
 
   #checkContent(event, whose) {
+    this.foundOwn(event);
     const stored = this.logs[event.shard][event.sequence - 1];
     assert.ok(stored, `${whose} got ${placeOf(event)}, of which no ack was given`);
     const { source = 'millrace', ...input } = stored.input;

@@ -74,6 +74,7 @@ export class Expect {
   }
   async run(model, system) {
     await system.acknowledged();
+    if (model.hasOpenRepeats()) await system.settle(model);
     const last = model.lastOf(this.topic);
     // The store may not know a topic any more whose events have all been removed.
     if (last !== undefined && model.mayBePruned(last)) return;
@@ -223,7 +224,9 @@ export class Disturb {
   }
   async run(model, system) {
     const shard = this.shard % model.logs.length;
-    const controls = busHooks(system.node(this.which).bus);
+    const node = system.node(this.which);
+    const controls = busHooks(node.bus);
+    system.harm(model, node);
     if (this.how === 'kill') await system.within('restart', controls.killShard(shard));
     else controls.crashShard(shard);
   }

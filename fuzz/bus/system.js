@@ -129,9 +129,15 @@ export class System {
     await this.#ended(lineage);
   }
 
+  /** A thread of the node is about to die: a log of its own knows all the same what it has stored. */
+  harm(model, node) {
+    if (this.nodes.length > 1) model.harmed.add(node.index);
+  }
+
   /** Closes a node and opens it again with other options; `dies`: its shards' threads are ended first. */
   async reopen(model, node, { dies = false, ...changes }) {
     node.isClosing = true;
+    if (dies) this.harm(model, node);
     if (dies) for (const shard of model.logs.keys()) void busHooks(node.bus).killShard(shard);
     await this.within('close', node.bus.close());
     for (const lineage of model.active(node)) {
@@ -201,6 +207,7 @@ export class System {
     await this.caughtUp(model, node);
     const whole = [];
     for await (const event of node.bus.read({ topic: '*' })) whole.push(event);
+    for (const event of whole) model.foundOwn(event);
     model.checkWhole(whole);
     if (model.retention.length > 0) return;
     const expected = model.topicCounts();
