@@ -13,6 +13,10 @@ export const fuzzers = {
     about: 'clients of every kind keep histories of what they saw, while everything dies',
     script: 'checker/run.js',
   },
+  clusters: {
+    about: 'four nodes share a broker whose servers are killed, paused, parted and emptied',
+    script: 'clusters/run.js',
+  },
   consumers: {
     about: 'jobs of one consumer, while its server, workers and browsers are killed',
     script: 'consumers/run.js',

@@ -41,6 +41,7 @@ export const FAULTS = Object.freeze([
   'network',
   'storm',
   'together',
+  'cluster',
   'planted',
   'simulation',
   'inputs',

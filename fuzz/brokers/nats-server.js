@@ -1,8 +1,7 @@
 import { writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { freePort } from './free-port.js';
-import { ServerProcess } from './server-process.js';
+import { isListening, ServerProcess } from './server-process.js';
 
 /**
  * @typedef {object} NatsServerOptions
@@ -37,7 +36,7 @@ export class NatsServer extends ServerProcess {
   async start() {
     const file = join(this.dir, 'server.conf');
     writeFileSync(file, this.#configuration());
-    await this.run(['-c', file], () => isListening(this.port));
+    await this.run(['-c', file], () => isListening('127.0.0.1', this.port));
   }
 
   #configuration() {
@@ -59,16 +58,4 @@ export async function startNatsCluster(count) {
   return Promise.all(
     ports.map((port, at) => NatsServer.start({ name: `n${at}`, cluster: { port, routes: ports } })),
   );
-}
-
-/** @param {number} port @returns {Promise<boolean>} */
-function isListening(port) {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as afterMs } from 'node:timers/promises';
@@ -18,14 +19,22 @@ export class ServerProcess {
   /** @type {number} */
   port;
   #command;
+  #through;
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #process;
 
-  /** @param {string} command @param {number} port */
-  constructor(command, port) {
+  /**
+   * @param {string} command
+   * @param {number} port
+   * @param {object} [place]
+   * @param {string} [place.dir]  its directory; by default one is made for it
+   * @param {readonly string[]} [place.through]  a command that starts it, such as `ip netns exec NAME`
+   */
+  constructor(command, port, { dir, through = [] } = {}) {
     this.#command = command;
     this.port = port;
-    this.dir = mkdtempSync(join(tmpdir(), `millrace-${command}-`));
+    this.#through = through;
+    this.dir = dir ?? mkdtempSync(join(tmpdir(), `millrace-${command}-`));
   }
 
   /**
@@ -33,9 +42,9 @@ export class ServerProcess {
    * @param {() => Promise<boolean>} answers whether it takes calls by now
    */
   async run(words, answers) {
-    const started = spawn('setpriv', ['--pdeathsig', 'KILL', this.#command, ...words], {
-      stdio: 'ignore',
-    });
+    const guarded = [...this.#through, 'setpriv', '--pdeathsig', 'KILL', this.#command, ...words];
+    const [first = '', ...others] = guarded;
+    const started = spawn(first, others, { stdio: 'ignore' });
     this.#process = started;
     const what = `${this.#command} on port ${this.port}`;
     const deadline = Date.now() + DEADLINE_MS;
@@ -65,4 +74,21 @@ export class ServerProcess {
     await this.kill();
     rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+/** A connection that nobody answers is no sign of life, ms. */
+const CONNECT_MS = 1000;
+
+/** Whether somebody takes connections there. @param {string} host @param {number} port @returns {Promise<boolean>} */
+export function isListening(host, port) {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const answer = (/** @type {boolean} */ is) => {
+      socket.destroy();
+      resolve(is);
+    };
+    socket.setTimeout(CONNECT_MS, () => answer(false));
+    socket.once('connect', () => answer(true));
+    socket.once('error', () => answer(false));
+  });
 }

@@ -33,6 +33,7 @@ import { Ticks } from './rules/ticks.js';
  * @property {string} [letters]        the topic of the letters of events that died
  * @property {number} [attemptsMax]    how many attempts an event has before it dies
  * @property {boolean} [losesPower]    events acknowledged as `written` may be gone
+ * @property {string} [strongest]      the ack that a publish gets which asks for \`synced\`: that, if not given
  *
  * @param {object} run
  * @param {{ name: string, lines: () => Iterable<any[]> }[]} run.histories
@@ -50,7 +51,7 @@ export async function judge({ histories, replay, terms, onProblem }) {
   };
   const attempts = new Attempts();
   const places = new Places(attempts, say);
-  const publishes = new Publishes(attempts, places, say);
+  const publishes = new Publishes(terms, { attempts, places, say });
   const recovery = new Recovery(say);
   const kinds = histories.map(({ name, lines }) => {
     return { name, lines: () => ofLives(lines()), kind: kindOf(lines()) };

@@ -48,7 +48,7 @@ import { appender } from './history.js';
 
 /** The mean time between the end of one fault and the next, and how long a fault lasts at most, ms. */
 const PAUSE_MS = 700;
-const PAUSES_MS_MAX = 3 * PAUSE_MS;
+const PAUSES_MAX = 3;
 const LASTS_MS = 1200;
 /** The first fault comes once there is work to disturb. */
 const FIRST_MS = 500;
@@ -65,8 +65,21 @@ export class Nemesis {
   #write;
   #operation = 0;
 
-  /** @param {{ faults: Fault[], world: World, random: import('../storage/random.js').Random, file: string }} options */
-  constructor({ faults, world, random, file }) {
+  #pauseMs;
+  #lastsMs;
+
+  /**
+   * @param {object} options
+   * @param {Fault[]} options.faults
+   * @param {any} options.world   a \`World\`, or whatever else these faults know
+   * @param {import('../storage/random.js').Random} options.random
+   * @param {string} options.file
+   * @param {number} [options.pauseMs]  the mean time between the end of one fault and the next
+   * @param {number} [options.lastsMs]  how long a fault lasts at most
+   */
+  constructor({ faults, world, random, file, pauseMs = PAUSE_MS, lastsMs = LASTS_MS }) {
+    this.#pauseMs = pauseMs;
+    this.#lastsMs = lastsMs;
     this.#faults = faults;
     this.#world = world;
     this.#random = random;
@@ -79,7 +92,7 @@ export class Nemesis {
     await pass(FIRST_MS);
     while (!isOver()) {
       if (this.#faults.length > 0) await this.#strike(random.pick(this.#faults));
-      await pass(Math.min(PAUSES_MS_MAX, -Math.log(1 - random.next()) * PAUSE_MS));
+      await pass(Math.min(PAUSES_MAX, -Math.log(1 - random.next())) * this.#pauseMs);
     }
     this.#write(0, 'calm');
   }
@@ -92,7 +105,7 @@ export class Nemesis {
     if (how === undefined) return;
     this.injections[fault.name] = (this.injections[fault.name] ?? 0) + 1;
     if (fault.heal === undefined) return;
-    await pass(this.#random.next() * LASTS_MS);
+    await pass(this.#random.next() * this.#lastsMs);
     this.#write(operation, 'invoke', 'heal', { name: fault.name });
     await this.#try(() => fault.heal(this.#world), fault);
     this.#write(operation, 'ok', { name: fault.name });

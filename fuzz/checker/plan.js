@@ -6,10 +6,21 @@ import { digestOf, payloadText } from './events.js';
  * every event, which follows from its id and topic. So whoever publishes an event again publishes the same.
  */
 
-const FACTS = ['t.0', 't.1', 't.2', 't.3', 't.4', 't.5', 't.6', 't.deep.a', 't.deep.b', 't.7'];
-const JOBS = ['jobs.0', 'jobs.1', 'jobs.2', 'jobs.3', 'jobs.4', 'jobs.5'];
+export const FACTS = [
+  't.0',
+  't.1',
+  't.2',
+  't.3',
+  't.4',
+  't.5',
+  't.6',
+  't.deep.a',
+  't.deep.b',
+  't.7',
+];
+export const JOBS = ['jobs.0', 'jobs.1', 'jobs.2', 'jobs.3', 'jobs.4', 'jobs.5'];
 /** Of events some of which no member ever does, so that they die. */
-const DOOM = ['doom.0', 'doom.1'];
+export const DOOM = ['doom.0', 'doom.1'];
 const LETTERS = 'dead.doom';
 /** The shortest interval that a schedule may have. */
 const TICK_MS = 1000;
@@ -18,7 +29,7 @@ const KEPT = 200;
 const TYPES = ['fact_a', 'fact_b', 'fact_c'];
 const END = 'end.*';
 /** Filters of readers that do not take everything. */
-const FILTERS = [
+export const FILTERS = [
   { topics: ['t.*', END] },
   { topics: ['t.+', 'short.*', END] },
   { topics: ['t.1', 't.5', END] },
@@ -60,6 +71,7 @@ function consumersOf(random, order) {
  * @property {string} [order]     the order of the consumer `jobs`
  * @property {boolean} [isTimed]  whether there are delayed publishes and schedules; clocks that lie rule them out
  * @property {string[] | undefined} [hosts]   the only hosts that have actors
+ * @property {any[]} [actors]     all actors, in the place of those of the seed
  */
 export function planOf(
   seed,
@@ -73,6 +85,7 @@ export function planOf(
     kept = KEPT,
     maxBuffer,
     isTimed = true,
+    actors,
   } = /** @type {Changes} */ ({}),
 ) {
   const random = new Random(seed);
@@ -101,7 +114,9 @@ export function planOf(
     })),
     isTimed,
     consumers,
-    actors: actorsOf(random, { hasShort: retention.length > 0, pace, filter, maxBuffer }).filter(
+    actors: (
+      actors ?? actorsOf(random, { hasShort: retention.length > 0, pace, filter, maxBuffer })
+    ).filter(
       ({ host, role }) =>
         (hosts === undefined || hosts.includes(host)) && (isTimed || role !== 'scheduler'),
     ),

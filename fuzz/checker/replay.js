@@ -12,7 +12,11 @@ const EVERYTHING = '/v1/events?topic=*&limit=1000000000';
 /** @returns `{ epoch, heads, events, close }`: `events` is to be read to its end, then `close` */
 export async function openReplay(dir, dist) {
   const { openBus } = await import(pathToFileURL(join(dist, 'index.js')).href);
-  const bus = await openBus({ dir, systemEvents: false, onError: () => {} });
+  return replayOf(await openBus({ dir, systemEvents: false, onError: () => {} }));
+}
+
+/** As `openReplay`, of a bus that is open. */
+export async function replayOf(bus) {
   const { shards } = await bus.stats();
   const gateway = await bus.serve({
     port: 0,

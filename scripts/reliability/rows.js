@@ -64,6 +64,11 @@ export const FAULT_ROWS = [
     title: 'ends under load, faults during recovery, several faults at once',
     reach: [{ words: 'combinations at random' }],
   },
+  {
+    fault: 'cluster',
+    title: 'servers of a broker killed, paused, parted and emptied',
+    reach: [{ words: 'every kind of fault of one server' }],
+  },
 ];
 
 /** @type {readonly Row[]} What plays at random, and is judged by a model or by rules. */
@@ -105,6 +110,9 @@ const OWN_COMMANDS = {
   inject: 'npm run fuzz:storage -- inject',
   mutate: 'npm run fuzz:storage -- mutate',
   'checker-plants': 'node fuzz/checker/plants-run.js',
+  'clusters-plants': 'node fuzz/clusters/plants-run.js',
+  'clusters nats': 'node fuzz/clusters/run.js --on nats',
+  'clusters redis': 'node fuzz/clusters/run.js --on redis',
   sim: 'npm run sim',
   projector: 'node fuzz/sinks/projector.js',
   outbox: 'node fuzz/sinks/outbox.js',

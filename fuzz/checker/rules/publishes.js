@@ -20,11 +20,14 @@ export class Publishes {
   /** What each event expected as its topic's last, by reference. */
   expected = new Map();
   acked = 0;
+  #strongest;
   #attempts;
   #places;
   #say;
 
-  constructor(attempts, places, say) {
+  /** @param terms `{ strongest? }` of the run */
+  constructor({ strongest = 'synced' }, { attempts, places, say }) {
+    this.#strongest = strongest;
     this.#attempts = attempts;
     this.#places = places;
     this.#say = say;
@@ -112,11 +115,12 @@ export class Publishes {
     const [shard, sequence, promised] = ack;
     this.acked++;
     if (sequence === 0 && !attempts.has(reference, LATER)) return;
-    attempts.flag(reference, promised === 'synced' ? SYNCED : WRITTEN);
-    if (durability === 'synced' && promised !== 'synced') {
+    const isStrongest = promised === this.#strongest;
+    attempts.flag(reference, isStrongest ? SYNCED : WRITTEN);
+    if (durability === 'synced' && !isStrongest) {
       this.#say(
         'C1',
-        `${attempts.nameOf(reference)} asked for synced, and was acknowledged as ${promised}`,
+        `${attempts.nameOf(reference)} asked for ${this.#strongest}, and was acknowledged as ${promised}`,
       );
     }
     // It waits, and has no place yet.

@@ -1,0 +1,146 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { plantInto } from '../checker/plant.js';
+import { obstacleToNamespaces } from '../faults/network/namespaces.js';
+import { percentilesOf } from '../faults/percentiles.js';
+import { DIR, list, nameIn, positive, program } from '../program.js';
+import { recordResult } from '../record-result.js';
+import { faults } from './faults.js';
+import { plants } from './plants.js';
+import { play } from './play.js';
+
+/**
+ * Here is how it works. A broker has three servers, each in a network namespace of its own. Four nodes have a bus on it, in processes of
+ * their own: they publish, subscribe, and work for consumers, and so do clients over WebSockets, of two of the nodes. Each appends
+ * what it sees to a file of its own (`checker/history.js`). A nemesis kills servers, pauses them, cuts them off, parts them
+ * from the others, starts them with an empty disk, and kills and pauses nodes (`faults.js`). Then the faults stop, everybody
+ * comes to an end, and the judge (`checker/judge.js`) decides from the histories and a full replay whether rules C1 to C7 were kept.
+ *
+ *   node fuzz/clusters/run.js --on nats [--minutes 2] [--rounds N] [--seed N] [--faults kill,wipe,pause,…] [--seconds 60]
+ *                             [--pause 3] [--lasts 10] [--plant NAME] [--dir DIR] [--record FILE]
+ *
+ * A round has a minute of faults (`--seconds`), with 3 s between them (`--pause`), of up to 10 s each (`--lasts`); rounds follow each other until the time is over, each with the next seed, which
+ * decides options, events and faults, not how processes interleave. `--plant` builds a fault into the nodes (`plants.js`), which
+ * the judge has to find. Exits 0 if all was right, 1 if not, 2 for wrong usage. The folder of a round that failed is kept.
+ * Needs root, `ip` and the broker.
+ */
+const SHOWN_OF_A_RULE = 5;
+const BUILT = fileURLToPath(new URL('../../dist', import.meta.url));
+
+const options = readOptions();
+const obstacle = obstacleToNamespaces();
+if (obstacle !== undefined) {
+  console.error(`fuzz: clusters NOT TESTED: ${obstacle}`);
+  process.exit(2);
+}
+const { on, seed, minutes, rounds, plant } = options;
+console.log(`fuzz: clusters on ${on}, seed ${seed}${plant ? `, planted: ${plant}` : ''}`);
+const began = performance.now();
+/** @type {Awaited<ReturnType<typeof play>>[]} */
+const results = [];
+while (
+  results.length < rounds &&
+  (results.length === 0 || performance.now() < began + minutes * 60_000)
+) {
+  results.push(await one(seed + results.length));
+}
+if (options.record !== undefined) record(options.record);
+process.exit(results.every(({ problems }) => problems.length === 0) ? 0 : 1);
+
+async function one(roundSeed) {
+  const folder = mkdtempSync(join(options.dir, 'millrace-clusters-'));
+  const dist = plant && plantInto(BUILT, join(folder, 'planted'), plants[plant]);
+  const from = performance.now();
+  const result = await play({
+    on,
+    seed: roundSeed,
+    ms: options.seconds * 1000,
+    pauseMs: options.pause * 1000,
+    lastsMs: options.lasts * 1000,
+    faults: options.faults.map((name) => faults[name]),
+    folder,
+    dist,
+  });
+  const seconds = Math.round((performance.now() - from) / 1000);
+  const { injections, figures, problems } = result;
+  console.log(
+    `fuzz: seed ${roundSeed}: ${seconds} s, ${JSON.stringify(injections)}, ${JSON.stringify(figures)}, ` +
+      `${problems.length} problems`,
+  );
+  if (problems.length === 0) {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    return result;
+  }
+  show(problems);
+  for (const note of result.notes) console.error(`fuzz: note: ${note}`);
+  console.error(`fuzz: what was seen is in ${folder}`);
+  const flags = `--on ${on} --seed ${roundSeed} --rounds 1 --seconds ${options.seconds}`;
+  console.error(
+    `fuzz: again with  node fuzz/clusters/run.js ${flags} --faults ${options.faults.join()}`,
+  );
+  return result;
+}
+
+/** @param {string} file */
+function record(file) {
+  const sum = (countOf) => results.reduce((total, result) => total + countOf(result), 0);
+  const of = (rule) =>
+    sum(({ problems }) => problems.filter((text) => text.startsWith(rule)).length);
+  const recoveries = results.flatMap(({ recoveriesMs }) => recoveriesMs);
+  recordResult(file, {
+    campaign: `clusters ${on}`,
+    fault: 'cluster',
+    seeds: [seed, results.length],
+    injections: sum(({ injections }) => Object.values(injections).reduce((a, b) => a + b, 0)),
+    acked: sum(({ figures }) => figures.acked),
+    lost: of('C1'),
+    repeated: of('C4') + of('C7'),
+    misordered: of('C3'),
+    undetected: 0,
+    problems: sum(({ problems }) => problems.length),
+    recoveryMs: recoveries.length === 0 ? null : percentilesOf(recoveries),
+    seconds: Math.round((performance.now() - began) / 1000),
+  });
+}
+
+/** Shows some of each rule, as a single cause may break one of them a thousand times. */
+function show(problems) {
+  const counts = new Map();
+  for (const problem of problems) {
+    const rule = problem.slice(0, problem.indexOf(':'));
+    const count = (counts.get(rule) ?? 0) + 1;
+    counts.set(rule, count);
+    if (count <= SHOWN_OF_A_RULE) console.error(`fuzz: ${problem}`);
+  }
+}
+
+function readOptions() {
+  return program(
+    'node fuzz/clusters/run.js',
+    'Four nodes share a broker whose servers are killed, paused, parted and emptied.',
+  )
+    .option(
+      '--on <broker>',
+      'the broker: nats or redis',
+      nameIn({ nats: true, redis: true }),
+      'nats',
+    )
+    .option('--minutes <n>', 'begins no round after so many', positive, 2)
+    .option('--rounds <n>', 'plays at most so many rounds', positive, Number.POSITIVE_INFINITY)
+    .option('--seconds <n>', 'faults go on for so long in a round', positive, 60)
+    .option('--pause <n>', 'so many seconds are between faults, in the mean', positive, 3)
+    .option('--lasts <n>', 'a fault lasts for so many seconds at most', positive, 10)
+    .option('--faults <names>', 'does only these, "none" for none', faultsIn, Object.keys(faults))
+    .option('--plant <name>', 'plants this fault into the nodes', nameIn(plants))
+    .option(...DIR)
+    .parse()
+    .opts();
+}
+
+/** @param {string} text */
+function faultsIn(text) {
+  return list(text)
+    .filter((name) => name !== 'none')
+    .map(nameIn(faults));
+}

@@ -1,0 +1,49 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { obstacleToNamespaces } from '../../fuzz/faults/network/namespaces.js';
+import { readResults } from '../../fuzz/record-result.js';
+
+/** A little of the campaign of fuzz/clusters. Its servers are in network namespaces of their own. */
+const TIME_MS = 400_000;
+const obstacle = obstacleToNamespaces();
+if (obstacle !== undefined) console.warn(`clusters of brokers NOT TESTED: ${obstacle}`);
+
+it.skipIf(obstacle !== undefined && process.env.CI !== 'true').each(['nats', 'redis'])(
+  'four nodes on %s lose nothing while a server is cut off or paused, or a node is killed',
+  (on) => {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-clusters-'));
+    try {
+      const file = join(folder, 'results.jsonl');
+      const program = fileURLToPath(new URL('../../fuzz/clusters/run.js', import.meta.url));
+      const short = ['--rounds', '1', '--seconds', '8', '--pause', '0.5', '--lasts', '2'];
+      const faults = ['--faults', 'cut,pause,node'];
+      const args = [
+        '--on',
+        on,
+        '--seed',
+        '3',
+        ...short,
+        ...faults,
+        '--record',
+        file,
+        '--dir',
+        folder,
+      ];
+      const run = spawnSync(process.execPath, [program, ...args], {
+        encoding: 'utf8',
+        timeout: TIME_MS,
+      });
+      expect(run.status, run.stdout + run.stderr).toBe(0);
+      const [result] = readResults(file);
+      expect(result).toMatchObject({ campaign: `clusters ${on}`, problems: 0, lost: 0 });
+      expect(result!.injections).toBeGreaterThan(0);
+    } finally {
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    }
+  },
+  TIME_MS,
+);
