@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -198,6 +198,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/sqlite/reading',
     'store/sqlite',
     'store/upkeep',
+    'threads/packed',
   ],
   // What retention removes goes there first: segments, and the places that hold them.
   'archive/segments': ['protocol', 'record', 'store', 'archive/targets'],
@@ -425,6 +426,15 @@ describe('the source', () => {
       expect(outside, file).toEqual([]);
       expect(withoutComments(text), file).not.toMatch(ofNode);
     }
+  });
+
+  it('packs all that threads begin with, or import by its URL', () => {
+    const named = FILES.flatMap((file) =>
+      [...read(file).matchAll(/threadModule\(\s*'([^']+)'/g)].map((match) => match[1]!),
+    );
+    const packed = new URL('../dist/packed/', import.meta.url);
+    expect(named.length).toBeGreaterThan(10);
+    expect(named.filter((name) => !existsSync(new URL(`${name}.js`, packed)))).toEqual([]);
   });
 
   it('starts the command line without the bus, which few commands need', () => {

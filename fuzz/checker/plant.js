@@ -16,7 +16,8 @@ export function plantInto(built, folder, plant) {
   const dist = join(folder, 'dist');
   cpSync(built, dist, {
     recursive: true,
-    filter: (path) => !/\.(map|d\.ts)$/.test(path),
+    // Not the packed threads, which would run without the fault.
+    filter: (path) => !/\.(map|d\.ts)$|\/dist\/packed$/.test(path),
   });
   for (const shared of ['package.json', 'node_modules']) {
     symlinkSync(join(dirname(built), shared), join(folder, shared));

@@ -15,7 +15,8 @@ export class BuiltTree {
   #texts = new Map();
 
   constructor() {
-    const without = new Set(['.git', 'node_modules', ...LEFT_OUT]);
+    // Not the packed threads, which would run without the mutant.
+    const without = new Set(['.git', 'node_modules', 'dist/packed', ...LEFT_OUT]);
     cpSync(ROOT, this.#folder, {
       recursive: true,
       filter: (path) => !without.has(relative(ROOT, path)),

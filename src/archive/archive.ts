@@ -6,13 +6,14 @@ import { optionInvalid } from '../protocol/options.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { HistoryAddress, KeptText, OpenStore } from '../store/log-store.js';
 import { threadFlags } from '../threads/exec-argv.js';
+import { threadModule } from '../threads/packed.js';
 import { ARCHIVER_STOP, type ArchiverData, type ArchiverReport } from './archiver-mail.js';
 import { isKnownPlace, notePlace } from './known-place.js';
 import type { ArchivingRules } from './shard-archiver.js';
 import type { ArchivePlace } from './targets/target.js';
 
-const THREAD_URL = new URL('./archiver-thread.js', import.meta.url);
-const HISTORY_URL = new URL('./archive-history.js', import.meta.url).href;
+const THREAD_URL = threadModule('archive/archiver-thread');
+const HISTORY_URL = threadModule('archive/archive-history').href;
 /** The pause before a thread that died is replaced, ms. */
 const RESTART_MS = 1000;
 

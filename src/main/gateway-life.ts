@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { BusError } from '../protocol/errors.js';
 import type { FigureSample } from '../protocol/operations.js';
 import { threadFlags } from '../threads/exec-argv.js';
+import { threadModule } from '../threads/packed.js';
 import type { BusAttachment } from './bus.js';
 import {
   GATEWAY_CLOSE,
@@ -16,7 +17,7 @@ import {
   type GatewayThreadMessage,
 } from './gateway-messages.js';
 
-const THREAD_URL = new URL('../gateway/gateway-thread.js', import.meta.url);
+const THREAD_URL = threadModule('gateway/gateway-thread');
 
 /** How long a thread may take to end by itself after its last message before it is terminated, ms. */
 const EXIT_WAIT_MS = 1000;

@@ -14,9 +14,10 @@ import { BusError } from '../protocol/errors.js';
 import { READER_THREADS } from '../protocol/limits/endpoint.js';
 import type { HistoryAddress } from '../store/log-store.js';
 import { threadFlags } from '../threads/exec-argv.js';
+import { threadModule } from '../threads/packed.js';
 
 /** Started by URL, so that main imports nothing of the readers. */
-const THREAD_URL = new URL('../readers/reader-thread.js', import.meta.url);
+const THREAD_URL = threadModule('readers/reader-thread');
 
 interface ReaderThread {
   readonly worker: Worker;

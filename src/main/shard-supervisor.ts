@@ -21,11 +21,12 @@ import type { ShardConsumerList, ShardReport, ShardThreadData } from '../link/sh
 import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import { threadFlags } from '../threads/exec-argv.js';
+import { threadModule } from '../threads/packed.js';
 import { RestartPolicy } from './restart-policy.js';
 import { ShardMailbox } from './shard-mailbox.js';
 
 /** Started by URL, so that main imports nothing of the shards. */
-const THREAD_URL = new URL('../shards/shard-thread.js', import.meta.url);
+const THREAD_URL = threadModule('shards/shard-thread');
 /** A thread that ends with one of these was right to end, and the next one is to begin: another node was first, or all join again. */
 const MEANT_ENDS: ReadonlySet<string> = new Set(['CONFLICT', 'SHARD_RESTARTED']);
 /** A shard that was told to stop and stores nothing for this long is terminated, ms; acknowledged events are stored. */

@@ -70,6 +70,9 @@ export interface ErrorData {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
+/** The same symbol in every copy of this module. */
+const BRAND = Symbol.for('millrace.BusError');
+
 export class BusError extends Error {
   override readonly name = 'BusError';
   readonly code: ErrorCode;
@@ -85,6 +88,10 @@ export class BusError extends Error {
     if (options.details !== undefined) this.details = options.details;
   }
 
+  get [BRAND](): true {
+    return true;
+  }
+
   static from(data: ErrorData): BusError {
     return new BusError(data.code, data.message, data.details ? { details: data.details } : {});
   }
@@ -94,3 +101,14 @@ export class BusError extends Error {
     return details === undefined ? { code, message } : { code, message, details };
   }
 }
+
+/**
+ * One process may load several copies of this package, and a thread loads packed ones: an error of any of them is a BusError. A
+ * class that extends it is one of its own.
+ */
+function isBusError(this: unknown, value: unknown): boolean {
+  if (this !== BusError) return Function.prototype[Symbol.hasInstance].call(this, value);
+  return typeof value === 'object' && value !== null && BRAND in value;
+}
+
+Object.defineProperty(BusError, Symbol.hasInstance, { value: isBusError });

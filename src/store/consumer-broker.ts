@@ -79,9 +79,11 @@ export interface ConsumerJournal {
   compact(snapshot: Iterable<Uint8Array>): Promise<void>;
 }
 
+export const OWNER_CHANGED = 'OwnerChanged';
+
 /** Another node has taken the journal over. */
 export class OwnerChanged extends Error {
-  override readonly name = 'OwnerChanged';
+  override readonly name = OWNER_CHANGED;
 
   constructor() {
     super('another node owns the consumers of this shard now');

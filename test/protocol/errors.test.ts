@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type * as errors from '../../src/protocol/errors.js';
 import { BusError, ERROR_CODES } from '../../src/protocol/errors.js';
+import { built } from '../testing/subjects.js';
 
 const ERRORS_PAGE = readFileSync(new URL('../../docs/ERRORS.md', import.meta.url), 'utf8');
 
@@ -34,6 +36,20 @@ describe('a BusError', () => {
     });
     const bare = new BusError('TIMEOUT', 'late');
     expect('details' in bare || 'cause' in bare).toBe(false);
+  });
+
+  it('is one for another copy of the package, and what extends it is not', async () => {
+    const other = (await built<typeof errors>('protocol/errors')).BusError;
+    expect(other).not.toBe(BusError);
+    expect(new other('TIMEOUT', 'late')).toBeInstanceOf(BusError);
+    class Special extends BusError {}
+    expect(new Special('TIMEOUT', 'late')).toBeInstanceOf(Special);
+    for (const no of [new BusError('TIMEOUT', 'late'), new other('TIMEOUT', 'late')]) {
+      expect(no).not.toBeInstanceOf(Special);
+    }
+    for (const no of [new Error('late'), 'TIMEOUT', null, undefined, { code: 'TIMEOUT' }]) {
+      expect(no instanceof BusError).toBe(false);
+    }
   });
 
   it('crosses a thread or a socket as data', () => {

@@ -2,15 +2,16 @@ import type { ShardControl } from '../../link/shard-control.js';
 import { BusError } from '../../protocol/errors.js';
 import { OWNER_GIVEN_UP_MS } from '../../protocol/limits/relay.js';
 import type { ConsumerBrokerAddress, OpenStore } from '../../store/log-store.js';
+import { threadModule } from '../../threads/packed.js';
 import type { ParsedBusOptions } from '../bus-options.js';
 import { type ShardHost, ShardSupervisor, type ThreadSettings } from '../shard-supervisor.js';
 import type { KeepList } from './shard-lists.js';
 import { SharedConsumers } from './shared/shared-consumers.js';
 
 /** Given as a URL, because the desks' threads import it. */
-const DESK_LOG = new URL('../../store/desk/open-desk-log.js', import.meta.url).href;
+const DESK_LOG = threadModule('store/desk/open-desk-log').href;
 /** Started by URL, so that main imports nothing of the relays. */
-const RELAY_THREAD = new URL('../../relay/relay-thread.js', import.meta.url);
+const RELAY_THREAD = threadModule('relay/relay-thread');
 
 export interface DeskMemory {
   /** Of the shards, whose heads the desks follow. */

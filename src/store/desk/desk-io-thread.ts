@@ -4,14 +4,14 @@
  */
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { BusError, type ErrorData } from '../../protocol/errors.js';
-import { messageOf } from '../../protocol/thrown.js';
+import { isError, messageOf } from '../../protocol/thrown.js';
 import { type GuestDesk, Guests } from '../../relay/guests.js';
 import { answerCalls, type BlockingLine, type Handed } from '../../threads/blocking-calls.js';
 import {
   type ConsumerBroker,
   type ConsumerBrokerModule,
   type ConsumerJournal,
-  OwnerChanged,
+  OWNER_CHANGED,
 } from '../consumer-broker.js';
 import type {
   ConsumerBrokerAddress,
@@ -75,6 +75,9 @@ async function openHistory(): Promise<StoreHistory> {
 
 function dataOf(error: unknown): ErrorData {
   if (error instanceof BusError) return error.toJSON();
-  if (error instanceof OwnerChanged) return { code: 'CONFLICT', message: error.message };
+  // By its name: the broker's module may have another copy of the class than this thread.
+  if (isError(error) && error.name === OWNER_CHANGED) {
+    return { code: 'CONFLICT', message: error.message };
+  }
   return { code: 'STORE_FAILED', message: messageOf(error) };
 }

@@ -4,12 +4,13 @@ import { ShardControl } from '../../link/shard-control.js';
 import { BusError, type ErrorData } from '../../protocol/errors.js';
 import { BlockingCaller, blockingLine } from '../../threads/blocking-calls.js';
 import { threadFlags } from '../../threads/exec-argv.js';
+import { threadModule } from '../../threads/packed.js';
 import type { ShardLog, ShardLogOpening } from '../shard-log.js';
 import type { DeskCalls, DeskLogOptions, DeskRequest } from './desk-calls.js';
 import type { DeskIoData } from './desk-io-thread.js';
 import { DeskLog } from './desk-log.js';
 
-const IO_THREAD = new URL('./desk-io-thread.js', import.meta.url);
+const IO_THREAD = threadModule('store/desk/desk-io-thread');
 
 export function openShardLog({ shard, options }: ShardLogOpening): ShardLog {
   const { broker, history, shardControl, control } = options as DeskLogOptions;

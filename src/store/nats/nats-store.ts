@@ -1,3 +1,4 @@
+import { threadModule } from '../../threads/packed.js';
 import type { LogStore, OpenStore, StoreRequest } from '../log-store.js';
 import { withinOpening } from '../shared/opening.js';
 import { OpenSharedStore } from '../shared/shared-store.js';
@@ -12,9 +13,9 @@ import { streamReach } from './streams.js';
 import { streamName } from './subjects.js';
 
 /** Given as URLs, because other threads import them. */
-const SHARD_LOG = new URL('./nats-shard-log.js', import.meta.url).href;
-const HISTORY = new URL('./nats-history.js', import.meta.url).href;
-const CONSUMERS = new URL('./consumers/nats-consumers.js', import.meta.url).href;
+const SHARD_LOG = threadModule('store/nats/nats-shard-log').href;
+const HISTORY = threadModule('store/nats/nats-history').href;
+const CONSUMERS = threadModule('store/nats/consumers/nats-consumers').href;
 
 /**
  * A store on NATS JetStream, which several nodes share: one stream for each shard. Needs the packages

@@ -1,4 +1,5 @@
 import { elapsedMs } from '../../threads/elapsed.js';
+import { threadModule } from '../../threads/packed.js';
 import type { FillRequest, StoreFilling } from '../filling.js';
 import type { LogStore, OpenStore, StoreRequest } from '../log-store.js';
 import { OpenSharedStore, stillFilled } from '../shared/shared-store.js';
@@ -12,9 +13,9 @@ import {
 import { ShardReader } from './shard-reader.js';
 
 /** Given as URLs, because other threads import them. */
-const SHARD_LOG = new URL('./redis-shard-log.js', import.meta.url).href;
-const HISTORY = new URL('./redis-history.js', import.meta.url).href;
-const CONSUMERS = new URL('./consumers/redis-consumers.js', import.meta.url).href;
+const SHARD_LOG = threadModule('store/redis/redis-shard-log').href;
+const HISTORY = threadModule('store/redis/redis-history').href;
+const CONSUMERS = threadModule('store/redis/consumers/redis-consumers').href;
 
 /**
  * Makes a store of which a Redis keeps the events: a stream for each shard, in Redis 7.0 or later. Needs the package

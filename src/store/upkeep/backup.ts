@@ -3,6 +3,7 @@ import { BusError, type ErrorData } from '../../protocol/errors.js';
 import type { BackupResult } from '../../protocol/operations.js';
 import { messageOf } from '../../protocol/thrown.js';
 import { threadFlags } from '../../threads/exec-argv.js';
+import { threadModule } from '../../threads/packed.js';
 import type { BackupProgress } from '../backup.js';
 import type { Manifest } from '../directory/manifest.js';
 import { CopyTarget } from './copy-target.js';
@@ -34,7 +35,7 @@ export type BackupReport =
 /** The only message to the thread. */
 export const BACKUP_ABORT = 'abort';
 
-const THREAD_URL = new URL('./backup-thread.js', import.meta.url);
+const THREAD_URL = threadModule('store/upkeep/backup-thread');
 
 /**
  * Copies the logs of a directory in use into a new directory, in a thread of its own: each shard's log as it was at one
