@@ -26,7 +26,9 @@ export function buildFor(built, folder, plant) {
 
 function isNeeded(file) {
   return (
-    !file.endsWith('.map') && !file.endsWith('.d.ts') && !/dist\/(dashboard\/|cli\/|packed\/)/.test(file)
+    !file.endsWith('.map') &&
+    !file.endsWith('.d.ts') &&
+    !/dist\/(dashboard\/|cli\/|packed\/)/.test(file)
   );
 }
 
