@@ -3,8 +3,9 @@ import { Redis } from 'ioredis';
 import { MASTER, RedisMachine } from './redis-machine.js';
 
 /**
- * A Redis with two replicas, and three sentinels, each pair on a machine of its own. With `replicas: 1` the loss of one machine loses
- * nothing that was acknowledged, as docs/SCALING.md promises.
+ * A Redis with two replicas, and three sentinels, each pair on a machine of its own. With `replicas: 2` an acknowledged event is on all
+ * machines, so nothing may be lost, whichever of them the sentinels choose, as docs/REDIS.md promises. With 1 a master that was
+ * parted acknowledges with a replica that has not changed sides yet.
  */
 const PREFIX = 'clusters';
 const LOOK_MS = 200;
@@ -32,7 +33,7 @@ export class RedisCluster {
       sentinels: this.servers.map(({ sentinel: { host, port } }) => ({ host, port })),
       name: MASTER,
       prefix: PREFIX,
-      replicas: 1,
+      replicas: 2,
       dedupeWindowMs: this.#dedupeWindowMs,
     };
     return { on: /** @type {const} */ ('redis'), options };
