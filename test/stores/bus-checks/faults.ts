@@ -11,6 +11,7 @@ import { until, within } from '../../bus/support/wait.js';
 import { connectTo } from '../../client/support/millrace-client.js';
 import { expectKept, Load } from '../load.js';
 import { type BusSubject, inputs, nodes, nodesAt, untilCounted } from './subject.js';
+import { testIf } from './test-if.js';
 
 const DEATHS = 3;
 /** `late`: appends of this node are held back, on a store that can. */
@@ -20,7 +21,7 @@ const HARMS = ['kill', 'crash', 'late', 'nothing'] as const;
 export function faultChecks(subject: BusSubject): void {
   const { killRuns, keeping, mortal } = subject;
 
-  test.runIf(killRuns > 0)(
+  testIf(killRuns > 0)(
     'property: lose and repeat nothing, however their shards are killed and crash',
     async () => {
       const step = fc.record({
@@ -88,7 +89,7 @@ export function faultChecks(subject: BusSubject): void {
     expectSameHistory(await gather(there.read({ topic: '*' })), [...acks, ...more], 'read');
   });
 
-  test.runIf(keeping !== undefined)('tell who was away of what was removed meanwhile', async () => {
+  testIf(keeping !== undefined)('tell who was away of what was removed meanwhile', async () => {
     const { place, options } = keeping!(30);
     const { one, other, later } = await nodesAt(subject, place, { ...options, shards: 1 });
     const first = await Collector.start(other, '*', { from: 'earliest' });
@@ -118,7 +119,7 @@ export function faultChecks(subject: BusSubject): void {
     await again.count(35);
   });
 
-  test.runIf(mortal !== undefined)(
+  testIf(mortal !== undefined)(
     'lose and repeat nothing where their broker dies and comes again',
     async () => {
       const { place, kill, start } = await mortal!();

@@ -1,10 +1,11 @@
-import { expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { DEDUPE_WINDOW_MS } from '../../../src/protocol/limits/store.js';
 import { gather } from '../../bus/support/collector.js';
 import { refused } from '../../bus/support/failures.js';
 import { openBus } from '../../bus/support/millrace.js';
 import { temporaryDirectory } from '../../bus/support/open.js';
 import { type BusSubject, input, inputs, nodes, nodesAt } from './subject.js';
+import { testIf } from './test-if.js';
 
 /** The terms of publishes, and what a store does not do. */
 export function termsChecks(subject: BusSubject): void {
@@ -14,32 +15,29 @@ export function termsChecks(subject: BusSubject): void {
     message: `the store of this bus, which other nodes write to, does not take ${option}`,
   });
 
-  test.runIf(judges.includes('expect'))(
-    'let one of many publishers have what all expect',
-    async () => {
-      const { one, other } = await nodes(subject);
-      const event = { ...input(0), topic: 'one' };
-      const tries = [one, other].flatMap((bus) =>
-        inputs(5, 'x').map(() => bus.publish(event, { expect: 'none' })),
-      );
-      const outcomes = await Promise.allSettled(tries);
-      const won = outcomes.flatMap((outcome) => ('value' in outcome ? [outcome.value] : []));
-      expect(won).toHaveLength(1);
-      for (const outcome of outcomes) {
-        if ('value' in outcome) continue;
-        const details = { topic: 'one', expected: 'none', sequence: 1 };
-        expect(outcome.reason).toMatchObject({ code: 'CONFLICT', details });
-      }
-      const first = { ...event, id: 'first' };
-      const expected = { sequence: won[0]!.sequence! };
-      const ack = await other.publish(first, { expect: expected });
-      await refused(() => one.publish(event, { expect: expected }), 'CONFLICT');
-      // A repeat is a repeat on any terms.
-      expect(await one.publish(first, { expect: expected })).toEqual({ ...ack, duplicate: true });
-    },
-  );
+  testIf(judges.includes('expect'))('let one of many publishers have what all expect', async () => {
+    const { one, other } = await nodes(subject);
+    const event = { ...input(0), topic: 'one' };
+    const tries = [one, other].flatMap((bus) =>
+      inputs(5, 'x').map(() => bus.publish(event, { expect: 'none' })),
+    );
+    const outcomes = await Promise.allSettled(tries);
+    const won = outcomes.flatMap((outcome) => ('value' in outcome ? [outcome.value] : []));
+    expect(won).toHaveLength(1);
+    for (const outcome of outcomes) {
+      if ('value' in outcome) continue;
+      const details = { topic: 'one', expected: 'none', sequence: 1 };
+      expect(outcome.reason).toMatchObject({ code: 'CONFLICT', details });
+    }
+    const first = { ...event, id: 'first' };
+    const expected = { sequence: won[0]!.sequence! };
+    const ack = await other.publish(first, { expect: expected });
+    await refused(() => one.publish(event, { expect: expected }), 'CONFLICT');
+    // A repeat is a repeat on any terms.
+    expect(await one.publish(first, { expect: expected })).toEqual({ ...ack, duplicate: true });
+  });
 
-  test.runIf(judges.includes('atomic'))('store a group as a whole or not at all', async () => {
+  testIf(judges.includes('atomic'))('store a group as a whole or not at all', async () => {
     const { one, other } = await nodes(subject);
     const apart = { ...input(0), id: 'apart' };
     await one.publish(apart);
@@ -53,23 +51,20 @@ export function termsChecks(subject: BusSubject): void {
     expect(await gather(one.read({ topic: '*' }))).toHaveLength(4);
   });
 
-  test.runIf(judges.length < 2)(
-    'refuse terms that their store does not judge, by name',
-    async () => {
-      const { one } = await nodes(subject);
-      if (!judges.includes('expect')) {
-        const publish = one.publish(input(0), { expect: 'none' });
-        await expect(publish).rejects.toMatchObject(refusalOf('expect'));
-      }
-      if (!judges.includes('atomic')) {
-        const publish = one.publishMany(inputs(2, 'x'), { atomic: true });
-        await expect(publish).rejects.toMatchObject(refusalOf('atomic'));
-      }
-      expect(await one.publish(input(0))).toMatchObject({ sequence: 1 });
-    },
-  );
+  testIf(judges.length < 2)('refuse terms that their store does not judge, by name', async () => {
+    const { one } = await nodes(subject);
+    if (!judges.includes('expect')) {
+      const publish = one.publish(input(0), { expect: 'none' });
+      await expect(publish).rejects.toMatchObject(refusalOf('expect'));
+    }
+    if (!judges.includes('atomic')) {
+      const publish = one.publishMany(inputs(2, 'x'), { atomic: true });
+      await expect(publish).rejects.toMatchObject(refusalOf('atomic'));
+    }
+    expect(await one.publish(input(0))).toMatchObject({ sequence: 1 });
+  });
 
-  test.runIf(isShared)('refuse what their store does not do, by name', async () => {
+  testIf(isShared)('refuse what their store does not do, by name', async () => {
     const { one } = await nodes(subject);
     const blocking = one.subscribe('*', () => {}, { overflow: 'block' });
     await refused(() => blocking.ready, 'OPTION_INVALID', 'overflow is block');
@@ -89,7 +84,7 @@ export function termsChecks(subject: BusSubject): void {
     expect(await one.publish(input(0))).toMatchObject({ sequence: 1 });
   });
 
-  test.runIf(isShared)('do not open with options that their store does not take', async () => {
+  testIf(isShared)('do not open with options that their store does not take', async () => {
     const place = subject.place(1);
     await nodesAt(subject, place, { shards: 1 });
     const open = (options: object) => openBus({ ...options, store: place.connect() });
