@@ -87,10 +87,10 @@ async function endOldStates(
     revision,
   }: { kept: readonly string[]; created: readonly string[]; revision: number },
 ): Promise<boolean> {
-  const states = await storedStates(link, prefix);
-  // In this order: what is there while the charter is the old one is of the old history.
-  if ((await readCharter(link, prefix))?.revision !== revision) return false;
   const anew = created.flatMap((at, shard) => (at === kept[shard] ? [] : [shard]));
+  const states = await storedStates(link, prefix, anew);
+  // First the states, then the charter: what was there while that is the old one is of the old history.
+  if ((await readCharter(link, prefix))?.revision !== revision) return false;
   return endStates(link, prefix, states, { anew, count: created.length });
 }
 

@@ -6,36 +6,48 @@ import type { VersionedText } from '../../consumer-broker.js';
 import { type KeptConsumer, readConsumerList, writeConsumerList } from '../../consumer-list.js';
 import type { NatsLink } from '../nats-link.js';
 import { streamInfo } from '../streams.js';
-import { consumerStream, journalSubject } from './consumer-stream.js';
+import { consumerStream } from './consumer-stream.js';
 import { NatsConsumers } from './nats-consumers.js';
+import type { NatsJournal } from './nats-journal.js';
 
 /** What was stored of consumers at a moment. */
 export interface StoredStates {
-  /** The last sequence of the stream of journals; 0: there is no stream. */
-  readonly last: number;
   readonly list: VersionedText;
+  /** Those of the shards that were made anew; none where no stream keeps them. */
+  readonly journals: readonly StoredJournal[];
 }
 
-export async function storedStates(link: NatsLink, prefix: string): Promise<StoredStates> {
+interface StoredJournal {
+  readonly journal: NatsJournal;
+  /** The sequence of its last message. */
+  readonly last: number;
+}
+
+/** @param anew the shards whose stream was made anew */
+export async function storedStates(
+  link: NatsLink,
+  prefix: string,
+  anew: readonly number[],
+): Promise<StoredStates> {
+  const broker = new NatsConsumers(link, prefix);
+  const list = await broker.text('list').read();
   const stream = await streamInfo(link, consumerStream(prefix));
-  const list = await new NatsConsumers(link, prefix).text('list').read();
-  return { last: stream?.state.last_seq ?? 0, list };
+  const kept = stream === undefined ? [] : anew.map((shard) => broker.journal(shard));
+  const journals = kept.map(async (journal) => ({ journal, last: await journal.last() }));
+  return { list, journals: await Promise.all(journals) };
 }
 
 /**
- * Ends what was stored of the shards `anew`, of `count` in all, and nothing that came later.
- * @returns false: the list of consumers is another one by now
+ * Ends what was stored of the shards `anew`, of `count` in all, unless something was stored since. A node that goes on serving the
+ * old history is fenced: the list first, so that it finds the new one when it takes the journals again.
+ * @returns false: something was stored since
  */
 export async function endStates(
   link: NatsLink,
   prefix: string,
-  { last, list }: StoredStates,
+  { list, journals }: StoredStates,
   { anew, count }: { readonly anew: readonly number[]; readonly count: number },
 ): Promise<boolean> {
-  for (const shard of last === 0 ? [] : anew) {
-    const until = { filter: journalSubject(prefix, shard), seq: last + 1 };
-    await link.soon(() => link.manager.streams.purge(consumerStream(prefix), until));
-  }
   const file = 'the list of consumers on NATS';
   const read = (): string | undefined => list.text;
   const consumers = readConsumerList({ file, read }, count);
@@ -46,7 +58,9 @@ export async function endStates(
   };
   const begun = consumers.map((consumer) => begunAnew(consumer, anew));
   await writeConsumerList({ file, read, write }, begun);
-  return version !== undefined;
+  if (version === undefined) return false;
+  for (const { journal, last } of journals) if (!(await journal.beginAnew(last))) return false;
+  return true;
 }
 
 function begunAnew(

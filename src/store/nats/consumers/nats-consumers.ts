@@ -1,11 +1,6 @@
 /** What NATS keeps and carries for durable consumers: the `ConsumerBrokerModule` of `natsStore`. See docs/adr/0086. */
 import { BusError } from '../../../protocol/errors.js';
-import type {
-  ConsumerBroker,
-  ConsumerJournal,
-  SharedText,
-  SharedTextName,
-} from '../../consumer-broker.js';
+import type { ConsumerBroker, SharedText, SharedTextName } from '../../consumer-broker.js';
 import { permissionFault } from '../nats-faults.js';
 import { NatsLink } from '../nats-link.js';
 import type { NatsAddress } from '../nats-stream.js';
@@ -41,7 +36,7 @@ export class NatsConsumers implements ConsumerBroker {
     return this.#link.maxPayload;
   }
 
-  journal(shard: number): ConsumerJournal {
+  journal(shard: number): NatsJournal {
     const stream = consumerStream(this.#prefix);
     return new NatsJournal(this.#partsOf(stream, journalSubject(this.#prefix, shard)), shard);
   }

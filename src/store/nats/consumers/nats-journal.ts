@@ -55,6 +55,30 @@ export class NatsJournal implements ConsumerJournal {
     return this.#read(this.#sequence);
   }
 
+  /** The sequence of the last message; 0: there is none. */
+  async last(): Promise<number> {
+    return (await this.#subject.last())?.sequence ?? 0;
+  }
+
+  /**
+   * Takes the journal over and lets it begin anew, if a message is still its last one.
+   * @param last its sequence
+   * @returns false: it is not, and nothing was forgotten
+   */
+  async beginAnew(last: number): Promise<boolean> {
+    this.#owner = ulid();
+    this.#number = 0;
+    this.#sequence = last;
+    try {
+      await this.#add(TAKEN, NOTHING);
+      await this.compact([]);
+      return true;
+    } catch (error) {
+      if (error instanceof OwnerChanged) return false;
+      throw error;
+    }
+  }
+
   append(entry: Uint8Array): Promise<void> {
     return this.#addInPieces(ENTRY, entry);
   }
