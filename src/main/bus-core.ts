@@ -402,6 +402,8 @@ export class BusCore {
       onFailed: (failed, error) => {
         const link = firstLink + failed;
         for (const listener of this.#listeners.values()) listener.onShardFailed(link, error);
+        // Its history has ended here, and the consumers of it can be served by a node that has the next one.
+        if (this.consumers instanceof SharedConsumers) this.consumers.giveUp(error);
       },
       onConsumers: (shard, news) => this.consumers.takeNews(shard, news),
       onWarning: (error) => this.#warnings.push(error),

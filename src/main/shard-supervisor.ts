@@ -155,6 +155,7 @@ export class ShardSupervisor {
   async stop(): Promise<void> {
     this.#isStopping = true;
     clearTimeout(this.#backoff);
+    this.#backoff = undefined;
     const worker = this.#worker;
     if (worker === undefined) return;
     const exited = new Promise<void>((resolve) => {
@@ -175,6 +176,7 @@ export class ShardSupervisor {
   /** Ends the thread as a death would; the next one begins with the settings of then. Resolves when it has ended. */
   async replace(): Promise<void> {
     const worker = this.#worker;
+    if (this.#isStopping) return;
     if (worker === undefined) {
       if (this.#backoff !== undefined) this.#launch();
       return;

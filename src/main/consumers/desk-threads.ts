@@ -39,9 +39,11 @@ export function consumersOnBroker(
   const desks = deskThreads(store, options, memory, consumers, {
     ...host,
     onTried: (shard, why) => {
-      const message = `the consumers of shard ${shard} could not be served here: ${why}`;
+      const isServed = consumers.role === 'desk';
+      const what = isServed ? 'be served here' : 'be reached where they are served';
+      const message = `the consumers of shard ${shard} could not ${what}: ${why}`;
       const error = new BusError('STORE_FAILED', message, { details: { shard, reason: why } });
-      consumers.giveUp(error);
+      if (isServed) consumers.giveUp(error);
       host.onWarning(error);
       return OWNER_GIVEN_UP_MS;
     },

@@ -19,8 +19,11 @@ export const RELAY_PIECE_BYTES = 64 * KIB;
 export const OWNER_RENEW_MS = 500;
 /** An owner whose claim has not been renewed for so long is replaced, ms. */
 export const OWNER_SILENT_MS = 2000;
-/** How long a node that could not serve the consumers leaves them to others before it tries again, ms. */
+/** How long a node that could not serve the consumers leaves them to others before it tries again, ms: twice as long each time. */
 export const OWNER_GIVEN_UP_MS = 10_000;
+export const OWNER_GIVEN_UP_MS_MAX = 300_000;
+/** A node that has served the consumers for so long after that begins with the shortest time again, ms. */
+export const OWNER_PROVEN_MS = 60_000;
 /** How long a call about consumers waits for a node that serves them, ms. */
 export const OWNER_CALL_MS = 15_000;
 /** How long a bus that closes tries to let its claim go, ms. */

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Ownership } from '../../../src/main/consumers/shared/ownership.js';
 import {
   OWNER_GIVEN_UP_MS,
+  OWNER_PROVEN_MS,
   OWNER_RENEW_MS,
   OWNER_SILENT_MS,
 } from '../../../src/protocol/limits/relay.js';
@@ -164,5 +165,26 @@ describe('the ownership of consumers', () => {
     expect([one.ownership.owner, one.ownership.failure]).toEqual([undefined, why]);
     await vi.advanceTimersByTimeAsync(OWNER_GIVEN_UP_MS);
     expect(one.ownership.owner).toBe('one');
+    expect(one.ownership.failure).toBeUndefined();
+  });
+
+  it('is left for twice as long by a node that fails again, until it has had it for a while', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'hrtime'] });
+    const { of } = sharedText();
+    const { ownership } = await nodeOn(of('one'), 'one');
+    /** How often it looks until it is the owner again. */
+    const giveUp = async (): Promise<number> => {
+      ownership.giveUp(new Error('no right to the journal'));
+      let looks = 0;
+      do {
+        await vi.advanceTimersByTimeAsync(OWNER_RENEW_MS);
+        looks++;
+      } while (ownership.owner !== 'one');
+      return looks * OWNER_RENEW_MS;
+    };
+    const waits = [await giveUp(), await giveUp(), await giveUp()];
+    expect(waits).toEqual([1, 2, 4].map((times) => times * OWNER_GIVEN_UP_MS));
+    await vi.advanceTimersByTimeAsync(OWNER_PROVEN_MS);
+    expect(await giveUp()).toBe(OWNER_GIVEN_UP_MS);
   });
 });

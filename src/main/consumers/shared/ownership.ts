@@ -5,6 +5,8 @@
  */
 import {
   OWNER_GIVEN_UP_MS,
+  OWNER_GIVEN_UP_MS_MAX,
+  OWNER_PROVEN_MS,
   OWNER_RENEW_MS,
   OWNER_SILENT_MS,
 } from '../../../protocol/limits/relay.js';
@@ -31,7 +33,7 @@ export class Ownership {
   /** Why the last look found out nothing. */
   #failure: unknown;
   /** Why this node cannot serve consumers, and since when. */
-  #givenUp: { readonly why: unknown; readonly at: number } | undefined;
+  #givenUp: { readonly why: unknown; readonly at: number; readonly forMs: number } | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Ends when the claim that was seen last has been the same for too long: not first at the look after that. */
   #silence: NodeJS.Timeout | undefined;
@@ -55,11 +57,13 @@ export class Ownership {
 
   /** Why there is no owner, as far as this node knows. */
   get failure(): unknown {
-    return this.#failure ?? this.#givenUp?.why;
+    return this.#failure ?? (this.#mayOwn ? undefined : this.#givenUp?.why);
   }
 
   get #mayOwn(): boolean {
-    return this.#givenUp === undefined || elapsedMs() - this.#givenUp.at >= OWNER_GIVEN_UP_MS;
+    if (this.#givenUp === undefined) return true;
+    const { at, forMs } = this.#givenUp;
+    return elapsedMs() - at >= forMs;
   }
 
   /** Looks who has the claim, and takes it if nobody has. Goes on looking from then on. */
@@ -79,7 +83,12 @@ export class Ownership {
 
   /** This node could not serve consumers: another one is to do it, and if there is none, this one tries again later. */
   giveUp(why: unknown): void {
-    this.#givenUp = { why, at: elapsedMs() };
+    const at = elapsedMs();
+    const before = this.#givenUp;
+    // What fails again soon may fail for long: each try takes the consumers from who has them in hand.
+    const isAgain = before !== undefined && at - before.at < before.forMs + OWNER_PROVEN_MS;
+    const forMs = isAgain ? Math.min(2 * before.forMs, OWNER_GIVEN_UP_MS_MAX) : OWNER_GIVEN_UP_MS;
+    this.#givenUp = { why, at, forMs };
     void this.#lookOnce();
   }
 

@@ -136,6 +136,7 @@ export class SharedConsumers implements ConsumerCalls {
     this.#board = undefined;
     if (role === 'desk') {
       const list = await ListInBroker.open(this.#broker!.text('list'), () => this.doubt());
+      if (this.#isStopped) return;
       this.#board = new ConsumerBoard(list, this.#host.shards, this.#host.keep);
       if (this.#bus !== undefined) this.#board.start(this.#bus);
     }
