@@ -62,6 +62,7 @@ function atHome() {
   return {
     name: 'at-home',
     transform(code, id) {
+      if (/import\.meta\.(?!url\b)/.test(code)) throw new Error(`${id} knows more than its URL`);
       if (!code.includes('import.meta.url')) return undefined;
       const home = JSON.stringify(`dist/${relative(BUILT, id)}`);
       return { code: code.replaceAll('import.meta.url', `__homeOf(${home})`), map: null };

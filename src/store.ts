@@ -1,6 +1,6 @@
 /**
  * Millrace for those who write a store: the contracts of a store and of its logs, and what event records and pages are
- * made of. `millrace/testing` checks a store and opens a bus on it.
+ * made of. `millrace/testing` checks a store, and `openBus({ store })` opens a bus on it.
  */
 
 export { BusError, type ErrorCode, type ErrorData } from './protocol/errors.js';

@@ -7,6 +7,7 @@ import { open } from './bus.js';
  */
 const TABLES = 5;
 const count = Number(process.argv[2] ?? 20);
+if (!(count >= 1)) throw new Error('usage: node counter.js [ORDERS]');
 const evening = randomUUID();
 
 const bus = await open();

@@ -75,10 +75,13 @@ async function one(roundSeed) {
   show(problems);
   for (const note of result.notes) console.error(`fuzz: note: ${note}`);
   console.error(`fuzz: what was seen is in ${folder}`);
-  const flags = `--on ${on} --seed ${roundSeed} --rounds 1 --seconds ${options.seconds}`;
-  console.error(
-    `fuzz: again with  node fuzz/clusters/run.js ${flags} --faults ${options.faults.join()}`,
-  );
+  const { seconds: faultSeconds, pause, lasts } = options;
+  const flags = [
+    `--on ${on} --seed ${roundSeed} --rounds 1 --seconds ${faultSeconds} --pause ${pause} --lasts ${lasts}`,
+    `--faults ${options.faults.join()}`,
+    ...(plant ? [`--plant ${plant}`] : []),
+  ];
+  console.error(`fuzz: again with  node fuzz/clusters/run.js ${flags.join(' ')}`);
   return result;
 }
 
