@@ -31,7 +31,7 @@ import { RedisServer } from '../brokers/redis-server.js';
  * @typedef {object} Refusal what a bus on this store does not do
  * @property {string} name
  * @property {RegExp} message
- * @property {(bus: any) => Promise<unknown>} act
+ * @property {(bus: import('millrace').Bus) => Promise<unknown>} act
  */
 
 const reminder = { topic: 'a', type: 'agent_log', payload: 'refused' };

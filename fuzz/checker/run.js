@@ -7,6 +7,7 @@ import { faults, USUAL } from './faults.js';
 import { plantInto } from './plant.js';
 import { plants } from './plants.js';
 import { play } from './play.js';
+import { countsOf, showProblems } from './report.js';
 
 /**
  * Here is how it works. A server with several shards has clients of every kind: in its own thread, in an attached
@@ -25,7 +26,6 @@ import { play } from './play.js';
  * that failed is kept.
  */
 const RUN_MS = 30_000;
-const SHOWN_OF_A_RULE = 5;
 /** The kinds of faults in records; of others, a part dies. Without any fault a run is a game against the judge. */
 const KINDS = { kill: 'killed', client: 'killed', disconnect: 'network' };
 
@@ -65,7 +65,7 @@ async function one(runSeed) {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     return result;
   }
-  show(problems);
+  showProblems(problems);
   console.error(`fuzz: what was seen is in ${folder}`);
   const which = `--faults ${names.join() || 'none'}${options.hosts ? ` --hosts ${options.hosts}` : ''}`;
   const flags = `--seed ${runSeed} --runs 1 --minutes ${minutes} ${which}`;
@@ -75,37 +75,14 @@ async function one(runSeed) {
 
 /** @param {string} file */
 function record(file) {
-  const sum = (countOf) => results.reduce((total, result) => total + countOf(result), 0);
-  const of = (rule) =>
-    sum(({ problems }) => problems.filter((text) => text.startsWith(rule)).length);
   const kinds = new Set(names.map((name) => KINDS[name] ?? 'part dies'));
-  const recoveries = results.flatMap(({ recoveriesMs }) => recoveriesMs).sort((a, b) => a - b);
-  const at = (share) => Math.round(recoveries[Math.floor((recoveries.length - 1) * share)]);
   recordResult(file, {
     campaign: 'checker',
     fault: kinds.size > 1 ? 'together' : ([...kinds][0] ?? 'model'),
     seeds: [seed, results.length],
-    injections: sum(({ injections }) => Object.values(injections).reduce((a, b) => a + b, 0)),
-    acked: sum(({ figures }) => figures.acked),
-    lost: of('C1'),
-    repeated: of('C4') + of('C7'),
-    misordered: of('C3'),
-    undetected: 0,
-    problems: sum(({ problems }) => problems.length),
-    recoveryMs: recoveries.length === 0 ? null : { p50: at(0.5), p99: at(0.99) },
+    ...countsOf(results),
     seconds: Math.round((performance.now() - began) / 1000),
   });
-}
-
-/** Shows some of each rule, as a single cause may break one of them a thousand times. */
-function show(problems) {
-  const counts = new Map();
-  for (const problem of problems) {
-    const rule = problem.slice(0, problem.indexOf(':'));
-    const count = (counts.get(rule) ?? 0) + 1;
-    counts.set(rule, count);
-    if (count <= SHOWN_OF_A_RULE) console.error(`fuzz: ${problem}`);
-  }
 }
 
 function BUILT() {

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { plantInto } from '../checker/plant.js';
+import { countsOf, showProblems } from '../checker/report.js';
 import { obstacleToNamespaces } from '../faults/network/namespaces.js';
-import { percentilesOf } from '../faults/percentiles.js';
 import { DIR, list, nameIn, positive, program } from '../program.js';
 import { recordResult } from '../record-result.js';
 import { faults } from './faults.js';
@@ -25,7 +25,6 @@ import { play } from './play.js';
  * the judge has to find. Exits 0 if all was right, 1 if not, 2 for wrong usage. The folder of a round that failed is kept.
  * Needs root, `ip` and the broker.
  */
-const SHOWN_OF_A_RULE = 5;
 const BUILT = fileURLToPath(new URL('../../dist', import.meta.url));
 
 const options = readOptions();
@@ -72,7 +71,7 @@ async function one(roundSeed) {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     return result;
   }
-  show(problems);
+  showProblems(problems);
   for (const note of result.notes) console.error(`fuzz: note: ${note}`);
   console.error(`fuzz: what was seen is in ${folder}`);
   const { seconds: faultSeconds, pause, lasts } = options;
@@ -87,35 +86,13 @@ async function one(roundSeed) {
 
 /** @param {string} file */
 function record(file) {
-  const sum = (countOf) => results.reduce((total, result) => total + countOf(result), 0);
-  const of = (rule) =>
-    sum(({ problems }) => problems.filter((text) => text.startsWith(rule)).length);
-  const recoveries = results.flatMap(({ recoveriesMs }) => recoveriesMs);
   recordResult(file, {
     campaign: `clusters ${on}`,
     fault: 'cluster',
     seeds: [seed, results.length],
-    injections: sum(({ injections }) => Object.values(injections).reduce((a, b) => a + b, 0)),
-    acked: sum(({ figures }) => figures.acked),
-    lost: of('C1'),
-    repeated: of('C4') + of('C7'),
-    misordered: of('C3'),
-    undetected: 0,
-    problems: sum(({ problems }) => problems.length),
-    recoveryMs: recoveries.length === 0 ? null : percentilesOf(recoveries),
+    ...countsOf(results),
     seconds: Math.round((performance.now() - began) / 1000),
   });
-}
-
-/** Shows some of each rule, as a single cause may break one of them a thousand times. */
-function show(problems) {
-  const counts = new Map();
-  for (const problem of problems) {
-    const rule = problem.slice(0, problem.indexOf(':'));
-    const count = (counts.get(rule) ?? 0) + 1;
-    counts.set(rule, count);
-    if (count <= SHOWN_OF_A_RULE) console.error(`fuzz: ${problem}`);
-  }
 }
 
 function readOptions() {

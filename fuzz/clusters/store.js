@@ -8,7 +8,7 @@ const STORES = { nats: 'natsStore', redis: 'redisStore' };
  * Opens a bus on a broker.
  *
  * @param {string} dist  the build
- * @param {{ on: 'nats' | 'redis', options: any }} store  the broker, and the options of its store
+ * @param {{ on: 'nats' | 'redis', options: object }} store  the broker, and the options of its store
  * @param {object} options  of the bus
  */
 export async function openOn(dist, { on, options: ofStore }, options) {
