@@ -26,6 +26,7 @@ import { Database } from './sinks/sqlite.js';
  * @property {number} seconds How long the run took.
  * @property {Record<string, number>} [within] Of a run with faults of several kinds: how many of `injections` were of which of
  *   `FAULTS`.
+ * @property {Record<string, number>} [kinds] How many of `injections` were of which of the campaign's own kinds of faults.
  *
  * @typedef {Counted & { commit: string, node: string, sqlite: string, kernel: string, date: string }} Result
  */
@@ -61,7 +62,8 @@ const COUNTS = /** @type {const} */ ([
   'problems',
 ]);
 const TEXTS = /** @type {const} */ (['campaign', 'commit', 'node', 'sqlite', 'kernel']);
-const FIELDS = [...TEXTS, ...COUNTS, 'fault', 'seeds', 'recoveryMs', 'seconds', 'date', 'within'];
+const MORE = ['fault', 'seeds', 'recoveryMs', 'seconds', 'date', 'within', 'kinds'];
+const FIELDS = [...TEXTS, ...COUNTS, ...MORE];
 
 /**
  * Appends the line of one run, and adds to it which build ran where and when.
@@ -119,6 +121,7 @@ export function faultsOfResult(result) {
   need('seconds', isSpan(result.seconds), 'a number from 0');
   need('date', isDate(result.date), 'an ISO date');
   need('within', isWithin(result), 'counts of faults, together no more than the injections');
+  need('kinds', isOfKinds(result), 'counts of kinds of faults, together the injections');
   if (result.fault === 'planted') {
     const promises = ['acked', 'lost', 'repeated', 'misordered'];
     need(
@@ -136,10 +139,19 @@ export function faultsOfResult(result) {
 
 function isWithin({ within, injections }) {
   if (within === undefined) return true;
-  if (typeof within !== 'object' || within === null) return false;
-  const counts = Object.entries(within);
-  if (!counts.every(([fault, count]) => FAULTS.includes(fault) && isCount(count))) return false;
-  return counts.reduce((sum, [, count]) => sum + count, 0) <= injections;
+  return sumOf(within, (name) => FAULTS.includes(name)) <= injections;
+}
+
+function isOfKinds({ kinds, injections }) {
+  return kinds === undefined || sumOf(kinds, (name) => name !== '') === injections;
+}
+
+/** The sum of counts by name; NaN if they are something else, or a name is wrong. */
+function sumOf(counts, isName) {
+  if (typeof counts !== 'object' || counts === null) return Number.NaN;
+  const all = Object.entries(counts);
+  if (!all.every(([name, count]) => isName(name) && isCount(count))) return Number.NaN;
+  return all.reduce((sum, [, count]) => sum + count, 0);
 }
 
 function parse(line) {

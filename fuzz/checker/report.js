@@ -32,8 +32,16 @@ export function countsOf(results) {
   /** @param {string} rule */
   const of = (rule) =>
     sum(({ problems }) => problems.filter((text) => text.startsWith(rule)).length);
+  /** @type {Record<string, number>} */
+  const kinds = {};
+  for (const { injections } of results) {
+    for (const [kind, count] of Object.entries(injections)) {
+      kinds[kind] = (kinds[kind] ?? 0) + count;
+    }
+  }
   return {
-    injections: sum(({ injections }) => Object.values(injections).reduce((a, b) => a + b, 0)),
+    injections: Object.values(kinds).reduce((all, count) => all + count, 0),
+    kinds,
     acked: sum(({ figures }) => figures.acked),
     lost: of('C1'),
     repeated: of('C4') + of('C7'),

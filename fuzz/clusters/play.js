@@ -40,6 +40,7 @@ function changesFor(seed) {
 /**
  * @param {object} options
  * @param {'nats' | 'redis'} options.on
+ * @param {number} [options.replicas]   on Redis: how many an ack waits for
  * @param {number} options.seed
  * @param {number} options.ms           how long the nemesis goes on
  * @param {number} [options.pauseMs]    the mean time between faults
@@ -50,7 +51,7 @@ function changesFor(seed) {
  * @param {string | undefined} [options.dist]   the build of the nodes; clients and the judge use the real one
  */
 export async function play(options) {
-  const { on, seed, ms, faults, folder, dist = BUILT } = options;
+  const { on, replicas, seed, ms, faults, folder, dist = BUILT } = options;
   const { pauseMs = PAUSE_MS, lastsMs = LASTS_MS, endMs = END_MS } = options;
   const Broker = BROKERS[on];
   const network = new Network(Broker.names);
@@ -58,7 +59,7 @@ export async function play(options) {
   mkdirSync(histories, { recursive: true });
   network.raise();
   const { shards } = planOf(seed, { hasShort: false });
-  const settings = { shards, dedupeWindowMs: DEDUPE_MS };
+  const settings = { shards, dedupeWindowMs: DEDUPE_MS, replicas };
   const broker = new Broker(network.places, join(folder, 'servers'), settings);
   const changes = changesFor(seed);
   const plan = planOf(seed, changes);

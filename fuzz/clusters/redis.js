@@ -4,8 +4,9 @@ import { MASTER, RedisMachine } from './redis-machine.js';
 
 /**
  * A Redis with two replicas, and three sentinels, each pair on a machine of its own. With `replicas: 2` an acknowledged event is on all
- * machines, so nothing may be lost, whichever of them the sentinels choose, as docs/REDIS.md promises. With 1 a master that was
- * parted acknowledges with a replica that has not changed sides yet.
+ * machines, so nothing may be lost, whichever of them the sentinels choose, as docs/REDIS.md promises. With 1 the end of a
+ * machine may lose nothing; but a master that stood still or was parted may acknowledge with a replica that has not changed
+ * sides yet.
  */
 const PREFIX = 'clusters';
 const LOOK_MS = 200;
@@ -19,12 +20,14 @@ export class RedisCluster {
   strongest = 'replicated';
   servers;
   #dedupeWindowMs;
+  #replicas;
   #clients = new Map();
 
-  constructor(places, dir, { dedupeWindowMs }) {
+  constructor(places, dir, { dedupeWindowMs, replicas = 2 }) {
     const [{ host }] = places;
     this.servers = places.map((place) => new RedisMachine(place, dir, host));
     this.#dedupeWindowMs = dedupeWindowMs;
+    this.#replicas = replicas;
   }
 
   /** What the nodes open. */
@@ -33,7 +36,7 @@ export class RedisCluster {
       sentinels: this.servers.map(({ sentinel: { host, port } }) => ({ host, port })),
       name: MASTER,
       prefix: PREFIX,
-      replicas: 2,
+      replicas: this.#replicas,
       dedupeWindowMs: this.#dedupeWindowMs,
     };
     return { on: /** @type {const} */ ('redis'), options };

@@ -17,15 +17,19 @@ import { play } from './play.js';
  * from the others, starts them with an empty disk, and kills and pauses nodes (`faults.js`). Then the faults stop, everybody
  * comes to an end, and the judge (`checker/judge.js`) decides from the histories and a full replay whether rules C1 to C7 were kept.
  *
- *   node fuzz/clusters/run.js --on nats [--minutes 2] [--rounds N] [--seed N] [--faults kill,wipe,pause,…] [--seconds 60]
+ *   node fuzz/clusters/run.js --on nats [--replicas 2] [--minutes 2] [--rounds N] [--seed N] [--faults kill,wipe,pause,…] [--seconds 60]
  *                             [--pause 3] [--lasts 10] [--plant NAME] [--dir DIR] [--record FILE]
  *
  * A round has a minute of faults (`--seconds`), with 3 s between them (`--pause`), of up to 10 s each (`--lasts`); rounds follow each other until the time is over, each with the next seed, which
  * decides options, events and faults, not how processes interleave. `--plant` builds a fault into the nodes (`plants.js`), which
- * the judge has to find. Exits 0 if all was right, 1 if not, 2 for wrong usage. The folder of a round that failed is kept.
+ * the judge has to find. On Redis acks wait for two replicas; with `--replicas 1` for one, and the faults are those that then may lose
+ * nothing. Exits 0 if all was right, 1 if not, 2 for wrong usage. The folder of a round that failed is kept.
  * Needs root, `ip` and the broker.
  */
 const BUILT = fileURLToPath(new URL('../../dist', import.meta.url));
+
+/** A Redis whose acks wait for one of two replicas loses nothing by these. */
+const OF_ONE_REPLICA = ['kill', 'wipe', 'node', 'freeze'];
 
 const options = readOptions();
 const obstacle = obstacleToNamespaces();
@@ -33,7 +37,7 @@ if (obstacle !== undefined) {
   console.error(`fuzz: clusters NOT TESTED: ${obstacle}`);
   process.exit(2);
 }
-const { on, seed, minutes, rounds, plant } = options;
+const { on, replicas, seed, minutes, rounds, plant } = options;
 console.log(`fuzz: clusters on ${on}, seed ${seed}${plant ? `, planted: ${plant}` : ''}`);
 const began = performance.now();
 /** @type {Awaited<ReturnType<typeof play>>[]} */
@@ -53,6 +57,7 @@ async function one(roundSeed) {
   const from = performance.now();
   const result = await play({
     on,
+    replicas,
     seed: roundSeed,
     ms: options.seconds * 1000,
     pauseMs: options.pause * 1000,
@@ -76,7 +81,7 @@ async function one(roundSeed) {
   console.error(`fuzz: what was seen is in ${folder}`);
   const { seconds: faultSeconds, pause, lasts } = options;
   const flags = [
-    `--on ${on} --seed ${roundSeed} --rounds 1 --seconds ${faultSeconds} --pause ${pause} --lasts ${lasts}`,
+    `--on ${on} --replicas ${replicas} --seed ${roundSeed} --rounds 1 --seconds ${faultSeconds} --pause ${pause} --lasts ${lasts}`,
     `--faults ${options.faults.join()}`,
     ...(plant ? [`--plant ${plant}`] : []),
   ];
@@ -87,7 +92,7 @@ async function one(roundSeed) {
 /** @param {string} file */
 function record(file) {
   recordResult(file, {
-    campaign: `clusters ${on}`,
+    campaign: `clusters ${on}${replicas === 1 ? ' 1' : ''}`,
     fault: 'cluster',
     seeds: [seed, results.length],
     ...countsOf(results),
@@ -96,7 +101,7 @@ function record(file) {
 }
 
 function readOptions() {
-  return program(
+  const given = program(
     'node fuzz/clusters/run.js',
     'Four nodes share a broker whose servers are killed, paused, parted and emptied.',
   )
@@ -106,16 +111,30 @@ function readOptions() {
       nameIn({ nats: true, redis: true }),
       'nats',
     )
+    .option(
+      '--replicas <n>',
+      'on Redis: how many have an event before its ack',
+      nameIn({ 1: true, 2: true }),
+      '2',
+    )
     .option('--minutes <n>', 'begins no round after so many', positive, 2)
     .option('--rounds <n>', 'plays at most so many rounds', positive, Number.POSITIVE_INFINITY)
     .option('--seconds <n>', 'faults go on for so long in a round', positive, 60)
     .option('--pause <n>', 'so many seconds are between faults, in the mean', positive, 3)
     .option('--lasts <n>', 'a fault lasts for so many seconds at most', positive, 10)
-    .option('--faults <names>', 'does only these, "none" for none', faultsIn, Object.keys(faults))
+    .option('--faults <names>', 'does only these, "none" for none', faultsIn)
     .option('--plant <name>', 'plants this fault into the nodes', nameIn(plants))
     .option(...DIR)
     .parse()
     .opts();
+  const replicas = Number(given.replicas);
+  if (replicas === 1 && given.on !== 'redis') {
+    console.error('fuzz: --replicas 1 is for --on redis');
+    process.exit(2);
+  }
+  given.replicas = replicas;
+  given.faults ??= replicas === 1 ? OF_ONE_REPLICA : Object.keys(faults);
+  return given;
 }
 
 /** @param {string} text */

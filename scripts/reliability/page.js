@@ -6,7 +6,7 @@ import { parseReasons } from '../mutants/reasons.js';
 import { readSamples } from '../mutants/sample-lines.js';
 import { foundByKind, foundCounts, foundRecord, parseFound } from './found.js';
 import { mutantTable } from './mutants.js';
-import { castTable, checkTable, faultTable, runTable } from './tables.js';
+import { castTable, checkTable, clusterTable, faultTable, runTable } from './tables.js';
 
 /**
  * @typedef {import('../../fuzz/record-result.js').Result} Result
@@ -16,6 +16,7 @@ import { castTable, checkTable, faultTable, runTable } from './tables.js';
 /** A table for each name that a marker of the page may have. */
 const TABLES = {
   faults: ({ results }) => faultTable(results),
+  clusters: ({ results }) => clusterTable(results),
   runs: ({ results }) => runTable(results),
   games: ({ results }) => castTable(results),
   checks: ({ results }) => checkTable(results),

@@ -67,9 +67,27 @@ export const FAULT_ROWS = [
   {
     fault: 'cluster',
     title: 'servers of a broker killed, paused, parted and emptied',
-    reach: [{ words: 'every kind of fault of one server' }],
+    reach: [{ words: 'every kind of fault of one server, on each broker' }],
   },
 ];
+
+/** The rounds on clusters of brokers, by campaign. */
+export const CLUSTERS = {
+  'clusters nats': 'NATS, `replicas: 3`',
+  'clusters redis': 'Redis, `replicas: 2`',
+  'clusters redis 1': 'Redis, `replicas: 1`',
+};
+
+/** The kinds of faults of these rounds. */
+export const CLUSTER_FAULTS = {
+  kill: 'server killed',
+  wipe: 'killed, its disk emptied',
+  pause: 'stands still',
+  cut: 'cut off',
+  part: 'parted from the others',
+  node: 'node or clients killed',
+  freeze: 'node stands still',
+};
 
 /** @type {readonly Row[]} What plays at random, and is judged by a model or by rules. */
 export const GAME_ROWS = [
@@ -113,6 +131,7 @@ const OWN_COMMANDS = {
   'clusters-plants': 'node fuzz/clusters/plants-run.js',
   'clusters nats': 'node fuzz/clusters/run.js --on nats',
   'clusters redis': 'node fuzz/clusters/run.js --on redis',
+  'clusters redis 1': 'node fuzz/clusters/run.js --on redis --replicas 1',
   sim: 'npm run sim',
   projector: 'node fuzz/sinks/projector.js',
   outbox: 'node fuzz/sinks/outbox.js',

@@ -1,4 +1,12 @@
-import { CAMPAIGNS_OF, CHECK_ROWS, COMMANDS, FAULT_ROWS, GAME_ROWS } from './rows.js';
+import {
+  CAMPAIGNS_OF,
+  CHECK_ROWS,
+  CLUSTER_FAULTS,
+  CLUSTERS,
+  COMMANDS,
+  FAULT_ROWS,
+  GAME_ROWS,
+} from './rows.js';
 
 /**
  * The tables that are made of the results of campaigns.
@@ -54,6 +62,29 @@ export function castTable(results) {
     const sum = (name) => count(sumOf(runs, name));
     const cases = count(trialsOf(row, runs));
     return [row.title, cases, sum('injections'), sum('acked'), sum('problems'), boundOf(row, runs)];
+  });
+  return table(head, rows);
+}
+
+/** Rounds on clusters that have noted how many faults they had of each kind. @param {Result[]} results */
+export function clusterTable(results) {
+  const head = [
+    'broker',
+    'rounds',
+    'minutes',
+    'acked',
+    'problems',
+    ...Object.values(CLUSTER_FAULTS),
+  ];
+  const rows = Object.entries(CLUSTERS).map(([campaign, title]) => {
+    const runs = results.filter((run) => run.campaign === campaign && run.kinds !== undefined);
+    if (runs.length === 0) return notRun({ title }, head.length);
+    const kinds = Object.keys(CLUSTER_FAULTS).map((kind) =>
+      count(runs.reduce((sum, run) => sum + (run.kinds?.[kind] ?? 0), 0)),
+    );
+    const minutes = count(Math.round(sumOf(runs, 'seconds') / 60));
+    const [acked, problems] = ['acked', 'problems'].map((name) => count(sumOf(runs, name)));
+    return [title, count(seedsOf(runs)), minutes, acked, problems, ...kinds];
   });
   return table(head, rows);
 }
@@ -119,6 +150,7 @@ function withinOf({ fault }, results) {
   return results.reduce((sum, { within }) => sum + (within?.[fault] ?? 0), 0);
 }
 
+/** @param {{ title: string }} row @param {number} columns */
 function notRun({ title }, columns) {
   return [title, 'nothing was recorded yet', ...Array(columns - 2).fill('')];
 }

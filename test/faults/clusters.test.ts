@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { planted } from '../../fuzz/checker/plant.js';
+import { plants } from '../../fuzz/clusters/plants.js';
 import { obstacleToNamespaces } from '../../fuzz/faults/network/namespaces.js';
 import { readResults } from '../../fuzz/record-result.js';
 
@@ -21,18 +23,8 @@ it.skipIf(obstacle !== undefined && process.env.CI !== 'true').each(['nats', 're
       const program = fileURLToPath(new URL('../../fuzz/clusters/run.js', import.meta.url));
       const short = ['--rounds', '1', '--seconds', '8', '--pause', '0.5', '--lasts', '2'];
       const faults = ['--faults', 'cut,pause,node'];
-      const args = [
-        '--on',
-        on,
-        '--seed',
-        '3',
-        ...short,
-        ...faults,
-        '--record',
-        file,
-        '--dir',
-        folder,
-      ];
+      const where = ['--record', file, '--dir', folder];
+      const args = ['--on', on, '--seed', '3', ...short, ...faults, ...where];
       const run = spawnSync(process.execPath, [program, ...args], {
         encoding: 'utf8',
         timeout: TIME_MS,
@@ -40,10 +32,21 @@ it.skipIf(obstacle !== undefined && process.env.CI !== 'true').each(['nats', 're
       expect(run.status, run.stdout + run.stderr).toBe(0);
       const [result] = readResults(file);
       expect(result).toMatchObject({ campaign: `clusters ${on}`, problems: 0, lost: 0 });
-      expect(result!.injections).toBeGreaterThan(0);
+      expect(result!.kinds).toBeDefined();
+      const kinds = Object.keys(result!.kinds!);
+      expect(kinds.length).toBeGreaterThan(0);
+      expect(['cut', 'pause', 'node']).toEqual(expect.arrayContaining(kinds));
     } finally {
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     }
   },
   TIME_MS,
+);
+
+it.each(Object.entries(plants))(
+  'the plants of the clusters have their places in the build: %s',
+  (_, plant) => {
+    const dist = fileURLToPath(new URL('../../dist', import.meta.url));
+    for (const [file, text] of planted(dist, plant)) expect(text, file).not.toBe('');
+  },
 );
