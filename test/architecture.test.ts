@@ -223,7 +223,15 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // What every attached thread runs, in rooms: the links to the shards, and what goes over them.
   'endpoint/links': ['protocol', 'record', 'ring', 'link', 'collections', 'threads'],
   'endpoint/publish': ['protocol', 'record', 'link', 'collections', 'handout', 'endpoint/links'],
-  'endpoint/read': ['protocol', 'record', 'link', 'store', 'endpoint/links', 'endpoint/asker'],
+  'endpoint/read': [
+    'protocol',
+    'collections/page-items',
+    'record',
+    'link',
+    'store',
+    'endpoint/links',
+    'endpoint/asker',
+  ],
   // Questions that are asked here, and those that are answered.
   'endpoint/request': [
     'protocol',

@@ -59,9 +59,9 @@ export function endpointInternals(parts: InternalParts): EndpointInternals {
     },
     subscribe: (asker, filter, handler, options) =>
       parts.subscribe(filter, handler, options, asker),
-    read: (asker, query) => {
+    pages: (asker, query) => {
       parts.assertOpen();
-      return queries.read(parseQuery(query), asker);
+      return queries.pages(parseQuery(query), asker);
     },
     find: (asker, topics, id, options) => {
       parts.assertOpen();

@@ -67,7 +67,8 @@ export interface EndpointInternals {
     handler: EventHandler,
     options: SubscribeOptions,
   ): PositionedSubscription;
-  read(asker: Asker, query: Query): AsyncIterable<Event>;
+  /** As the endpoint's own `read`; all events of a page have to be taken before the next page is asked for. */
+  pages(asker: Asker, query: Query): AsyncIterable<Iterable<Event>>;
   /** All events that have the id, the newest first. */
   find(
     asker: Asker,

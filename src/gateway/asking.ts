@@ -15,6 +15,7 @@ import type { FilterData } from '../protocol/filter.js';
 import { PATTERNS_PER_FILTER_MAX } from '../protocol/limits/events.js';
 import { patternsMeet } from '../protocol/patterns-meet.js';
 import { assertPattern, hasWildcard } from '../protocol/topic.js';
+import { type Pages, singly } from './pages.js';
 
 /**
  * Subscribes and reads on behalf of one client (`Asker`). An endpoint that the user made, such as a wrapper, has no
@@ -90,6 +91,6 @@ function addMeeting(parts: Set<string>, topic: string, readable: string): void {
   if (part !== undefined) parts.add(part);
 }
 
-export function readFor(endpoint: BusEndpoint, asker: Asker, query: Query): AsyncIterable<Event> {
-  return internalsOf(endpoint)?.read(asker, query) ?? endpoint.read(query);
+export function readFor(endpoint: BusEndpoint, asker: Asker, query: Query): Pages<Event> {
+  return internalsOf(endpoint)?.pages(asker, query) ?? singly(endpoint.read(query));
 }

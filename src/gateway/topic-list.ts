@@ -15,12 +15,12 @@ import { assertMayRead } from './permissions.js';
  *
  * @throws BusError `FORBIDDEN`, `PATTERN_INVALID`; synchronously
  */
-export function topicList(
+export function topicPages(
   endpoint: BusEndpoint,
   principal: Principal,
   pattern: string | undefined,
   asker: Asker,
-): AsyncGenerator<TopicInfo> {
+): AsyncGenerator<readonly TopicInfo[]> {
   // Without a pattern the list is cut to the topics that may be read; a pattern must be covered by the grants.
   if (pattern !== undefined) {
     assertMayRead(principal, pattern);
@@ -50,16 +50,16 @@ async function* pagesOf(
 
 async function* sortedWhileShort(
   pages: AsyncGenerator<readonly TopicInfo[]>,
-): AsyncGenerator<TopicInfo> {
+): AsyncGenerator<readonly TopicInfo[]> {
   let held: TopicInfo[] | undefined = [];
   for await (const page of pages) {
-    if (held === undefined) yield* page;
+    if (held === undefined) yield page;
     else {
       held.push(...page);
       if (held.length <= TOPICS_SORTED_MAX) continue;
-      yield* held;
+      yield held;
       held = undefined;
     }
   }
-  if (held !== undefined) yield* held.sort((a, b) => (a.name < b.name ? -1 : 1));
+  if (held !== undefined) yield held.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

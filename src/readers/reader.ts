@@ -7,13 +7,14 @@
  * import stays failed within a thread, and the next thread imports afresh.
  */
 import type { MessagePort } from 'node:worker_threads';
-import type { Handlers } from '../link/calls.js';
+import type { Handlers, ShardPageRequest } from '../link/calls.js';
 import { type CallContext, PortServer, type ToServer } from '../link/port-calls.js';
 import type { ReaderMail, ReaderNotice, ReaderThreadData } from '../link/reader-mail.js';
 import { BusError } from '../protocol/errors.js';
-import { WORK_SLICE_MS } from '../protocol/limits/budgets.js';
+import { READ_LOOKS_MAX, WORK_PIECE_MS, WORK_SLICE_MS } from '../protocol/limits/budgets.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { HistoryAddress, HistoryModule, StoreHistory } from '../store/log-store.js';
+import type { Page, PageRequest } from '../store/page.js';
 import type { WorkShare } from '../threads/work-shares.js';
 import { FairTurns } from './fair-turns.js';
 
@@ -89,27 +90,47 @@ export class Reader {
 
   #handlersOf(port: MessagePort): Handlers<'history', CallContext> {
     return {
-      page: ({ shard, request, owner }) =>
-        this.#look(owner, port, (history, isShort) =>
-          history.page(shard, isShort ? { ...request, timeMs: WORK_SLICE_MS } : request),
-        ),
+      page: (call) => this.#page(call, port),
       positionAt: ({ shard, timeMs, owner }) =>
         this.#look(owner, port, (history) => history.positionAt(shard, timeMs)),
     };
   }
 
-  /** `work` is told whether others wait or will soon ask. */
+  /**
+   * A page of a log. Looks that are short go on in their owner's next turns: there would be an answer and a question more
+   * for each.
+   */
+  async #page({ shard, request, owner }: ShardPageRequest, port: MessagePort): Promise<Page> {
+    let found: Page | undefined;
+    for (let left = READ_LOOKS_MAX; ; left--) {
+      const rest = found === undefined ? request : restOf(request, found);
+      let isShort = false;
+      const page = await this.#look(owner, port, (history, timeMs) => {
+        if (timeMs === undefined) return history.page(shard, rest);
+        isShort = true;
+        return history.page(shard, { ...rest, timeMs });
+      });
+      found = found === undefined ? page : joined(found, page);
+      const { count, records, done } = found;
+      const isFull =
+        count >= request.limit || records.byteLength >= (request.limitBytes ?? Infinity);
+      if (!isShort || done || isFull || left === 1 || !this.#ports.has(port)) return found;
+      await new Promise<void>((resolve) => this.#turns.add(owner ?? port, resolve));
+    }
+  }
+
+  /** `work` is told how long it may take where others wait or will soon ask, ms. */
   async #look<T>(
     owner: string | undefined,
     port: MessagePort,
-    work: (history: StoreHistory, isShort: boolean) => T | Promise<T>,
+    work: (history: StoreHistory, timeMs: number | undefined) => T | Promise<T>,
   ): Promise<T> {
     if (this.#isEnding) throw new BusError('BUS_CLOSED', 'the history of this bus is closed');
     this.#history ??= this.#open();
     const share = this.#turns.share(owner ?? port);
     const look = this.#history.then((history) => {
       const began = performance.now();
-      const found = work(history, share.hasOthers);
+      const found = work(history, lookMs(share));
       // A program that reads for itself counts as one of the others, and is not held up.
       if (owner === undefined) share.charge(0);
       else if (found instanceof Promise) return charged(found, share, began);
@@ -145,6 +166,40 @@ function ownerOf(message: ToServer): string | undefined {
   if (!('call' in message)) return undefined;
   const { owner } = message.request as { owner?: unknown };
   return typeof owner === 'string' ? owner : undefined;
+}
+
+/** What a request asks for behind a page that was found for it. */
+function restOf(request: PageRequest, { count, records, next }: Page): PageRequest {
+  const { limit, limitBytes, reverse } = request;
+  return {
+    ...request,
+    ...(reverse ? { until: next } : { after: next }),
+    limit: limit - count,
+    ...(limitBytes === undefined ? {} : { limitBytes: limitBytes - records.byteLength }),
+  };
+}
+
+/** A page, and the one behind it. */
+function joined(page: Page, next: Page): Page {
+  const records = new Uint8Array(page.records.byteLength + next.records.byteLength);
+  records.set(new Uint8Array(page.records));
+  records.set(new Uint8Array(next.records), page.records.byteLength);
+  return {
+    ...next,
+    records: records.buffer,
+    count: page.count + next.count,
+    prunedThrough: Math.max(page.prunedThrough, next.prunedThrough),
+    goneThrough: Math.max(
+      page.goneThrough ?? page.prunedThrough,
+      next.goneThrough ?? next.prunedThrough,
+    ),
+  };
+}
+
+/** How long a look may take: one that nobody waits for, undefined, as long as the history likes. */
+function lookMs({ hasBusyOthers, hasOthers }: WorkShare): number | undefined {
+  if (hasBusyOthers) return WORK_PIECE_MS;
+  return hasOthers ? WORK_SLICE_MS : undefined;
 }
 
 /** A look that waits for an archive takes the thread's time in pieces, and no more than a slice of it at once. */

@@ -60,6 +60,34 @@ export interface Page {
 /** Bytes before each record in a page: sequence and recorded time. */
 export const PAGE_PREFIX_BYTES = 16;
 
+/** Goes through the events of a page, or through records that lie as in one; at first it is before the first of them. */
+export class PageRecords implements StoredRecord {
+  readonly bytes: Buffer;
+  sequence = 0;
+  recordedAt = 0;
+  offset = 0;
+  length = 0;
+  readonly #view = new EventRecordView();
+  #end = 0;
+
+  constructor(records: ArrayBuffer | Buffer) {
+    this.bytes = records instanceof ArrayBuffer ? Buffer.from(records) : records;
+  }
+
+  /** Moves to the next one; false if there is none. */
+  advance(): boolean {
+    const { bytes } = this;
+    const at = this.#end;
+    if (at >= bytes.length) return false;
+    this.sequence = bytes.readDoubleLE(at);
+    this.recordedAt = bytes.readDoubleLE(at + 8);
+    this.offset = at + PAGE_PREFIX_BYTES;
+    this.length = this.#view.wrap(bytes, this.offset).length;
+    this.#end = this.offset + this.length;
+    return true;
+  }
+}
+
 /** Calls `visit` for each event of a page, in its order. The record object is reused. */
 export function decodePage(page: Page, visit: (record: StoredRecord) => void): void {
   eachRecord(Buffer.from(page.records), visit);
@@ -67,15 +95,6 @@ export function decodePage(page: Page, visit: (record: StoredRecord) => void): v
 
 /** As `decodePage`, of records that lie as in a page. */
 export function eachRecord(bytes: Buffer, visit: (record: StoredRecord) => void): void {
-  const view = new EventRecordView();
-  const record = { sequence: 0, recordedAt: 0, bytes, offset: 0, length: 0 };
-  let at = 0;
-  while (at < bytes.length) {
-    record.sequence = bytes.readDoubleLE(at);
-    record.recordedAt = bytes.readDoubleLE(at + 8);
-    record.offset = at + PAGE_PREFIX_BYTES;
-    record.length = view.wrap(bytes, record.offset).length;
-    at = record.offset + record.length;
-    visit(record);
-  }
+  const records = new PageRecords(bytes);
+  while (records.advance()) visit(records);
 }

@@ -83,6 +83,38 @@ export class WorkShare {
     if (!this.isBetween) this.#endPiece();
   }
 
+  /**
+   * Does a piece of work in the part's turn, and counts the time that it takes: at once where the part may go on, and
+   * behind those who wait already. What `work` goes on with later is not counted. Rejects with what it throws.
+   */
+  inTurn<T>(work: () => T | Promise<T>): Promise<T> {
+    return this.isBetween || this.#waiting.size > 0
+      ? this.inNextTurn(work)
+      : new Promise((resolve) => resolve(this.#measured(work)));
+  }
+
+  /** As `inTurn`, but the thread looks at the others before it. */
+  inNextTurn<T>(work: () => T | Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.whenNext(() => {
+        try {
+          resolve(this.#measured(work));
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  #measured<T>(work: () => T): T {
+    const began = performance.now();
+    try {
+      return work();
+    } finally {
+      this.spend(began, 0);
+    }
+  }
+
   /** Does not call back. */
   forget(next: () => void): void {
     this.#waiting.delete(next);

@@ -1,8 +1,13 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { afterEach, expect, test } from 'vitest';
-import { WORK_SLICE_MS } from '../../src/protocol/limits/budgets.js';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { READ_LOOKS_MAX, WORK_PIECE_MS, WORK_SLICE_MS } from '../../src/protocol/limits/budgets.js';
 import { Reader } from '../../src/readers/reader.js';
-import type { PageRequest } from '../../src/store/page.js';
+import type { Page, PageRequest } from '../../src/store/page.js';
+
+// A look takes as long as a test says, whatever else the machine does.
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+});
 
 /** A history that notes each page, in the order in which they are read, and takes the time that a page may take. */
 const MODULE = `data:text/javascript,${encodeURIComponent(`
@@ -17,16 +22,25 @@ const NAME = 'millraceReaderTest';
 const ends: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0)) await end();
+  vi.useRealTimers();
 });
 
-function opened() {
+const NOTHING: Page = {
+  records: new ArrayBuffer(0),
+  count: 0,
+  next: 0,
+  done: true,
+  head: 0,
+  prunedThrough: 0,
+};
+
+function opened(page: (request: PageRequest) => Page = () => NOTHING) {
   const read: { who: string | undefined; timeMs: number | undefined }[] = [];
   Object.assign(globalThis, {
-    [NAME]: ({ id, timeMs }: PageRequest) => {
-      read.push({ who: id, timeMs });
-      const end = performance.now() + WORK_SLICE_MS;
-      while (performance.now() < end);
-      return { records: new ArrayBuffer(0), count: 0, next: 0, done: true };
+    [NAME]: (request: PageRequest) => {
+      read.push({ who: request.id, timeMs: request.timeMs });
+      vi.advanceTimersByTime(WORK_SLICE_MS);
+      return page(request);
     },
   });
   const gateways = [new MessageChannel(), new MessageChannel()] as const;
@@ -48,15 +62,15 @@ function opened() {
 let calls = 0;
 
 /** Asks for a page on behalf of a principal, over a gateway's port. */
-function ask(port: MessagePort, owner: string): Promise<void> {
+function ask(port: MessagePort, owner: string, range: Partial<PageRequest> = {}): Promise<Page> {
   const id = ++calls;
-  const request = { id: owner, after: 0, limit: 1 };
+  const request = { id: owner, after: 0, limit: 1, ...range };
   port.postMessage({ call: 'page', id, request: { shard: 0, request, owner } });
   return new Promise((resolve) => {
-    port.on('message', function answered({ answer }: { answer: number }) {
+    port.on('message', function answered({ answer, value }: { answer: number; value: Page }) {
       if (answer !== id) return;
       port.off('message', answered);
-      resolve();
+      resolve(value);
     });
   });
 }
@@ -90,7 +104,64 @@ test('looks are short while others are there, and as long as the store likes for
   expect(read).toEqual([
     { who: 'mallory', timeMs: undefined },
     { who: 'mallory', timeMs: undefined },
-    { who: 'alice', timeMs: WORK_SLICE_MS },
-    { who: 'mallory', timeMs: WORK_SLICE_MS },
+    { who: 'alice', timeMs: WORK_PIECE_MS },
+    { who: 'mallory', timeMs: WORK_PIECE_MS },
   ]);
+});
+
+const HEAD = 100;
+const PRUNED = 4;
+
+/** A log of which one look sees so many events, all of them wanted but those that three divides. */
+function logOf(looked: number) {
+  return ({
+    after,
+    until = HEAD,
+    limit,
+    limitBytes = Number.MAX_VALUE,
+    reverse = false,
+  }: PageRequest): Page => {
+    const range = Array.from({ length: until - after }, (_, n) => after + 1 + n);
+    if (reverse) range.reverse();
+    const found: number[] = [];
+    let next = reverse ? after : until;
+    for (const [at, sequence] of range.entries()) {
+      if (sequence > PRUNED && sequence % 3 !== 0) found.push(sequence);
+      const isOver = at + 1 === looked || found.length === limit || found.length * 8 >= limitBytes;
+      if (!isOver) continue;
+      next = reverse ? sequence - 1 : sequence;
+      break;
+    }
+    const done = reverse ? next <= after : next >= until;
+    const prunedThrough = after < PRUNED ? PRUNED : 0;
+    const records = new Float64Array(found).buffer;
+    return { records, count: found.length, next, done, head: HEAD, prunedThrough };
+  };
+}
+
+test.each([
+  { limit: 50 },
+  { limit: 50, reverse: true },
+  { limit: 50, after: 90 },
+  { limit: 7 },
+  { limit: 7, reverse: true },
+  { limit: 50, limitBytes: 80 },
+  { limit: 50, until: 3 },
+])('short looks make the page that a long one would have made: %o', async (range) => {
+  const whole = logOf(HEAD)({ after: 0, ...range });
+  const { read, ports } = opened(logOf(10));
+  await ask(ports[0], 'alice', { limit: 0, until: 0 });
+  const page = await ask(ports[0], 'mallory', range);
+  expect([...new Float64Array(page.records)]).toEqual([...new Float64Array(whole.records)]);
+  const { records: _, ...rest } = whole;
+  expect(page).toMatchObject(rest);
+  expect(read.length).toBeLessThanOrEqual(1 + READ_LOOKS_MAX);
+});
+
+test('a question is answered after so many looks, however little they have found', async () => {
+  const { read, ports } = opened(logOf(2));
+  await ask(ports[0], 'alice', { limit: 0, until: 0 });
+  const page = await ask(ports[0], 'mallory', { limit: 50 });
+  expect(read.filter(({ who }) => who === 'mallory')).toHaveLength(READ_LOOKS_MAX);
+  expect(page).toMatchObject({ next: 2 * READ_LOOKS_MAX, done: false, prunedThrough: PRUNED });
 });

@@ -56,9 +56,11 @@ export class ClientConsumers {
   }
 
   /** @throws BusError as `Consumer.pull` */
-  async pull(consumer: MemberConsumer, request: ClientPullRequest): Promise<Pulled> {
-    this.#host.assertOpen();
-    return new ClientPull(consumer, request, this.#host.members).take();
+  pull(consumer: MemberConsumer, request: ClientPullRequest): Promise<Pulled> {
+    return request.inTurn(() => {
+      this.#host.assertOpen();
+      return new ClientPull(consumer, request, this.#host.members).take();
+    });
   }
 
   /** The lease that a text names; undefined if it is of none. */

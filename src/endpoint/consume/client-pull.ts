@@ -20,6 +20,11 @@ export interface ClientPullRequest {
   readonly client: NonNullable<MemberOptions['client']>;
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
+  /**
+   * Does a piece of work in the turn of the client's principal. Many pulls may get their answers at once, and what each
+   * then does would be done for all of them in one go.
+   */
+  inTurn<T>(work: () => T | Promise<T>): Promise<T>;
 }
 
 /** The answer to a client's pull. */
@@ -57,12 +62,17 @@ export class ClientPull implements Taker {
 
   /** @throws BusError the failure of a shard, `BUS_CLOSED`, `CONSUMER_UNKNOWN` */
   async take(): Promise<Pulled> {
-    const { max, waitMs, signal } = this.#request;
+    const { max, waitMs, signal, inTurn } = this.#request;
     if (waitMs > 0) await this.#first(waitMs, signal);
     if (this.#taken.length < max && this.#failure === undefined && !signal.aborted) {
       await this.#member.shardsHaveLeased();
     }
-    await this.#member.collected();
+    await inTurn(() => this.#member.collected());
+    return inTurn(() => this.#pulled());
+  }
+
+  /** @throws BusError as `take` */
+  #pulled(): Pulled {
     this.flush();
     this.#isDone = true;
     this.#member.stop();
@@ -78,7 +88,7 @@ export class ClientPull implements Taker {
       }),
       bytes: this.#bytes,
       sent: { jobs: this.#sentJobs, bytes: this.#sentBytes },
-      leave: () => void this.#member.leave(),
+      leave: () => void this.#request.inTurn(() => void this.#member.leave()),
       giveBack: () => {
         for (const delivery of deliveries) if (!delivery.isLost) this.#member.handBack(delivery);
         void this.#member.left();

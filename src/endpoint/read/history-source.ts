@@ -15,7 +15,7 @@ import type { EndpointEnd } from '../links/endpoint-end.js';
 import { withoutExpired } from './expired-records.js';
 import type { LastsShard } from './last-sequences.js';
 
-export type HistoryAsker = Pick<Asker, 'owner' | 'found'>;
+export type HistoryAsker = Pick<Asker, 'owner'>;
 
 export class HistorySource {
   readonly #ends: readonly EndpointEnd[];
@@ -65,7 +65,6 @@ export class HistorySource {
     const { owner } = asker;
     const call = { shard, request: { ...request, until, headLeast: head }, owner };
     const page = await (this.#readers?.call('page', call) ?? this.#ofShard(call));
-    asker.found(page.count, page.records.byteLength);
     return withoutExpired(page, control.expiryNow);
   }
 

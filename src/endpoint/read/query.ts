@@ -1,4 +1,5 @@
 /** Runs queries: reads each shard's history in pages and merges the events by the time at which they were recorded. */
+import { PageItems } from '../../collections/page-items.js';
 import type { Event } from '../../protocol/event.js';
 import { isExpired } from '../../protocol/expiry.js';
 import { shardsOf } from '../../protocol/filter-shards.js';
@@ -8,21 +9,16 @@ import {
   READ_PAGE_EVENTS,
 } from '../../protocol/limits/endpoint.js';
 import { PagePosition } from '../../protocol/page-position.js';
-import { decodePage } from '../../store/page.js';
 import { type Asker, assertIsThere, ITSELF } from '../asker.js';
 import type { HistorySource } from './history-source.js';
 import type { LastsShard } from './last-sequences.js';
 import { latestJudge } from './latest-judge.js';
+import { mergedPages, ShardPage } from './merged-pages.js';
 import { newestPages } from './newest-events.js';
 import { defined, limitOf, type ParsedQuery } from './parse-query.js';
 import { RecordDecoder } from './record-decoder.js';
 
 const PAGE_GROWTH = 4;
-
-interface Found {
-  readonly event: Event;
-  readonly recordedAt: number;
-}
 
 /** The part of one shard's log that a query reads. */
 interface ShardRange {
@@ -63,11 +59,16 @@ export class QueryRunner {
   }
 
   /** `pageEvents`: how many events a page may have, until one has none that is wanted. */
-  async *read(
+  read(query: ParsedQuery, asker?: Asker, pageEvents?: number): AsyncIterableIterator<Event> {
+    return new PageItems(this.pages(query, asker, pageEvents));
+  }
+
+  /** As `read`, as many events at a time as were read together. All of them have to be taken before the next ones are asked for. */
+  async *pages(
     query: ParsedQuery,
     asker: Asker = ITSELF,
     pageEvents = Math.min(query.limit ?? READ_PAGE_EVENTS, READ_PAGE_EVENTS),
-  ): AsyncGenerator<Event> {
+  ): AsyncGenerator<Iterable<Event>> {
     const heads = this.#ends.map(({ control }) => control.head);
     const { after: cursor } = query;
     const from = cursor === undefined ? undefined : await this.#source.resolveCursor(cursor);
@@ -85,11 +86,12 @@ export class QueryRunner {
       const range = { shard, after, until, pageEvents, asker };
       return query.latest ? this.#readLatest(query, range) : this.#readShard(query, range);
     });
-    let left = query.limit ?? Number.POSITIVE_INFINITY;
-    for await (const { event } of merge(sources, query.reverse)) {
-      if (event.expiresAt !== undefined && this.#isExpired(event)) continue;
-      yield position?.mark(event) ?? event;
-      if (--left === 0) return;
+    const wanted = new Wanted(query.limit ?? Number.POSITIVE_INFINITY, position, (event) =>
+      this.#isExpired(event),
+    );
+    for await (const events of mergedPages(sources, query.reverse)) {
+      yield wanted.of(events);
+      if (wanted.left === 0) return;
     }
   }
 
@@ -101,7 +103,7 @@ export class QueryRunner {
   async *#readShard(
     query: ParsedQuery,
     { shard, pageEvents, asker, ...range }: ShardRange,
-  ): AsyncGenerator<Found> {
+  ): AsyncGenerator<ShardPage> {
     const { filter, id, sinceMs, untilMs, reverse } = query;
     const decoder = new RecordDecoder(asker);
     let { after, until } = range;
@@ -120,14 +122,10 @@ export class QueryRunner {
         assertIsThere(asker);
         return this.#source.page(shard, request, asker);
       });
-      const found: Found[] = [];
-      decodePage(page, ({ bytes, offset, sequence, recordedAt }) => {
-        found.push({ event: decoder.decode(bytes, offset, shard, sequence), recordedAt });
-      });
-      yield* found;
+      if (page.count > 0) yield new ShardPage(shard, page, decoder);
       if (page.done) return;
       // Thousands of events may have expired that are not removed yet.
-      if (found.length === 0) limit = morePageEvents(limit);
+      if (page.count === 0) limit = morePageEvents(limit);
       if (reverse) until = page.next;
       else after = page.next;
     }
@@ -141,7 +139,7 @@ export class QueryRunner {
   async *#readLatest(
     query: ParsedQuery,
     { shard, pageEvents, asker, ...range }: ShardRange,
-  ): AsyncGenerator<Found> {
+  ): AsyncGenerator<ShardPage> {
     const { filter, reverse } = query;
     const end = this.#ends[shard]!;
     const isWanted = latestJudge(query);
@@ -166,14 +164,18 @@ export class QueryRunner {
       });
       for await (const { page, lacksEvents: isShort } of pages) {
         lacksEvents ||= isShort;
-        const found: Found[] = [];
-        decodePage(page, ({ bytes, offset, sequence, recordedAt }) => {
-          if (!isWanted(bytes, offset, recordedAt) || early.has(sequence)) return;
-          if (sequence > until && early.size < LATEST_TOPICS_HELD) early.add(sequence);
-          found.push({ event: decoder.decode(bytes, offset, shard, sequence), recordedAt });
-        });
-        yield* found;
-        if (found.length === 0) limit = morePageEvents(limit);
+        const found = new ShardPage(
+          shard,
+          page,
+          decoder,
+          ({ bytes, offset, sequence, recordedAt }) => {
+            if (!isWanted(bytes, offset, recordedAt) || early.has(sequence)) return false;
+            if (sequence > until && early.size < LATEST_TOPICS_HELD) early.add(sequence);
+            return true;
+          },
+        );
+        yield found;
+        if (found.found === 0) limit = morePageEvents(limit);
       }
       after = until;
       until = end.control.head;
@@ -186,29 +188,30 @@ function morePageEvents(limit: number): number {
   return Math.min(limit * PAGE_GROWTH, READ_PAGE_EVENTS);
 }
 
-/** Merges by recorded time; within a shard the order is the log's. */
-async function* merge(
-  sources: readonly AsyncGenerator<Found>[],
-  reverse: boolean,
-): AsyncGenerator<Found> {
-  const sign = reverse ? -1 : 1;
-  try {
-    const heads = await Promise.all(sources.map((source) => source.next()));
-    for (;;) {
-      let first = -1;
-      for (let i = 0; i < heads.length; i++) {
-        const head = heads[i]!;
-        if (head.done) continue;
-        const best = first < 0 ? undefined : heads[first]!;
-        const isFirst =
-          best === undefined || sign * (head.value.recordedAt - best.value.recordedAt) < 0;
-        if (isFirst) first = i;
-      }
-      if (first < 0) return;
-      yield heads[first]!.value;
-      heads[first] = await sources[first]!.next();
+/** What a query wants of the events that are read, up to its limit. */
+class Wanted {
+  readonly #position: PagePosition | undefined;
+  readonly #isExpired: (event: Event) => boolean;
+  /** How many more. */
+  left: number;
+
+  constructor(
+    limit: number,
+    position: PagePosition | undefined,
+    isExpired: (event: Event) => boolean,
+  ) {
+    this.left = limit;
+    this.#position = position;
+    this.#isExpired = isExpired;
+  }
+
+  *of(events: Iterable<Event>): Generator<Event> {
+    if (this.left === 0) return;
+    for (const event of events) {
+      if (event.expiresAt !== undefined && this.#isExpired(event)) continue;
+      this.left--;
+      yield this.#position?.mark(event) ?? event;
+      if (this.left === 0) return;
     }
-  } finally {
-    await Promise.all(sources.map((source) => source.return(undefined)));
   }
 }

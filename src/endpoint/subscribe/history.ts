@@ -111,6 +111,7 @@ export class HistoryReader {
         });
       }
       notifyGap = true;
+      asker.found(page.count, page.records.byteLength);
       decodePage(page, ({ bytes, offset, length, sequence }) => {
         const event = decoder.decode(bytes, offset, progress.shard, sequence);
         subscription.pushHistory(progress, event, length);

@@ -53,6 +53,7 @@ export class NewestReader {
     for await (const { page, next } of pages) {
       if (subscription.ended) return true;
       if (filter !== subscription.filter) return false;
+      asker.found(page.count, page.records.byteLength);
       decodePage(page, ({ bytes, offset, length, sequence }) => {
         if (predicate !== undefined && !predicate(view.wrap(bytes, offset))) return;
         const event = decoder.decode(bytes, offset, shard, sequence);

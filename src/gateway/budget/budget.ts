@@ -6,6 +6,7 @@ import {
   WORK_ASK_MS_MAX,
   WORK_FOUND_EVENT_MS,
   WORK_FOUND_KIB_MS,
+  WORK_LOOK_MS,
 } from '../../protocol/limits/budgets.js';
 import { PULLS_PER_PRINCIPAL_MAX } from '../../protocol/limits/consumers.js';
 import { HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX } from '../../protocol/limits/http.js';
@@ -205,6 +206,7 @@ export class Budget {
       },
       readInTurn: async (bytesMax, read) => {
         await work.whenFree();
+        work.charge(WORK_LOOK_MS);
         return bytes.run(bytesMax, read);
       },
       askInTurn: (ask) =>

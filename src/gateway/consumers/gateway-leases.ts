@@ -61,7 +61,9 @@ export class GatewayLeases {
     const consumer = await this.#find(asker, name);
     const client = clientOf(asker);
     await asker.budget.pull(async () => {
-      const pulled = await this.#bus().pull(consumer, { max, waitMs, client, signal });
+      const { work } = asker.budget;
+      const inTurn = <T>(piece: () => T | Promise<T>): Promise<T> => work.inTurn(piece);
+      const pulled = await this.#bus().pull(consumer, { max, waitMs, client, signal, inTurn });
       asker.budget.bytes.hold(pulled.bytes);
       asker.budget.turns.found(pulled.sent.jobs, pulled.sent.bytes);
       try {

@@ -8,6 +8,7 @@ import type { Alteration } from '../consumers/consumer-changes.js';
 import type { GatewayConsumers, PageKind } from '../consumers/gateway-consumers.js';
 import type { DoorContext, OpenDoor } from '../door.js';
 import { errorData } from '../error-data.js';
+import { singly } from '../pages.js';
 import { ackAndPublish } from './ack-and-publish.js';
 import { checkHead } from './check-head.js';
 import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendJson } from './exchange.js';
@@ -99,11 +100,8 @@ async function list(exchange: Exchange, context: DoorContext): Promise<void> {
   parameters.assertKnown([]);
   rates.query();
   await budget.query(async (turns) => {
-    async function* texts(): AsyncGenerator<string> {
-      for await (const one of context.consumers.list(exchange, undefined, turns))
-        yield JSON.stringify(one);
-    }
-    await sendList(exchange, context, texts(), { type });
+    const pages = singly(context.consumers.list(exchange, undefined, turns));
+    await sendList(exchange, context, { pages, textOf: JSON.stringify }, { type });
   });
 }
 
@@ -201,11 +199,9 @@ async function pull(exchange: Exchange, context: DoorContext): Promise<void> {
   const texts = context.texts.of(principal);
   const { leases } = context.consumers;
   await leases.pull(exchange, segments.name!, options, signal, async (deliveries) => {
-    const elements = deliveries.map(
-      ({ lease, attempt, leaseMs, event }) =>
-        `{"lease":${JSON.stringify(lease)},"attempt":${attempt},"leaseMs":${leaseMs},"event":${texts.of(event).text}}`,
-    );
-    await sendList(exchange, context, elements, { type: JSON_TYPE });
+    const textOf = ({ lease, attempt, leaseMs, event }: (typeof deliveries)[number]): string =>
+      `{"lease":${JSON.stringify(lease)},"attempt":${attempt},"leaseMs":${leaseMs},"event":${texts.of(event).text}}`;
+    await sendList(exchange, context, { pages: [deliveries], textOf }, { type: JSON_TYPE });
     if (response.destroyed && !response.writableFinished) {
       throw new BusError('ABORTED', 'the client has gone before it had its answer');
     }

@@ -96,13 +96,9 @@ async function list(exchange: Exchange, context: DoorContext): Promise<void> {
   const type = negotiate(headerOf(request, 'accept'), [JSON_TYPE, NDJSON_TYPE] as const);
   parameters.assertKnown([]);
   await budget.query(async (turns) => {
-    const all = await context.later.schedules(exchange, turns);
-    await sendList(exchange, context, texts(all), { type });
+    const pages = [await context.later.schedules(exchange, turns)];
+    await sendList(exchange, context, { pages, textOf: JSON.stringify }, { type });
   });
-}
-
-async function* texts(items: readonly object[]): AsyncGenerator<string> {
-  for (const item of items) yield JSON.stringify(item);
 }
 
 async function get(exchange: Exchange, later: GatewayLater): Promise<void> {

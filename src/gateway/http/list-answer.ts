@@ -1,5 +1,6 @@
 import { HTTP_ANSWER_HELD_BYTES_MAX } from '../../protocol/limits/http.js';
 import { errorData } from '../error-data.js';
+import { eachInTurns, type Pages } from '../pages.js';
 import { assertStillHolds } from '../permissions.js';
 import { type Exchange, NDJSON_TYPE, sendText } from './exchange.js';
 import type { HttpContext } from './http-context.js';
@@ -21,10 +22,16 @@ export interface ListOptions {
   readonly trailing?: () => Readonly<Record<string, string>>;
 }
 
-export async function sendList(
+export interface ListElements<T> {
+  readonly pages: Pages<T>;
+  /** An element's JSON. */
+  textOf(item: T): string;
+}
+
+export async function sendList<T>(
   exchange: Exchange,
   { turns, settings, log }: Pick<HttpContext, 'turns' | 'settings' | 'log'>,
-  elements: AsyncIterable<string> | Iterable<string>,
+  { pages, textOf }: ListElements<T>,
   { type, trailing = () => ({}) }: ListOptions,
 ): Promise<void> {
   const { request, response } = exchange;
@@ -46,24 +53,23 @@ export async function sendList(
   };
   let count = 0;
   try {
-    for await (const element of elements) {
+    const isWhole = await eachInTurns(exchange.budget.work, pages, (item) => {
       // A client may read a long list for as long as it likes.
       assertStillHolds(exchange.principal);
+      const element = textOf(item);
       const text = isLines ? `${element}\n` : `${count === 0 ? '[' : ','}${element}`;
       count++;
       if (isHeld) {
         held.push(text);
         heldBytes += Buffer.byteLength(text);
-        if (heldBytes <= HTTP_ANSWER_HELD_BYTES_MAX) continue;
+        if (heldBytes <= HTTP_ANSWER_HELD_BYTES_MAX) return undefined;
         release();
-        if (isHead) {
-          outbound.end();
-          return;
-        }
+        if (isHead) outbound.end();
       } else outbound.write(text);
-      if (outbound.isCongested) await outbound.relieved();
-      if (!outbound.isOpen) return;
-    }
+      if (!outbound.isOpen) return Promise.resolve(false);
+      return outbound.isCongested ? outbound.relieved().then(() => outbound.isOpen) : undefined;
+    });
+    if (!isWhole) return;
   } catch (error) {
     if (!isHeld) log('error', 'an answer was broken off', { error: errorData(error) });
     throw error;

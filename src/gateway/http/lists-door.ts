@@ -1,6 +1,6 @@
 import type { OpenDoor } from '../door.js';
 import { assertMayAdminister, visibleSubscribers } from '../permissions.js';
-import { topicList } from '../topic-list.js';
+import { topicPages } from '../topic-list.js';
 import { checkHead } from './check-head.js';
 import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendJson } from './exchange.js';
 import type { HttpContext } from './http-context.js';
@@ -40,8 +40,8 @@ async function listTopics(exchange: Exchange, context: HttpContext): Promise<voi
   const pattern = parameters.one('pattern');
   rates.query();
   await budget.query(async (asker) => {
-    const topics = topicList(context.endpoint, principal, pattern, asker);
-    await sendList(exchange, context, texts(topics), { type });
+    const pages = topicPages(context.endpoint, principal, pattern, asker);
+    await sendList(exchange, context, { pages, textOf: JSON.stringify }, { type });
   });
 }
 
@@ -55,7 +55,8 @@ async function listSubscribers(exchange: Exchange, context: HttpContext): Promis
   rates.query();
   await budget.query(async () => {
     const subscribers = visibleSubscribers(principal, await context.endpoint.subscribers(topic));
-    await sendList(exchange, context, texts(subscribers), { type });
+    const pages = [subscribers];
+    await sendList(exchange, context, { pages, textOf: JSON.stringify }, { type });
   });
 }
 
@@ -65,8 +66,4 @@ async function stats(exchange: Exchange, { endpoint }: HttpContext): Promise<voi
   assertMayAdminister(principal, '*');
   exchange.rates.query();
   sendJson(response, 200, await endpoint.stats());
-}
-
-async function* texts(items: AsyncIterable<unknown> | Iterable<unknown>): AsyncGenerator<string> {
-  for await (const item of items) yield JSON.stringify(item);
 }

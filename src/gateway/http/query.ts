@@ -8,6 +8,7 @@ import { patternList } from '../../protocol/filter.js';
 import { QUERY_LIMIT } from '../../protocol/limits/bus-api.js';
 import { PagePosition, pageStart } from '../../protocol/page-position.js';
 import { readFor } from '../asking.js';
+import type { Pages } from '../pages.js';
 import { assertMayRead } from '../permissions.js';
 import { Refusal } from '../refusal.js';
 import { CLOUD_EVENT_BATCH_TYPE } from './cloud-events.js';
@@ -57,10 +58,10 @@ async function answer(
   const { response, principal } = exchange;
   const { endpoint, texts } = context;
   const position = new AnswerPosition(endpoint, query);
-  const events = readFor(endpoint, asker, query);
+  const pages = readFor(endpoint, asker, query);
   const visible = (event: Event): Event => (principal.redacts ? principal.redact(event) : event);
   if (type === CLOUD_EVENT_TYPE) {
-    const event = await only(events, query);
+    const event = await only(pages, query);
     position.pass(event);
     const text = cloudEventText(visible(event));
     sendText(response, 200, CLOUD_EVENT_TYPE, text, position.headers);
@@ -70,13 +71,12 @@ async function answer(
     type === CLOUD_EVENT_BATCH_TYPE
       ? (event: Event) => cloudEventText(visible(event))
       : (event: Event) => texts.of(principal).of(event).text;
-  async function* elements(): AsyncGenerator<string> {
-    for await (const event of events) {
-      position.pass(event);
-      yield textOf(event);
-    }
-  }
-  await sendList(exchange, context, elements(), { type, trailing: () => position.headers });
+  const passed = (event: Event): string => {
+    position.pass(event);
+    return textOf(event);
+  };
+  const trailing = (): Record<string, string> => position.headers;
+  await sendList(exchange, context, { pages, textOf: passed }, { type, trailing });
 }
 
 /** @throws BusError `QUERY_INVALID` */
@@ -106,12 +106,12 @@ function queryOf({ parameters }: Exchange): Query {
 }
 
 /** The one event of a query with limit 1. @throws Refusal 406 for another limit, BusError `NOT_FOUND` */
-async function only(events: AsyncIterable<Event>, { limit }: Query): Promise<Event> {
+async function only(pages: Pages<Event>, { limit }: Query): Promise<Event> {
   if (limit !== 1) {
     const message = `${CLOUD_EVENT_TYPE} is one event; ask with limit=1, or for ${CLOUD_EVENT_BATCH_TYPE}`;
     throw new Refusal(406, 'MESSAGE_INVALID', message, { path: 'accept' });
   }
-  for await (const event of events) return event;
+  for await (const [event] of pages) if (event !== undefined) return event;
   throw new BusError('NOT_FOUND', 'no event matches the query');
 }
 

@@ -12,6 +12,7 @@ import type { GatewayConsumers, PageKind } from '../consumers/gateway-consumers.
 import { assertMayConsume } from '../consumers/permitted.js';
 import { errorData } from '../error-data.js';
 import type { EventTexts } from '../event-texts.js';
+import { singly } from '../pages.js';
 import { cursorBefore } from '../permissions.js';
 import type { PublishLane } from '../publish-lane.js';
 import { ClientMembers } from './client-members.js';
@@ -130,9 +131,9 @@ export class ConsumerRequests {
     const asker = this.#asker();
     asker.rates.query();
     await asker.budget.query(async (turns) => {
-      const items = this.#consumers.list(asker, payload?.names, turns);
-      const list = { field: 'consumers', items, textOf: JSON.stringify } as const;
-      await sendList(this.#outbound, list, requestId);
+      const pages = singly(this.#consumers.list(asker, payload?.names, turns));
+      const list = { field: 'consumers', pages, textOf: JSON.stringify } as const;
+      await sendList(this.#outbound, asker.budget.work, list, requestId);
     });
   }
 
@@ -151,10 +152,12 @@ export class ConsumerRequests {
   async #pull({ payload, requestId }: FrameOf<'pull'>): Promise<void> {
     const { consumer, ...options } = payload;
     const { signal } = this.#gone;
-    await this.#consumers.leases.pull(this.#asker(), consumer, options, signal, async (items) => {
+    const asker = this.#asker();
+    await this.#consumers.leases.pull(asker, consumer, options, signal, async (items) => {
       assertMayConsume(this.#asker().principal, consumer);
       const textOf = (one: (typeof items)[number]): string => deliveryText(one, this.#texts);
-      await sendList(this.#outbound, { field: 'deliveries', items, textOf }, requestId);
+      const list = { field: 'deliveries', pages: [items], textOf } as const;
+      await sendList(this.#outbound, asker.budget.work, list, requestId);
     });
   }
 

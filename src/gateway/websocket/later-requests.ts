@@ -48,8 +48,8 @@ export class LaterRequests {
       case 'schedules':
         return asker.budget.query(async (turns) => {
           const items = await later.schedules(asker, turns);
-          const list = { field: 'schedules', items, textOf: JSON.stringify } as const;
-          await sendList(this.#outbound, list, frame.requestId);
+          const list = { field: 'schedules', pages: [items], textOf: JSON.stringify } as const;
+          await sendList(this.#outbound, asker.budget.work, list, frame.requestId);
         });
       case 'schedule': {
         const schedule = (await later.schedule(asker, frame.payload.name)) ?? null;

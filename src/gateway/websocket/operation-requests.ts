@@ -89,8 +89,8 @@ export class OperationRequests {
   ): Promise<void> {
     await asker.budget.query(async () => {
       const items = await this.#operations.subscribers(asker, payload?.topic);
-      const list = { field: 'subscribers', items, textOf: JSON.stringify } as const;
-      await sendList(this.#outbound, list, requestId);
+      const list = { field: 'subscribers', pages: [items], textOf: JSON.stringify } as const;
+      await sendList(this.#outbound, asker.budget.work, list, requestId);
     });
   }
 
@@ -98,16 +98,16 @@ export class OperationRequests {
     await asker.budget.query(async () => {
       const { connections: items, complete } = await this.#operations.connections(asker);
       const end = () => ({ complete });
-      const list = { field: 'connections', items, textOf: JSON.stringify, end } as const;
-      await sendList(this.#outbound, list, requestId);
+      const list = { field: 'connections', pages: [items], textOf: JSON.stringify, end } as const;
+      await sendList(this.#outbound, asker.budget.work, list, requestId);
     });
   }
 
   async #definitions({ requestId }: FrameOf<'definitions'>, asker: OperationAsker): Promise<void> {
     await asker.budget.query(async () => {
       const items = await this.#operations.definitions(asker);
-      const list = { field: 'definitions', items, textOf: JSON.stringify } as const;
-      await sendList(this.#outbound, list, requestId);
+      const list = { field: 'definitions', pages: [items], textOf: JSON.stringify } as const;
+      await sendList(this.#outbound, asker.budget.work, list, requestId);
     });
   }
 

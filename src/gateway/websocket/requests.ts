@@ -22,7 +22,7 @@ import {
   withoutUnreadable,
 } from '../permissions.js';
 import { PublishLane } from '../publish-lane.js';
-import { topicList } from '../topic-list.js';
+import { topicPages } from '../topic-list.js';
 import { ConsumerRequests, isConsumerFrame } from './consumer-requests.js';
 import { frameText, resultText } from './frames.js';
 import { isLaterFrame, LaterRequests } from './later-requests.js';
@@ -240,9 +240,9 @@ export class RequestAnswerer {
       };
       const end = (): Pick<Result, 'cursor'> =>
         last?.cursor === undefined ? {} : { cursor: last.cursor };
-      const events = readFor(this.#endpoint, asker, query);
-      const list = { field: 'events', items: events, textOf, end } as const;
-      await sendList(this.#outbound, list, requestId);
+      const pages = readFor(this.#endpoint, asker, query);
+      const list = { field: 'events', pages, textOf, end } as const;
+      await sendList(this.#outbound, this.#budget.work, list, requestId);
     });
   }
 
@@ -260,9 +260,9 @@ export class RequestAnswerer {
   async #topics({ payload, requestId }: FrameOf<'topics'>): Promise<void> {
     this.#rates.query();
     await this.#budget.query(async (asker) => {
-      const topics = topicList(this.#endpoint, this.#principal, payload?.pattern, asker);
-      const list = { field: 'topics', items: topics, textOf: JSON.stringify } as const;
-      await sendList(this.#outbound, list, requestId);
+      const pages = topicPages(this.#endpoint, this.#principal, payload?.pattern, asker);
+      const list = { field: 'topics', pages, textOf: JSON.stringify } as const;
+      await sendList(this.#outbound, this.#budget.work, list, requestId);
     });
   }
 }

@@ -50,6 +50,8 @@ export const WORK_REQUEST_BYTES_MAX = 512 * KIB;
 export const WORK_SETTLEMENT_MS = 0.02;
 /** What a member of a consumer costs it, with the shards' part: an estimate. */
 export const WORK_MEMBER_MS = 0.3;
+/** What a look into history costs the thread besides what it finds: an estimate. */
+export const WORK_LOOK_MS = 0.05;
 /** What an event of history costs the thread besides, and a KiB of its record, until it is sent: an estimate. */
 export const WORK_FOUND_EVENT_MS = 0.004;
 export const WORK_FOUND_KIB_MS = 0.002;
@@ -57,6 +59,8 @@ export const WORK_FOUND_KIB_MS = 0.002;
 /** How many reads of the log a gateway has under way, in all and of one principal; principals take turns. */
 export const READS_AT_ONCE_MAX = 8;
 export const READS_PER_PRINCIPAL_MAX = 6;
+/** How many short looks a thread that reads history does for one question, each in its turn. */
+export const READ_LOOKS_MAX = 16;
 /** How many principals and endpoints a thread that reads history remembers, to share its time among them. */
 export const READ_OWNERS_KNOWN_MAX = 1024;
 /** For how many principals a gateway has shards look for something; each has one such call under way. */
