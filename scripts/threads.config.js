@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
@@ -43,6 +44,7 @@ export default defineConfig({
     ssr: true,
     outDir: `${BUILT}/packed`,
     emptyOutDir: true,
+    sourcemap: true,
     target: 'node20',
     minify: false,
     rolldownOptions: {
@@ -51,8 +53,22 @@ export default defineConfig({
       checks: { pluginTimings: false },
     },
   },
-  plugins: [atHome()],
+  plugins: [mapped(), atHome()],
 });
+
+/**
+ * Hands the compiler's map of each module on, so that the packed code knows its lines in `src`.
+ * @returns {import('vite').Plugin}
+ */
+function mapped() {
+  return {
+    name: 'mapped',
+    load(id) {
+      if (!existsSync(`${id}.map`)) return undefined;
+      return { code: readFileSync(id, 'utf8'), map: JSON.parse(readFileSync(`${id}.map`, 'utf8')) };
+    },
+  };
+}
 
 /**
  * Lets a packed module find the files beside it where they were.
@@ -70,8 +86,9 @@ function atHome() {
     renderChunk(code, { fileName }) {
       if (!code.includes('__homeOf(')) return undefined;
       const up = '../'.repeat(fileName.split('/').length + 1);
-      const line = `const __homeOf = (path) => new URL(${JSON.stringify(up)} + path, import.meta.url).href;\n`;
-      return { code: line + code, map: null };
+      const start = `const __homeOf = (path) => new URL(${JSON.stringify(up)} + path, import.meta.url).href; `;
+      // On the first line, so that no line moves.
+      return { code: start + code, map: null };
     },
   };
 }
