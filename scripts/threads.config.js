@@ -65,8 +65,10 @@ function inOneGo() {
   return {
     name: 'in-one-go',
     writeBundle() {
-      rmSync(`${BUILT}/packed`, { recursive: true, force: true });
+      // A thread that starts between the two loads the modules themselves.
+      if (existsSync(`${BUILT}/packed`)) renameSync(`${BUILT}/packed`, `${BUILT}/packed.old`);
       renameSync(`${BUILT}/packed.new`, `${BUILT}/packed`);
+      rmSync(`${BUILT}/packed.old`, { recursive: true, force: true });
     },
   };
 }

@@ -21,7 +21,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // From a queue to a handler or an iterator, for the bus and the client.
   handout: ['protocol', 'collections', 'async-context/context', 'async-context/drain-in-handler'],
   // What every thread that we start has in common.
-  threads: ['protocol/limits'],
+  threads: ['protocol/limits', 'collections'],
   record: ['protocol'],
   ring: ['protocol', 'record'],
   // What main and the shards say to each other, and the store's shapes in it.

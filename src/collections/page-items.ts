@@ -45,14 +45,12 @@ export class PageItems<T> implements AsyncGenerator<T> {
 
   #behind<R>(work: () => Promise<R>): Promise<R> {
     const result = this.#waiting === undefined ? work() : this.#waiting.then(work);
-    const settled = result.then(
-      () => {},
-      () => {},
-    );
-    this.#waiting = settled;
-    void settled.then(() => {
+    // Before whoever waits for the result goes on and asks for the next item.
+    const done = (): void => {
       if (this.#waiting === settled) this.#waiting = undefined;
-    });
+    };
+    const settled = result.then(done, done);
+    this.#waiting = settled;
     return result;
   }
 

@@ -29,7 +29,7 @@ export interface Asker {
    * under way, and what it takes is counted.
    */
   askInTurn<T>(ask: () => Promise<T>): Promise<T>;
-  /** So many events for a subscription or a pull, of so many bytes, are there, and will be decoded and handed on. */
+  /** So many events, of so many bytes, have come, and are looked at in no turn of the principal. */
   found(events: number, bytes: number): void;
   /** Counts bytes of history that are held until they are consumed; negative once they are consumed. */
   hold(bytes: number): void;

@@ -2,7 +2,7 @@ import { WORK_PIECE_MS } from '../protocol/limits/budgets.js';
 import type { Budget } from './budget/budget.js';
 
 /** A principal's part of the thread's time. */
-export type Turns = Pick<Budget['work'], 'inTurn' | 'inNextTurn'>;
+export type Work = Pick<Budget['work'], 'inTurn' | 'inNextTurn'>;
 
 /** A list of any length, in parts. All of a part is taken before the next one is asked for. */
 export type Pages<T> = AsyncIterable<Iterable<T>> | Iterable<Iterable<T>>;
@@ -20,7 +20,7 @@ export async function* singly<T>(items: AsyncIterable<T>): AsyncGenerator<readon
  * @returns whether all items were used
  */
 export async function eachInTurns<T>(
-  work: Turns,
+  work: Work,
   pages: Pages<T>,
   use: (item: T) => Promise<boolean> | undefined,
 ): Promise<boolean> {

@@ -1,8 +1,8 @@
 /**
  * A thread that reads history, so that no query stalls a shard. It serves every endpoint that has a port to it; the
  * endpoints take turns, and of those of gateways the principals, whichever gateway they ask through; each turn begins one
- * look into history. While others are there too, looks are short, and a principal whose looks take long has to wait as
- * `WorkShares` says. The first look opens the history. When its last
+ * look into history. While others are there too, looks are short, so that a page takes several turns, and a principal whose
+ * looks take long has to wait as `WorkShares` says. The first look opens the history. When its last
  * port has closed, the thread asks main for the order to stop. It also ends when the history cannot be opened: a failed
  * import stays failed within a thread, and the next thread imports afresh.
  */
@@ -110,6 +110,8 @@ export class Reader {
         isShort = true;
         return history.page(shard, { ...rest, timeMs });
       });
+      // What went meanwhile lies behind the events that were found: whoever asks on is told of it in its place.
+      if (found !== undefined && isCutOff(page, found)) return found;
       found = found === undefined ? page : joined(found, page);
       const { count, records, done } = found;
       const isFull =
@@ -179,6 +181,15 @@ function restOf(request: PageRequest, { count, records, next }: Page): PageReque
   };
 }
 
+/** Whether more events have gone than a page tells that has some, which lie before them. */
+function isCutOff(next: Page, found: Page): boolean {
+  return found.count > 0 && goneThrough(next) > goneThrough(found);
+}
+
+function goneThrough({ goneThrough, prunedThrough }: Page): number {
+  return Math.max(goneThrough ?? 0, prunedThrough);
+}
+
 /** A page, and the one behind it. */
 function joined(page: Page, next: Page): Page {
   const records = new Uint8Array(page.records.byteLength + next.records.byteLength);
@@ -189,10 +200,7 @@ function joined(page: Page, next: Page): Page {
     records: records.buffer,
     count: page.count + next.count,
     prunedThrough: Math.max(page.prunedThrough, next.prunedThrough),
-    goneThrough: Math.max(
-      page.goneThrough ?? page.prunedThrough,
-      next.goneThrough ?? next.prunedThrough,
-    ),
+    goneThrough: Math.max(goneThrough(page), goneThrough(next)),
   };
 }
 

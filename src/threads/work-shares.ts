@@ -1,3 +1,4 @@
+import { Queue } from '../collections/queue.js';
 import {
   WORK_BUSY_MS,
   WORK_FRAME_MS,
@@ -47,6 +48,8 @@ export class WorkShare {
   readonly #listeners = new Set<() => void>();
   /** Those that have something of the part to do, in the order in which they go on. */
   readonly #waiting = new Set<() => void>();
+  /** What is done in its turns for requests that are under way, before anything more is read. */
+  readonly #works = new Queue<() => void>();
   #sliceEnd = 0;
   /** What the thread has done for the principal in this piece. */
   #pieceMs = 0;
@@ -57,6 +60,7 @@ export class WorkShare {
   #pauseMs = 0;
   #requests = 0;
   #requestBytes = 0;
+  #isServing = false;
   #isWaiting = false;
   #isFull = false;
 
@@ -67,6 +71,11 @@ export class WorkShare {
   /** Whether nothing more of the principal is read for the moment. */
   get isHeldUp(): boolean {
     return this.#isWaiting || this.#isFull;
+  }
+
+  /** Whether the thread has to look at the others first. */
+  get #isResting(): boolean {
+    return this.#isBetween || this.#isWaiting;
   }
 
   /** Whether what has come already waits until the thread has looked at the others. */
@@ -84,11 +93,12 @@ export class WorkShare {
   }
 
   /**
-   * Does a piece of work in the part's turn, and counts the time that it takes: at once where the part may go on, and
-   * behind those who wait already. What `work` goes on with later is not counted. Rejects with what it throws.
+   * Does a piece of work in the part's turn, and counts the time that it takes: at once where the thread need not look at
+   * the others first, and behind those that wait already. It is for requests that are under way, so it does not wait until
+   * fewer of them are. What `work` goes on with later is not counted. Rejects with what it throws.
    */
   inTurn<T>(work: () => T | Promise<T>): Promise<T> {
-    return this.isBetween || this.#waiting.size > 0
+    return this.#isResting || this.#works.length > 0 || this.#pieceMs >= WORK_SLICE_MS
       ? this.inNextTurn(work)
       : new Promise((resolve) => resolve(this.#measured(work)));
   }
@@ -96,13 +106,14 @@ export class WorkShare {
   /** As `inTurn`, but the thread looks at the others before it. */
   inNextTurn<T>(work: () => T | Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.whenNext(() => {
+      this.#works.push(() => {
         try {
           resolve(this.#measured(work));
         } catch (error) {
           reject(error);
         }
       });
+      if (!this.#isResting) this.#endPiece();
     });
   }
 
@@ -210,6 +221,32 @@ export class WorkShare {
   }
 
   #serve(): void {
+    // What is served may change the part, which then tells of it.
+    if (this.#isServing) return;
+    this.#isServing = true;
+    try {
+      if (this.#serveWorks()) this.#serveWaiting();
+    } finally {
+      this.#isServing = false;
+    }
+  }
+
+  /** Whether none is left. */
+  #serveWorks(): boolean {
+    const began = performance.now();
+    while (this.#works.length > 0) {
+      if (this.#isResting) return false;
+      // A part that is alone is not held up, but others may come.
+      if (performance.now() - began >= WORK_SLICE_MS) {
+        this.#endPiece();
+        return false;
+      }
+      this.#works.shift()!();
+    }
+    return true;
+  }
+
+  #serveWaiting(): void {
     for (const next of this.#waiting) {
       if (this.isBetween) return;
       this.#waiting.delete(next);

@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { planted } from '../../fuzz/checker/plant.js';
+import { faults } from '../../fuzz/clusters/faults.js';
 import { plants } from '../../fuzz/clusters/plants.js';
 import { obstacleToNamespaces } from '../../fuzz/faults/network/namespaces.js';
 import { readResults } from '../../fuzz/record-result.js';
+import { CLUSTER_FAULTS } from '../../scripts/reliability/rows.js';
 
 /** A little of the campaign of fuzz/clusters. Its servers are in network namespaces of their own. */
 const TIME_MS = 400_000;
@@ -50,3 +52,7 @@ it.each(Object.entries(plants))(
     for (const [file, text] of planted(dist, plant)) expect(text, file).not.toBe('');
   },
 );
+
+it('the table of RELIABILITY has a column for each fault of the clusters', () => {
+  expect(Object.keys(CLUSTER_FAULTS)).toEqual(Object.keys(faults));
+});

@@ -114,6 +114,61 @@ describe('the time of a gateway’s thread', () => {
     expect(calls).toBe(1);
   });
 
+  it('is given to pieces of work in their order, each of which is counted, and a failed one stops none', async () => {
+    const shares = new WorkShares();
+    const [one, other] = [shares.part(), shares.part()];
+    work(other, 0);
+    const done: string[] = [];
+    const piece = (name: string) => (): string => {
+      vi.advanceTimersByTime(WORK_PIECE_MS);
+      done.push(name);
+      if (name === 'b') throw new Error(name);
+      return name;
+    };
+    const outcomes = Promise.allSettled(['a', 'b', 'c'].map((name) => one.inTurn(piece(name))));
+    // The clock moves within a piece, so the turn between two of them may come before it has ended.
+    for (let n = 0; n < 10; n++) {
+      work(other, 0);
+      vi.advanceTimersByTime(WORK_SLICE_MS);
+    }
+    expect(done).toEqual(['a', 'b', 'c']);
+    const reasons = (await outcomes).map((one) =>
+      one.status === 'fulfilled' ? one.value : String(one.reason),
+    );
+    expect(reasons).toEqual(['a', 'Error: b', 'c']);
+  });
+
+  it('is given to work that is under way also while no more is read', async () => {
+    const shares = new WorkShares();
+    const [one, other] = [shares.part(), shares.part()];
+    work(other, 1);
+    for (let n = 0; n < WORK_REQUESTS_MAX; n++) one.begin(1);
+    expect(one.isHeldUp).toBe(true);
+    let read = 0;
+    one.whenNext(() => read++);
+    expect(await one.inTurn(() => 'answer')).toBe('answer');
+    expect(read).toBe(0);
+    for (let n = 0; n < WORK_REQUESTS_MAX; n++) one.end(1);
+    expect(read).toBe(1);
+  });
+
+  it('is looked at by others between the pieces of a part that is alone, too', async () => {
+    const part = new WorkShares().part();
+    let done = 0;
+    const piece = (): void => {
+      vi.advanceTimersByTime(WORK_PIECE_MS / 2);
+      done++;
+    };
+    work(part, WORK_SLICE_MS);
+    const all = Array.from({ length: 100 }, () => part.inTurn(piece));
+    expect(done).toBe(0);
+    vi.advanceTimersToNextTimer();
+    expect(done).toBeGreaterThan(0);
+    for (let n = 0; n < 200; n++) vi.advanceTimersByTime(1);
+    await Promise.all(all);
+    expect(done).toBe(100);
+  });
+
   it('is waited for longer by who went beyond a slice in one piece', () => {
     const shares = new WorkShares();
     const [one, other] = [shares.part(), shares.part()];

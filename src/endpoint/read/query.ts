@@ -164,6 +164,8 @@ export class QueryRunner {
       });
       for await (const { page, lacksEvents: isShort } of pages) {
         lacksEvents ||= isShort;
+        // Which of them are wanted is judged here.
+        asker.found(page.count, page.records.byteLength);
         const found = new ShardPage(
           shard,
           page,

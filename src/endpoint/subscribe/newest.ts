@@ -99,6 +99,7 @@ class Tail {
       const page = await asker.readInTurn(READ_PAGE_BYTES, () => {
         return this.#source.page(this.shard, request, asker);
       });
+      asker.found(page.count, page.records.byteLength);
       decodePage(page, ({ sequence, recordedAt }) => {
         this.#sequences.push(sequence);
         this.#times.push(recordedAt);

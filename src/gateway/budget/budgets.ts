@@ -5,9 +5,10 @@ import {
   QUERIES_AT_ONCE_MAX,
   READS_AT_ONCE_MAX,
   READS_PER_PRINCIPAL_MAX,
+  WORK_SHARES_KEPT_MAX,
 } from '../../protocol/limits/budgets.js';
 import { MESSAGE_PARTS_PER_PRINCIPAL_BYTES_MAX } from '../../protocol/limits/websocket.js';
-import { WorkShares } from '../../threads/work-shares.js';
+import { type WorkShare, WorkShares } from '../../threads/work-shares.js';
 import { type Account, BUDGET_LIMITS, type BudgetLimits } from './account.js';
 import { Budget } from './budget.js';
 import { CreditPool } from './credit-pool.js';
@@ -28,6 +29,8 @@ export class Budgets {
   readonly #asks = Share.whole(ASKS_AT_ONCE_MAX);
   readonly #accounts = new Map<string, Account>();
   readonly #work = new WorkShares();
+  /** The parts of principals whose last connection or request has ended, which may come again at once. */
+  readonly #keptWork = new Map<string, WorkShare>();
 
   constructor(limits: BudgetLimits = BUDGET_LIMITS) {
     this.#limits = limits;
@@ -63,10 +66,11 @@ export class Budgets {
         pulls: 0,
         bodyBytes: 0,
         places: new Places(),
-        work: this.#work.part(),
+        work: this.#keptWork.get(key) ?? this.#work.part(),
         parts: new MessageParts(turnsOf(limits)),
       };
       this.#accounts.set(key, account);
+      this.#keptWork.delete(key);
     }
     account.connections++;
     const close = (): void => {
@@ -75,8 +79,17 @@ export class Budgets {
       account.bytes.dispose();
       account.queries.dispose();
       account.asks.dispose();
+      this.#keep(key, account.work);
     };
     return new Budget(limits, account, close);
+  }
+
+  #keep(key: string, work: WorkShare): void {
+    const kept = this.#keptWork;
+    kept.set(key, work);
+    if (kept.size <= WORK_SHARES_KEPT_MAX) return;
+    const [oldest] = kept.keys();
+    if (oldest !== undefined) kept.delete(oldest);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Principal } from '../../auth/principal.js';
 import type { Settled } from '../../endpoint/internals.js';
 import type { WireOutcome, WireSettlement } from '../../protocol/consumer-frames.js';
-import type { BusError } from '../../protocol/errors.js';
+import { BusError } from '../../protocol/errors.js';
 import { CONSUMER_CONCURRENCY_MAX } from '../../protocol/limits/consumers.js';
 import { optionInvalid } from '../../protocol/options.js';
 import type { ClientFrame, Result } from '../../protocol/wire.js';
@@ -157,7 +157,8 @@ export class ConsumerRequests {
       assertMayConsume(this.#asker().principal, consumer);
       const textOf = (one: (typeof items)[number]): string => deliveryText(one, this.#texts);
       const list = { field: 'deliveries', pages: [items], textOf } as const;
-      await sendList(this.#outbound, asker.budget.work, list, requestId);
+      if (await sendList(this.#outbound, asker.budget.work, list, requestId)) return;
+      throw new BusError('ABORTED', 'the client has gone before it had its answer');
     });
   }
 

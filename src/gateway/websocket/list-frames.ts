@@ -1,6 +1,6 @@
 import { RESULT_FRAME_BYTES_MAX } from '../../protocol/limits/websocket.js';
 import type { RequestId, Result } from '../../protocol/wire.js';
-import { eachInTurns, type Pages, type Turns } from '../pages.js';
+import { eachInTurns, type Pages, type Work } from '../pages.js';
 import { type ListField, resultText } from './frames.js';
 import type { Outbound } from './outbound.js';
 
@@ -13,15 +13,17 @@ export interface List<T> {
 }
 
 /**
- * Sends a list of any length in frames of bounded size, no faster than the client takes them. `work`: the part of the
- * thread's time that its principal has.
+ * Sends a list of any length in frames of bounded size, no faster than the client takes them.
+ *
+ * @param work the part of the thread's time that its principal has
+ * @returns whether all of it was sent; not so if the client has gone meanwhile
  */
 export async function sendList<T>(
   outbound: Outbound,
-  work: Turns,
+  work: Work,
   { field, pages, textOf, end }: List<T>,
   requestId: RequestId | undefined,
-): Promise<void> {
+): Promise<boolean> {
   let texts: string[] = [];
   let bytes = 0;
   const isSent = await eachInTurns(work, pages, (item) => {
@@ -38,5 +40,7 @@ export async function sendList<T>(
     bytes += itemBytes;
     return isFull ? outbound.relieved().then(() => outbound.isOpen) : undefined;
   });
-  if (isSent) outbound.send(resultText(field, texts, requestId, end?.() ?? {}));
+  if (!isSent || !outbound.isOpen) return false;
+  outbound.send(resultText(field, texts, requestId, end?.() ?? {}));
+  return true;
 }

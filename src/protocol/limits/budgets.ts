@@ -43,6 +43,8 @@ export const WORK_INFLATED_MIB_MS = 3;
 export const WORK_ASK_MS_MAX = 1_000;
 export const WORK_OTHERS_MS = 10_000;
 export const WORK_BUSY_MS = 20;
+/** Of how many principals without a connection a gateway remembers what they have taken of its thread. */
+export const WORK_SHARES_KEPT_MAX = 1024;
 export const WORK_REQUESTS_MAX = 512;
 export const WORK_REQUEST_BYTES_MAX = 512 * KIB;
 
@@ -50,9 +52,12 @@ export const WORK_REQUEST_BYTES_MAX = 512 * KIB;
 export const WORK_SETTLEMENT_MS = 0.02;
 /** What a member of a consumer costs it, with the shards' part: an estimate. */
 export const WORK_MEMBER_MS = 0.3;
-/** What a look into history costs the thread besides what it finds: an estimate. */
+/** What a question to a reader of history, and its answer, cost the thread: an estimate. */
 export const WORK_LOOK_MS = 0.05;
-/** What an event of history costs the thread besides, and a KiB of its record, until it is sent: an estimate. */
+/**
+ * What an event costs the thread, and a KiB of its record, that comes for a subscription's history, a query of the newest of
+ * each topic, or a pull: an estimate. What is sent for other queries and lists is measured.
+ */
 export const WORK_FOUND_EVENT_MS = 0.004;
 export const WORK_FOUND_KIB_MS = 0.002;
 

@@ -134,6 +134,7 @@ export class World {
   readonly reported: BusError[] = [];
   readonly host: ConsumerHost;
   readonly consumer: BusConsumer<number>;
+  readonly entry: ConsumerEntry;
   readonly #entries: readonly ConsumerEntry[];
 
   constructor(shards: number, options: Partial<ConsumerOptions> = {}, ringBytes = 65_536) {
@@ -141,8 +142,8 @@ export class World {
       { length: shards },
       (_, index) => new WorldShard(index, ringBytes, () => this.members),
     );
-    const entry = entryOf(options);
-    this.#entries = [entry];
+    this.entry = entryOf(options);
+    this.#entries = [this.entry];
     const ends = this.shards.map(({ end }) => end);
     const dispatcher = new Dispatcher({ again: () => {} });
     const none = (): Promise<never> => Promise.reject(new Error('no publishes here'));
@@ -164,7 +165,7 @@ export class World {
       report: (error) => this.reported.push(error),
       sinks: { add: () => {}, end: () => {}, take: () => undefined },
     };
-    this.consumer = new BusConsumer<number>(entry, this.host);
+    this.consumer = new BusConsumer<number>(this.entry, this.host);
   }
 
   shard(at: number): WorldShard {
