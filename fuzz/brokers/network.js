@@ -24,7 +24,8 @@ export class Network {
     this.#mark = `${(process.pid % 4096).toString(16)}${n}`;
     this.#bridge = `mr${this.#mark}`;
     // A small network for each, so that several runs stand side by side.
-    this.#net = `10.214.${(process.pid * 7 + n) % 250}`;
+    const place = (process.pid * 7 + n) % 12_500;
+    this.#net = `10.${200 + Math.floor(place / 250)}.${place % 250}`;
     this.#names = names;
   }
 

@@ -49,7 +49,8 @@ export class ServerProcess {
     const what = `${this.#command} on port ${this.port}`;
     const deadline = Date.now() + DEADLINE_MS;
     while (!(await answers())) {
-      if (started.exitCode !== null) throw new Error(`${what} ended with ${started.exitCode}`);
+      const end = started.exitCode ?? started.signalCode;
+      if (end !== null) throw new Error(`${what} ended with ${end}`);
       if (Date.now() > deadline) throw new Error(`${what} took no call in ${DEADLINE_MS} ms`);
       await afterMs(POLL_MS);
     }
