@@ -11,6 +11,8 @@ export interface Asker {
   readonly client?: SubscribingClient | undefined;
   /** The principal behind the client: readers of history give principals turns. Undefined: a program for itself. */
   readonly owner?: string | undefined;
+  /** Whether others are busy at the gateway too. */
+  readonly hasBusyOthers: boolean;
   /** Bytes that a shard may have sent to one of its subscriptions and not seen consumed. */
   readonly creditBytes: number;
   /**
@@ -41,6 +43,7 @@ export function assertIsThere({ isGone }: Pick<Asker, 'isGone'>): void {
 }
 
 export const ITSELF: Asker = {
+  hasBusyOthers: false,
   creditBytes: CREDIT_BYTES,
   takesTurns: true,
   sendsOn: false,

@@ -127,6 +127,8 @@ export interface ShardPageRequest {
   readonly request: PageRequest;
   /** The principal for which a gateway asks. */
   readonly owner?: string | undefined;
+  /** The gateway is busy for other principals as well, whichever thread they make work. */
+  readonly hasBusyOthers?: boolean | undefined;
 }
 
 const NOTHING = fields<object>({});

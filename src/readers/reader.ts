@@ -100,7 +100,12 @@ export class Reader {
    * A page of a log. Looks that are short go on in their owner's next turns: there would be an answer and a question more
    * for each.
    */
-  async #page({ shard, request, owner }: ShardPageRequest, port: MessagePort): Promise<Page> {
+  async #page(
+    { shard, request, owner, hasBusyOthers = false }: ShardPageRequest,
+    port: MessagePort,
+  ): Promise<Page> {
+    // They may ask other threads, and this one takes a processor from those.
+    if (hasBusyOthers) this.#turns.share(owner ?? port).noteOthers();
     let found: Page | undefined;
     for (let left = READ_LOOKS_MAX; ; left--) {
       const rest = found === undefined ? request : restOf(request, found);

@@ -35,6 +35,12 @@ export class WorkShares {
     this.#lastAt = now;
   }
 
+  /** Others than this part are busy elsewhere. */
+  noteOthers(part: WorkShare, now: number): void {
+    if (this.#last === part) this.#otherAt = now;
+    else this.#lastAt = now;
+  }
+
   /** How long ago another part than this one has worked, ms. */
   sinceOthers(part: WorkShare, now: number): number {
     return now - (this.#last === part ? this.#otherAt : this.#lastAt);
@@ -135,6 +141,11 @@ export class WorkShare {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Others are busy elsewhere. */
+  noteOthers(): void {
+    this.#shares.noteOthers(this, performance.now());
   }
 
   /** Whether others have asked for something lately. */

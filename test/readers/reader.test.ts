@@ -62,10 +62,15 @@ function opened(page: (request: PageRequest) => Page = () => NOTHING) {
 let calls = 0;
 
 /** Asks for a page on behalf of a principal, over a gateway's port. */
-function ask(port: MessagePort, owner: string, range: Partial<PageRequest> = {}): Promise<Page> {
+function ask(
+  port: MessagePort,
+  owner: string,
+  range: Partial<PageRequest> = {},
+  more: { readonly hasBusyOthers?: boolean } = {},
+): Promise<Page> {
   const id = ++calls;
   const request = { id: owner, after: 0, limit: 1, ...range };
-  port.postMessage({ call: 'page', id, request: { shard: 0, request, owner } });
+  port.postMessage({ call: 'page', id, request: { shard: 0, request, owner, ...more } });
   return new Promise((resolve) => {
     port.on('message', function answered({ answer, value }: { answer: number; value: Page }) {
       if (answer !== id) return;
@@ -107,6 +112,12 @@ test('looks are short while others are there, and as long as the store likes for
     { who: 'alice', timeMs: WORK_PIECE_MS },
     { who: 'mallory', timeMs: WORK_PIECE_MS },
   ]);
+});
+
+test('looks are short for one whose gateway is busy for others, though they ask other threads', async () => {
+  const { read, ports } = opened();
+  await ask(ports[0], 'mallory', {}, { hasBusyOthers: true });
+  expect(read).toEqual([{ who: 'mallory', timeMs: WORK_PIECE_MS }]);
 });
 
 const HEAD = 100;

@@ -87,6 +87,18 @@ describe('the time of a gateway’s thread', () => {
     expect(one.isBetween).toBe(false);
   });
 
+  it('is shared with those who are busy in other threads', () => {
+    const part = new WorkShares().part();
+    work(part, WORK_SLICE_MS);
+    expect(part.isHeldUp).toBe(false);
+    part.noteOthers();
+    expect(part.hasBusyOthers).toBe(true);
+    work(part, WORK_SLICE_MS);
+    expect(part.isHeldUp).toBe(true);
+    vi.advanceTimersByTime(WORK_OTHERS_MS + 2 * WORK_SLICE_MS);
+    expect(part.hasOthers).toBe(false);
+  });
+
   it('is worked for in one go where others are idle', () => {
     const shares = new WorkShares();
     const [one, other] = [shares.part(), shares.part()];

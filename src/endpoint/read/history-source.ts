@@ -15,7 +15,7 @@ import type { EndpointEnd } from '../links/endpoint-end.js';
 import { withoutExpired } from './expired-records.js';
 import type { LastsShard } from './last-sequences.js';
 
-export type HistoryAsker = Pick<Asker, 'owner'>;
+export type HistoryAsker = Pick<Asker, 'owner' | 'hasBusyOthers'>;
 
 export class HistorySource {
   readonly #ends: readonly EndpointEnd[];
@@ -62,8 +62,9 @@ export class HistorySource {
     const { control } = this.#ends[shard]!;
     const { head } = control;
     const until = Math.min(request.until ?? head, head);
-    const { owner } = asker;
-    const call = { shard, request: { ...request, until, headLeast: head }, owner };
+    const { owner, hasBusyOthers } = asker;
+    const asked = { ...request, until, headLeast: head };
+    const call = { shard, request: asked, owner, hasBusyOthers };
     const page = await (this.#readers?.call('page', call) ?? this.#ofShard(call));
     return withoutExpired(page, control.expiryNow);
   }

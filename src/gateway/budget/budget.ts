@@ -199,6 +199,9 @@ export class Budget {
       client,
       creditBytes,
       owner: this.#account.key,
+      get hasBusyOthers() {
+        return work.hasBusyOthers;
+      },
       takesTurns: false,
       sendsOn: true,
       get isGone() {

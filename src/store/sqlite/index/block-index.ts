@@ -27,6 +27,12 @@ const DAMAGED = Symbol('damaged');
 /** With more topics than this, all index rows of a block are read in one query. */
 const TOPICS_SOUGHT_MAX = 64;
 
+/** The sequences of several topics in a block, ascending. Short looks go through one block many times. */
+interface LastFound {
+  readonly block: number;
+  readonly sequences: readonly number[];
+}
+
 export interface BlockRows {
   readonly rows: readonly IndexRow[];
   readonly isSound: boolean;
@@ -50,6 +56,8 @@ export class BlockIndex {
   readonly #goneOf: Statement<[number], number>;
   /** Lists of topics that were read, by block; at most 64 KiB each. */
   readonly #listed = new Map<number, Buffer>();
+  /** By topics: what was found last of them. */
+  readonly #lasts = new WeakMap<ReadonlySet<number>, LastFound>();
   #writtenBlocks = 0;
   #checkedBlocks = 0;
 
@@ -99,10 +107,20 @@ export class BlockIndex {
    * @throws BusError `STORE_CORRUPT`
    */
   sequences(block: number, after: number, until: number, topics: ReadonlySet<number>): number[] {
-    const found = this.isWritten(block) ? this.#indexed(block, topics) : undefined;
+    const found = this.isWritten(block) ? this.#inOrder(block, topics) : undefined;
     if (found === undefined) return this.#ofEvents(after, until, topics);
-    const inside = found.filter((sequence) => sequence > after && sequence <= until);
-    return topics.size === 1 ? inside : inside.sort((a, b) => a - b);
+    return found.slice(countUpTo(found, after), countUpTo(found, until));
+  }
+
+  /** The topics' sequences in a written block, ascending; pruned ones, too. `undefined` if the index is damaged. */
+  #inOrder(block: number, topics: ReadonlySet<number>): readonly number[] | undefined {
+    if (topics.size === 1) return this.#indexed(block, topics);
+    const last = this.#lasts.get(topics);
+    // Topics that come later have no events in a block that is written, and its index only gets shorter.
+    if (last?.block === block) return last.sequences;
+    const sequences = this.#indexed(block, topics)?.sort((a, b) => a - b);
+    if (sequences !== undefined) this.#lasts.set(topics, { block, sequences });
+    return sequences;
   }
 
   /**
@@ -207,4 +225,16 @@ export class BlockIndex {
     }
     return JSON.parse(sequences);
   }
+}
+
+/** How many of the ascending numbers are at most `most`. */
+function countUpTo(numbers: readonly number[], most: number): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (numbers[middle]! <= most) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
