@@ -60,6 +60,8 @@ export type ShardReport =
       readonly report: 'ready';
       readonly head: number;
       readonly wentBackwardsFrom: number | undefined;
+      /** See `ShardLog.otherHistory`. */
+      readonly otherHistory?: string | undefined;
       readonly forSuccessor: unknown;
     }
   /** The last report of a thread that ends because of this error. */

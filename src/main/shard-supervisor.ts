@@ -44,6 +44,7 @@ export interface SupervisedLink {
 export interface ShardReady {
   readonly head: number;
   readonly wentBackwardsFrom: number | undefined;
+  readonly otherHistory?: string | undefined;
   readonly forSuccessor: unknown;
 }
 
@@ -276,7 +277,7 @@ export class ShardSupervisor {
   }
 
   #ready(ready: ShardReady): void {
-    const { head, wentBackwardsFrom } = ready;
+    const { head, wentBackwardsFrom, otherHistory } = ready;
     this.#forSuccessor = ready.forSuccessor;
     // An idle shard does not keep the process alive; one that starts or stops does.
     if (!this.#isStopping) this.#worker?.unref();
@@ -285,14 +286,19 @@ export class ShardSupervisor {
     this.#onReady = undefined;
     this.#onRefused = undefined;
     if (onReady !== undefined) onReady(ready);
-    else if (wentBackwardsFrom !== undefined) this.#historyLost(head, wentBackwardsFrom);
+    else if (otherHistory !== undefined)
+      this.#historyLost(`its history has ended: ${otherHistory}; open the bus again`);
+    else if (wentBackwardsFrom !== undefined) {
+      this.#historyLost(
+        `its log went back from sequence ${wentBackwardsFrom} to ${head}; open the directory again`,
+      );
+    }
   }
 
   /**
    * The log lost events that were delivered and would reuse their sequences: it must be opened again, in a new epoch.
    */
-  #historyLost(head: number, before: number): void {
-    const message = `its log went back from sequence ${before} to ${head}; open the directory again`;
+  #historyLost(message: string): void {
     this.#giveUp(new Error(message));
     void this.#worker?.terminate();
   }

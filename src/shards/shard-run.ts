@@ -88,8 +88,8 @@ export class ShardRun {
     const wentBackwardsFrom = this.#log.wentBackwardsFrom ?? shown;
     // Stored before the report: a caller that learns that the bus is open must not read that the shard is starting.
     Atomics.store(this.#control.words, STATE, STATE_RUNNING);
-    const { forSuccessor } = this.#log;
-    this.#report({ report: 'ready', head, wentBackwardsFrom, forSuccessor });
+    const { forSuccessor, otherHistory } = this.#log;
+    this.#report({ report: 'ready', head, wentBackwardsFrom, otherHistory, forSuccessor });
     const { counters } = this.#control;
     counters[ShardCounter.startedAt] = elapsedMs();
     counters[ShardCounter.parkedMs] = 0;

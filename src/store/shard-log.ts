@@ -39,6 +39,8 @@ export interface ShardLog {
    * up.
    */
   readonly wentBackwardsFrom: number | undefined;
+  /** How that shows where a broker has another history by now, for messages. Default: by the heads alone. */
+  readonly otherHistory?: string | undefined;
   /** The last sequence that was pruned from any topic; 0 if nothing was pruned. */
   readonly prunedThrough: number;
   /** Topics that the log no longer knows may have been pruned up to this sequence; 0 if it knows all topics. */

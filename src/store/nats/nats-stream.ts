@@ -97,7 +97,7 @@ export class NatsStream implements LogStream {
     this.#link = link;
     if (this.#isClosed) await link.close();
     const info = await this.#infoAt(link, headLeast, isFirst);
-    if (info === undefined) return this.#otherHistory(link);
+    if (typeof info === 'string') return this.#otherHistory(link, info);
     this.judges = { expect: keepsExpectations(link, info), groups: false };
     const reader = new StreamReader(link, this.#name, this.#subjects);
     const topics = new TopicTable(link, this.#name, this.#subjects, reader);
@@ -180,20 +180,17 @@ export class NatsStream implements LogStream {
     return { tail, pruned };
   }
 
-  /** The stream once it has `headLeast`; `undefined`: it has another history than the one that the bus has opened. */
-  async #infoAt(
-    link: NatsLink,
-    headLeast: number,
-    isFirst: boolean,
-  ): Promise<StreamInfo | undefined> {
+  /** The stream once it has `headLeast`, or how it shows that it has another history than the one that the bus has opened. */
+  async #infoAt(link: NatsLink, headLeast: number, isFirst: boolean): Promise<StreamInfo | string> {
     const { settings, epoch } = this.#address;
     const limitMs = isFirst ? NATS_OPEN_MS : Number.POSITIVE_INFINITY;
     const charter = await readCharter(link, settings.prefix, limitMs);
-    if (charter?.charter.epoch !== epoch) return undefined;
+    const now = charter?.charter.epoch ?? 'none';
+    if (now !== epoch)
+      return `it was opened in epoch ${epoch}, and ${settings.prefix} has epoch ${now}`;
     const info = await this.#infoReaching(link, headLeast, limitMs);
-    if (typeof info !== 'string') return info;
-    await endEpoch(link, settings.prefix, epoch);
-    return undefined;
+    if (typeof info === 'string') await endEpoch(link, settings.prefix, epoch);
+    return info;
   }
 
   /**
@@ -217,7 +214,7 @@ export class NatsStream implements LogStream {
     }
   }
 
-  async #otherHistory(link: NatsLink): Promise<StreamState> {
+  async #otherHistory(link: NatsLink, otherHistory: string): Promise<StreamState> {
     await link.close();
     return {
       head: 0,
@@ -225,7 +222,7 @@ export class NatsStream implements LogStream {
       topics: [],
       dedupeWindowMs: Number.MAX_SAFE_INTEGER,
       prunedThrough: 0,
-      isOtherHistory: true,
+      otherHistory: `stream ${this.#name}: ${otherHistory}`,
     };
   }
 

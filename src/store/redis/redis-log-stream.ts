@@ -77,7 +77,9 @@ export class RedisLogStream implements LogStream {
     const limits = isFirst ? { until: elapsedMs() + connectTimeoutMs } : {};
     const state = await this.#stateFrom(headLeast, limits);
     const { dedupeWindowMs } = this.#address;
-    if (state === undefined) return { ...NOTHING, dedupeWindowMs, isOtherHistory: true };
+    if (state === undefined) {
+      return { ...NOTHING, dedupeWindowMs, otherHistory: 'Redis has another epoch by now' };
+    }
     await this.#readClock(limits);
     const { head, prunedThrough, forgottenThrough } = state;
     const [last] = await this.#reader.fetch(limits, head - 1, head, 1);

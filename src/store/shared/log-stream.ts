@@ -35,10 +35,10 @@ export interface StreamState {
   /** Any events up to this sequence may have gone, though others are left. Default: `prunedThrough`. */
   readonly lostThrough?: number;
   /**
-   * The broker has begun another epoch since the store was opened, as its history had gone backwards: the shard is given
-   * up. The other members mean nothing then. Default: false.
+   * How it shows that the broker has another history than when the store was opened, in words that follow "the history has
+   * ended: ": the shard is given up. The other members mean nothing then. Default: it has the same one.
    */
-  readonly isOtherHistory?: boolean;
+  readonly otherHistory?: string;
 }
 
 /** What stays of a stream: the newest events within all limits. */

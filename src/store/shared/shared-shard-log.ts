@@ -53,6 +53,7 @@ class SharedShardLog implements ShardLog {
   readonly pruning?: ShardPruning;
   readonly walBytes = 0;
   wentBackwardsFrom: number | undefined;
+  otherHistory: string | undefined;
   prunedThrough = 0;
   dedupeWindowMs = 0;
   head = 0;
@@ -96,7 +97,8 @@ class SharedShardLog implements ShardLog {
       onReplaced: (topics) => this.#inTurn(() => this.#renew(topics)),
       onFailure: (error) => this.#fail(error),
     });
-    if (state.isOtherHistory === true) this.wentBackwardsFrom = headLeast;
+    if (state.otherHistory !== undefined) this.wentBackwardsFrom = headLeast;
+    this.otherHistory = state.otherHistory;
     this.dedupeWindowMs = state.dedupeWindowMs;
     this.head = state.head;
     this.lastRecordedAt = state.lastRecordedAt;

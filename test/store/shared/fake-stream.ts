@@ -21,7 +21,7 @@ export class FakeStream implements LogStream {
   readonly judges = { expect: true, groups: false };
   readonly stream = new Stream();
   prunedThrough = 0;
-  isOtherHistory = false;
+  otherHistory: string | undefined;
   isClosed = false;
   /** Its broker finds events by their topics. */
   isFiltering = false;
@@ -36,8 +36,9 @@ export class FakeStream implements LogStream {
 
   async join(_least: number, _isFirst: boolean, follower: StreamFollower): Promise<StreamState> {
     this.follower = follower;
-    const { prunedThrough, isOtherHistory } = this;
-    return { ...this.stream.state, prunedThrough, isOtherHistory };
+    const { prunedThrough, otherHistory } = this;
+    const shown = otherHistory === undefined ? {} : { otherHistory };
+    return { ...this.stream.state, prunedThrough, ...shown };
   }
 
   async append(events: readonly NewEntry[]): Promise<AppendedEntries> {

@@ -258,9 +258,11 @@ describe('a log on a stream', () => {
 
   test('says that history went backwards where the broker has another epoch', async () => {
     const stream = new FakeStream();
-    stream.isOtherHistory = true;
-    expect((await openOn(stream, 9)).log.wentBackwardsFrom).toBe(9);
-    expect((await openOn(new FakeStream())).log.wentBackwardsFrom).toBeUndefined();
+    stream.otherHistory = 'it was deleted';
+    const { log } = await openOn(stream, 9);
+    expect(log).toMatchObject({ wentBackwardsFrom: 9, otherHistory: 'it was deleted' });
+    const { log: same } = await openOn(new FakeStream());
+    expect([same.wentBackwardsFrom, same.otherHistory]).toEqual([undefined, undefined]);
   });
 
   test('closes its stream where it cannot be opened', async () => {
