@@ -2,7 +2,12 @@
 import { setTimeout as afterMs } from 'node:timers/promises';
 import type { StreamInfo } from '@nats-io/jetstream';
 import { BusError } from '../../protocol/errors.js';
-import { NATS_OPEN_MS, NATS_PRUNED_MS, NATS_RETRY_MS } from '../../protocol/limits/nats.js';
+import {
+  NATS_GONE_MS,
+  NATS_OPEN_MS,
+  NATS_PRUNED_MS,
+  NATS_RETRY_MS,
+} from '../../protocol/limits/nats.js';
 import { EventRecordView } from '../../record/event-record.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import type { TopicSummary } from '../shard-log.js';
@@ -184,8 +189,7 @@ export class NatsStream implements LogStream {
   async #infoAt(link: NatsLink, headLeast: number, isFirst: boolean): Promise<StreamInfo | string> {
     const { settings, epoch } = this.#address;
     const limitMs = isFirst ? NATS_OPEN_MS : Number.POSITIVE_INFINITY;
-    const charter = await readCharter(link, settings.prefix, limitMs);
-    const now = charter?.charter.epoch ?? 'none';
+    const now = await this.#epochNow(link, limitMs);
     if (now !== epoch)
       return `it was opened in epoch ${epoch}, and ${settings.prefix} has epoch ${now}`;
     const info = await this.#infoReaching(link, headLeast, limitMs);
@@ -193,23 +197,39 @@ export class NatsStream implements LogStream {
     return info;
   }
 
+  /** The epoch that the nodes have agreed on; 'none' where that cannot be found for some time. */
+  async #epochNow(link: NatsLink, limitMs: number): Promise<string> {
+    const endsAt = elapsedMs() + NATS_GONE_MS;
+    for (;;) {
+      const charter = await readCharter(link, this.#address.settings.prefix, limitMs);
+      if (charter !== undefined) return charter.charter.epoch;
+      if (elapsedMs() > endsAt) return 'none';
+      await afterMs(NATS_RETRY_MS);
+    }
+  }
+
   /**
-   * The stream once it has an event, or why it has another history. A new leader may not have applied yet what others have shown:
-   * it is given time.
+   * The stream once it has an event, or why it has another history. A new leader, of the stream or of the cluster, may not have applied
+   * yet what others have shown: it is given time.
    */
   async #infoReaching(
     link: NatsLink,
     headLeast: number,
     limitMs: number,
   ): Promise<StreamInfo | string> {
-    const endsAt = elapsedMs() + NATS_OPEN_MS;
+    const began = elapsedMs();
     for (;;) {
       const info = await streamInfo(link, this.#name, limitMs);
-      if (info === undefined) return 'it was deleted';
+      if (info === undefined) {
+        if (elapsedMs() > began + NATS_GONE_MS) return 'it was deleted';
+        await afterMs(NATS_RETRY_MS);
+        continue;
+      }
       if (info.created !== this.#address.created[this.#shard]) return 'it was made anew';
       const { last_seq: last } = info.state;
       if (last >= headLeast) return info;
-      if (elapsedMs() > endsAt) return `it ends with event ${last}, and ${headLeast} was read`;
+      if (elapsedMs() > began + NATS_OPEN_MS)
+        return `it ends with event ${last}, and ${headLeast} was read`;
       await afterMs(NATS_RETRY_MS);
     }
   }
