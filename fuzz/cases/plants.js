@@ -103,7 +103,7 @@ export const plants = {
     finds: /closed with/,
     file: 'gateway/websocket/connection.js',
     from: 'if (isBinary) {',
-    to: 'if (isBinary && data.length > 0) {',
+    to: 'if (isBinary && bytes.length > 0) {',
   },
   http: {
     finds: /^500 to|INTERNAL/,

@@ -62,9 +62,9 @@ export const plants = {
   'an event is not found by its id': {
     rule: 'C1',
     file: QUERY,
-    from: 'decodePage(page, ({ bytes, offset, sequence, recordedAt }) => { found.push(',
-    to: `decodePage(page, ({ bytes, offset, sequence, recordedAt }) => {
-                if (id === undefined || sequence % 3 > 0) found.push(`,
+    from: 'yield new ShardPage(shard, page, decoder);',
+    to: `yield new ShardPage(shard, page, decoder, ({ sequence }) =>
+                    id === undefined || sequence % 3 > 0);`,
   },
   'a page begins too late': {
     rule: 'C4',
