@@ -20,6 +20,8 @@ export const NATS_FIRST_ANSWER_MS = 500;
 export const NATS_ANSWER_MS = 2000;
 /** For how long a stream, or what the nodes have agreed on, has to be missing until it counts as deleted: a server may not know of it yet. */
 export const NATS_GONE_MS = 2000;
+/** After so long a write of what the nodes agree on has been followed by any other that was under way with it. */
+export const NATS_SETTLE_MS = 300;
 /** The pause before a step is tried again. */
 export const NATS_RETRY_MS = 100;
 /** How many events are sent before the answers that came meanwhile are looked at. */

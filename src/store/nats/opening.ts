@@ -1,6 +1,7 @@
 /** The opening of a store: finds its history, or begins one. */
+import { setTimeout as afterMs } from 'node:timers/promises';
 import { BusError } from '../../protocol/errors.js';
-import { NATS_OPEN_MS } from '../../protocol/limits/nats.js';
+import { NATS_OPEN_MS, NATS_SETTLE_MS } from '../../protocol/limits/nats.js';
 import { SHARDS_MAX } from '../../protocol/limits/shards.js';
 import { messageOf } from '../../protocol/thrown.js';
 import type { StoreRequest } from '../log-store.js';
@@ -65,12 +66,17 @@ export async function openHistory(
     const { created, replicas } = await streamsOf(link, settings, charter.shards);
     assertReplicas(bucketStream(prefix), bucketReplicas, replicas);
     const kept = charter.created;
-    if (kept !== undefined && isSame(kept, created)) return { ...charter, created, replicas };
+    if (kept !== undefined && isSame(kept, created)) {
+      if (await isSettled(link, prefix, charter.epoch, replicas))
+        return { ...charter, created, replicas };
+      continue;
+    }
     if (kept !== undefined && !(await endOldStates(link, prefix, { kept, created, revision })))
       continue;
     const { epoch } = kept === undefined ? charter : newCharter(charter.shards, charter.shardBy);
     const next = { ...charter, epoch, created };
-    if (await writeCharter(link, prefix, next, revision)) return { ...next, replicas };
+    const isWritten = await writeCharter(link, prefix, next, revision);
+    if (isWritten && (await isSettled(link, prefix, epoch, replicas))) return { ...next, replicas };
   }
 }
 
@@ -92,6 +98,20 @@ async function endOldStates(
   // First the states, then the charter: what was there while that is the old one is of the old history.
   if ((await readCharter(link, prefix))?.revision !== revision) return false;
   return endStates(link, prefix, states, { anew, count: created.length });
+}
+
+/**
+ * Whether the nodes have agreed on this epoch. Servers of a cluster take two writes at once that expect the same one before them
+ * (https://github.com/nats-io/nats-server/issues/4320), up to 2.9.21: of nodes that begin a history at the same moment, the last one counts.
+ */
+async function isSettled(
+  link: NatsLink,
+  prefix: string,
+  epoch: string,
+  replicas: number,
+): Promise<boolean> {
+  if (replicas > 1) await afterMs(NATS_SETTLE_MS);
+  return (await readCharter(link, prefix))?.charter.epoch === epoch;
 }
 
 function wantedShards({ shards, prefix }: NatsSettings, request: StoreRequest): number | undefined {
