@@ -4,7 +4,12 @@ import { percentilesOf } from '../faults/percentiles.js';
 
 const SHOWN_OF_A_RULE = 5;
 
-/** Shows some of each rule, as a single cause may break one of them a thousand times. @param {readonly string[]} problems */
+/**
+ * Shows some of each rule, as a single cause may break one of them a thousand times.
+ *
+ * @param {readonly string[]} problems each begins with its rule
+ * @returns {Map<string, number>} how many there are of each
+ */
 export function showProblems(problems) {
   const counts = new Map();
   for (const problem of problems) {
@@ -13,6 +18,7 @@ export function showProblems(problems) {
     counts.set(rule, count);
     if (count <= SHOWN_OF_A_RULE) console.error(`fuzz: ${problem}`);
   }
+  return counts;
 }
 
 /**

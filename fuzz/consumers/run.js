@@ -2,6 +2,7 @@ import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { plantInto } from '../checker/plant.js';
+import { showProblems } from '../checker/report.js';
 import { DIR, nameIn, positive, program, whole } from '../program.js';
 import { recordResult } from '../record-result.js';
 import { Game } from './game.js';
@@ -27,7 +28,6 @@ import { plants } from './plants.js';
  * `--plant` builds a fault into the server (`plants.js`), which the judge has to find. Exits 0 if all was right, 1 if
  * not, 2 for wrong usage. The folder of a game that failed is kept.
  */
-const SHOWN_OF_A_RULE = 5;
 
 const options = readOptions();
 const { seed } = options;
@@ -58,14 +58,7 @@ console.log(
   `fuzz: ${Math.round((performance.now() - began) / 1000)} s, kills ${JSON.stringify(game.kills)}`,
 );
 console.log(`fuzz: ${JSON.stringify(figures)}`);
-// Some of each rule, as a single cause may break one of them a thousand times.
-const counts = new Map();
-for (const problem of problems) {
-  const rule = problem.slice(0, problem.indexOf(':'));
-  const count = (counts.get(rule) ?? 0) + 1;
-  counts.set(rule, count);
-  if (count <= SHOWN_OF_A_RULE) console.error(`fuzz: ${problem}`);
-}
+const counts = showProblems(problems);
 console.log(`fuzz: ${problems.length} problems`);
 if (options.record !== undefined) record(options.record);
 if (problems.length === 0) {

@@ -17,6 +17,7 @@ import {
   countStreams,
   ensureBucket,
   ensureStream,
+  keepsExpectations,
 } from './streams.js';
 
 export async function assertJetStream(link: NatsLink): Promise<void> {
@@ -63,12 +64,13 @@ export async function openHistory(
       throw stillFilled(`the store ${prefix} on NATS`);
     }
     assertShards(`the store ${prefix} on NATS`, wanted, charter.shards);
-    const { created, replicas } = await streamsOf(link, settings, charter.shards);
+    const { created, replicas, isExact } = await streamsOf(link, settings, charter.shards);
+    const isSettled = async (epoch: string): Promise<boolean> =>
+      isExact || hasSettled(link, prefix, epoch);
     assertReplicas(bucketStream(prefix), bucketReplicas, replicas);
     const kept = charter.created;
     if (kept !== undefined && isSame(kept, created)) {
-      if (await isSettled(link, prefix, charter.epoch, replicas))
-        return { ...charter, created, replicas };
+      if (await isSettled(charter.epoch)) return { ...charter, created, replicas };
       continue;
     }
     if (kept !== undefined && !(await endOldStates(link, prefix, { kept, created, revision })))
@@ -76,7 +78,7 @@ export async function openHistory(
     const { epoch } = kept === undefined ? charter : newCharter(charter.shards, charter.shardBy);
     const next = { ...charter, epoch, created };
     const isWritten = await writeCharter(link, prefix, next, revision);
-    if (isWritten && (await isSettled(link, prefix, epoch, replicas))) return { ...next, replicas };
+    if (isWritten && (await isSettled(epoch))) return { ...next, replicas };
   }
 }
 
@@ -101,16 +103,11 @@ async function endOldStates(
 }
 
 /**
- * Whether the nodes have agreed on this epoch. Servers of a cluster take two writes at once that expect the same one before them
- * (https://github.com/nats-io/nats-server/issues/4320), up to 2.9.21: of nodes that begin a history at the same moment, the last one counts.
+ * Whether the nodes have agreed on this epoch. Where servers take two writes at once that expect the same one before them
+ * (`keepsExpectations`), of nodes that begin a history at the same moment the last one counts.
  */
-async function isSettled(
-  link: NatsLink,
-  prefix: string,
-  epoch: string,
-  replicas: number,
-): Promise<boolean> {
-  if (replicas > 1) await afterMs(NATS_SETTLE_MS);
+async function hasSettled(link: NatsLink, prefix: string, epoch: string): Promise<boolean> {
+  await afterMs(NATS_SETTLE_MS);
   return (await readCharter(link, prefix))?.charter.epoch === epoch;
 }
 
@@ -130,6 +127,7 @@ async function streamsOf(link: NatsLink, settings: NatsSettings, shards: number)
   return {
     created: infos.map(({ created }) => created),
     replicas: Math.min(...infos.map(({ config }) => config.num_replicas)),
+    isExact: infos.every((info) => keepsExpectations(link, info)),
   };
 }
 
