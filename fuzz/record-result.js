@@ -27,6 +27,8 @@ import { Database } from './sinks/sqlite.js';
  * @property {Record<string, number>} [within] Of a run with faults of several kinds: how many of `injections` were of which of
  *   `FAULTS`.
  * @property {Record<string, number>} [kinds] How many of `injections` were of which of the campaign's own kinds of faults.
+ * @property {string} [server] Which server of a broker it ran on, with its version.
+ * @property {number} [unjudged] Rounds besides `seeds` that could not be judged, as servers of a cluster did not agree with each other.
  *
  * @typedef {Counted & { commit: string, node: string, sqlite: string, kernel: string, date: string }} Result
  */
@@ -62,7 +64,17 @@ const COUNTS = /** @type {const} */ ([
   'problems',
 ]);
 const TEXTS = /** @type {const} */ (['campaign', 'commit', 'node', 'sqlite', 'kernel']);
-const MORE = ['fault', 'seeds', 'recoveryMs', 'seconds', 'date', 'within', 'kinds'];
+const MORE = [
+  'fault',
+  'seeds',
+  'recoveryMs',
+  'seconds',
+  'date',
+  'within',
+  'kinds',
+  'server',
+  'unjudged',
+];
 const FIELDS = [...TEXTS, ...COUNTS, ...MORE];
 
 /**
@@ -122,6 +134,12 @@ export function faultsOfResult(result) {
   need('date', isDate(result.date), 'an ISO date');
   need('within', isWithin(result), 'counts of faults, together no more than the injections');
   need('kinds', isOfKinds(result), 'counts of kinds of faults, together the injections');
+  need(
+    'server',
+    (result.server ?? 'any') !== '' && typeof (result.server ?? '') === 'string',
+    'a text',
+  );
+  need('unjudged', isCount(result.unjudged ?? 0), 'a whole number from 0');
   if (result.fault === 'planted') {
     const promises = ['acked', 'lost', 'repeated', 'misordered'];
     need(

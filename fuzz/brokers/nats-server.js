@@ -32,6 +32,10 @@ export class NatsServer extends ServerProcess {
     return `127.0.0.1:${this.port}`;
   }
 
+  get storeDir() {
+    return join(this.dir, 'data');
+  }
+
   /** Starts it, for the first time or again, and waits until it takes connections. */
   async start() {
     const file = join(this.dir, 'server.conf');
@@ -42,7 +46,7 @@ export class NatsServer extends ServerProcess {
   #configuration() {
     const { config = '', isPlain = false, name = 'one', cluster } = this.#options;
     const lines = [`listen: "127.0.0.1:${this.port}"`, `server_name: "${name}"`];
-    if (!isPlain) lines.push(`jetstream { store_dir: "${join(this.dir, 'data')}" }`);
+    if (!isPlain) lines.push(`jetstream { store_dir: "${this.storeDir}" }`);
     if (cluster !== undefined) {
       const routes = cluster.routes.map((port) => `"nats://127.0.0.1:${port}"`).join(', ');
       const listen = `listen: "127.0.0.1:${cluster.port}"`;

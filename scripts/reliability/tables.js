@@ -70,23 +70,42 @@ export function castTable(results) {
 export function clusterTable(results) {
   const head = [
     'broker',
+    'server',
     'rounds',
+    'not judged',
     'minutes',
     'acked',
     'problems',
     ...Object.values(CLUSTER_FAULTS),
   ];
-  const rows = Object.entries(CLUSTERS).map(([campaign, title]) => {
-    const runs = results.filter((run) => run.campaign === campaign && run.kinds !== undefined);
-    if (runs.length === 0) return notRun({ title }, head.length);
+  const rows = Object.entries(CLUSTERS).flatMap(([campaign, title]) => {
+    const noted = results.filter((run) => run.campaign === campaign && run.server !== undefined);
+    const servers = [...new Set(noted.map(({ server }) => server))].sort();
+    if (servers.length === 0) return [notRun({ title }, head.length)];
+    return servers.map((server) => rowOf(title, server, noted));
+  });
+  return table(head, rows);
+
+  /** @param {string} title @param {string | undefined} server @param {Result[]} noted */
+  function rowOf(title, server, noted) {
+    const runs = noted.filter((run) => run.server === server);
+    const unjudged = count(runs.reduce((sum, run) => sum + (run.unjudged ?? 0), 0));
     const kinds = Object.keys(CLUSTER_FAULTS).map((kind) =>
       count(runs.reduce((sum, run) => sum + (run.kinds?.[kind] ?? 0), 0)),
     );
     const minutes = count(Math.round(sumOf(runs, 'seconds') / 60));
     const [acked, problems] = ['acked', 'problems'].map((name) => count(sumOf(runs, name)));
-    return [title, count(seedsOf(runs)), minutes, acked, problems, ...kinds];
-  });
-  return table(head, rows);
+    return [
+      title,
+      server ?? '',
+      count(seedsOf(runs)),
+      unjudged,
+      minutes,
+      acked,
+      problems,
+      ...kinds,
+    ];
+  }
 }
 
 /** @param {Result[]} results */

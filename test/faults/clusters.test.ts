@@ -12,7 +12,7 @@ import { readResults } from '../../fuzz/record-result.js';
 import { CLUSTER_FAULTS } from '../../scripts/reliability/rows.js';
 
 /** A little of the campaign of fuzz/clusters. Its servers are in network namespaces of their own. */
-const TIME_MS = 400_000;
+const TIME_MS = 600_000;
 const obstacle = obstacleToNamespaces();
 if (obstacle !== undefined) console.warn(`clusters of brokers NOT TESTED: ${obstacle}`);
 
@@ -33,6 +33,7 @@ it.skipIf(obstacle !== undefined && process.env.CI !== 'true').each(['nats', 're
       });
       expect(run.status, run.stdout + run.stderr).toBe(0);
       const [result] = readResults(file);
+      if (result!.unjudged! > 0) console.warn(run.stderr);
       expect(result).toMatchObject({ campaign: `clusters ${on}`, problems: 0, lost: 0 });
       expect(result!.kinds).toBeDefined();
       const kinds = Object.keys(result!.kinds!);

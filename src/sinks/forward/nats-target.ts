@@ -172,9 +172,12 @@ async function streamOf(connection: NatsConnection, subject: string): Promise<st
 
 function outcomeOf(message: Msg): Outcome {
   const { seq, duplicate = false, error } = answerOf(message);
-  if (error === undefined && seq !== undefined) return { kind: 'stored', isDuplicate: duplicate };
   if (error === undefined) {
-    const why = 'a program that is no stream has answered: nothing is stored';
+    if (seq !== undefined && seq > 0) return { kind: 'stored', isDuplicate: duplicate };
+    const why =
+      seq === undefined
+        ? 'a program that is no stream has answered: nothing is stored'
+        : 'another message with its id is under way, or was lost there';
     return { kind: 'failed', error: failed(why), isKnown: false };
   }
   const { err_code: code, description } = error;

@@ -22,7 +22,7 @@ export async function askAll(
   questions: readonly string[],
 ): Promise<Msg[]> {
   const answers = new Array<Msg>(questions.length);
-  let left = questions.map((_, index) => index);
+  let left = [...questions.keys()];
   let heardAt = elapsedMs();
   let answerMs = NATS_FIRST_ANSWER_MS;
   while (left.length > 0) {
@@ -39,12 +39,24 @@ export async function askAll(
   return answers;
 }
 
+/** Asks each question once. What has no answer is asked no more: `undefined` is in its place. */
+export async function askEach(
+  link: NatsLink,
+  subject: string,
+  questions: readonly string[],
+): Promise<(Msg | undefined)[]> {
+  await link.up();
+  const answers = new Array<Msg | undefined>(questions.length).fill(undefined);
+  await askOnce(link, subject, questions, [...questions.keys()], answers, NATS_FIRST_ANSWER_MS);
+  return answers;
+}
+
 async function askOnce(
   link: NatsLink,
   subject: string,
   questions: readonly string[],
   asked: readonly number[],
-  answers: Msg[],
+  answers: (Msg | undefined)[],
   answerMs: number,
 ): Promise<void> {
   const { generation } = link;

@@ -8,6 +8,8 @@ import type { Subjects } from './subjects.js';
 export const MSG_ID = 'Nats-Msg-Id';
 export const EXPECTED_OF_TOPIC = 'Nats-Expected-Last-Subject-Sequence';
 export const EXPECTED_OF_STREAM = 'Nats-Expected-Last-Sequence';
+/** No stream has this as its last sequence. */
+export const IMPOSSIBLE = `${Number.MAX_SAFE_INTEGER}`;
 
 /** The bytes of headers around their names and values. */
 const HEADERS_BYTES = 'NATS/1.0\r\n\r\n'.length;

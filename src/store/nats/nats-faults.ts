@@ -25,6 +25,19 @@ export interface ApiFault {
   readonly description: string;
 }
 
+/** The answer to a message that was sent to a stream. */
+export interface PubAck {
+  /** 0: another sending of it, whose sequence is not known yet. */
+  readonly seq?: number;
+  readonly duplicate?: boolean;
+  readonly error?: ApiFault;
+}
+
+/** Another message is the last one than was expected. */
+export function isUnexpected({ err_code: code }: ApiFault): boolean {
+  return code === WRONG_LAST_SEQUENCE || code === WRONG_LAST_SEQUENCE_UNKNOWN;
+}
+
 export function isFull(fault: ApiFault): boolean {
   return NO_ROOM.includes(fault.err_code);
 }

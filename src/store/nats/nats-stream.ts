@@ -25,11 +25,13 @@ import { NatsLink } from './nats-link.js';
 import type { NatsSettings } from './nats-options.js';
 import { Publisher } from './publisher.js';
 import { StreamReader } from './reader.js';
+import { storedBehind } from './search.js';
 import {
   deletedMark,
   infoOfLeader,
   keepsExpectations,
   keepsPerTopic,
+  keepsRefusedIds,
   lostThrough,
   reachOf,
   type StreamReach,
@@ -121,6 +123,10 @@ export class NatsStream implements LogStream {
         const [last] = await reader.firsts([JSON.stringify({ last_by_subj: subject })]);
         return last?.sequence ?? 0;
       },
+      search: () =>
+        keepsRefusedIds(link, info)
+          ? (subject, after) => storedBehind(link, reader, subject, after)
+          : undefined,
       shownHead: headLeast,
       dedupeWindowMs,
     });

@@ -1,7 +1,8 @@
 /**
  * Appends batches to a stream: it sends the events one behind the other, and counts the answers. A lost answer is found
  * out: the same id with an expectation that cannot hold is answered as a repeat if the event is stored, and refused
- * otherwise, as the server looks at ids first. See docs/adr/0085.
+ * otherwise, as the server looks at ids first. Where servers keep ids of what they refuse, the stream is searched instead.
+ * See docs/adr/0085 and 0091.
  */
 import { setTimeout as afterMs, setImmediate as nextTurn } from 'node:timers/promises';
 import type { Msg, MsgHdrs, NatsConnection, Subscription } from '@nats-io/transport-node';
@@ -22,6 +23,7 @@ import {
   EXPECTED_OF_TOPIC,
   type Flight,
   flightOf,
+  IMPOSSIBLE,
   MSG_ID,
   messageBytes,
   overtaken,
@@ -31,27 +33,19 @@ import {
   DUPLICATE_IN_PROCESS,
   isFull,
   isTooLarge,
+  isUnexpected,
   outOfOrder,
+  type PubAck,
   storeFull,
   tooLarge,
-  WRONG_LAST_SEQUENCE,
-  WRONG_LAST_SEQUENCE_UNKNOWN,
 } from './nats-faults.js';
 import type { LinkWatcher } from './nats-link.js';
 import type { Subjects } from './subjects.js';
 
-/** No stream has this as its last sequence. */
-const IMPOSSIBLE = `${Number.MAX_SAFE_INTEGER}`;
 /** The events of a batch that a thread before has left lie no further than this before the head that it had shown. */
 const RECENT_EVENTS = 8192;
 /** The server may answer for so long that an event is on its way, ms. */
 const FIND_MS = 30_000;
-
-interface PubAck {
-  readonly seq?: number;
-  readonly duplicate?: boolean;
-  readonly error?: ApiFault;
-}
 
 /** One sending of events, of which each gets one answer. */
 interface Round {
@@ -83,6 +77,11 @@ export interface PublisherState {
   headNow(): number;
   /** The sequence of the last event of a subject, 0 for none. */
   lastOf(subject: string): Promise<number>;
+  /**
+   * Where the servers keep the ids even of messages that they refuse: the sequences of the events behind one, by identity, once all
+   * that was sent before is stored or lost. `undefined`: an id may be asked about.
+   */
+  search(): ((subject: string, after: number) => Promise<ReadonlyMap<string, number>>) | undefined;
   /** The head that threads before this one have shown. */
   readonly shownHead: number;
   readonly dedupeWindowMs: number;
@@ -96,6 +95,7 @@ export class Publisher {
   readonly #answers: Subscription;
   readonly #headNow: () => number;
   readonly #lastOf: PublisherState['lastOf'];
+  readonly #search: PublisherState['search'];
   #round: Round | undefined;
   #wake: (() => void) | undefined;
   #rounds = 0;
@@ -110,6 +110,7 @@ export class Publisher {
     this.#subjects = subjects;
     this.#headNow = state.headNow;
     this.#lastOf = state.lastOf;
+    this.#search = state.search;
     this.#shownHead = state.shownHead;
     this.#sendsMs = state.dedupeWindowMs - SHARED_DEDUPE_MARGIN_MS;
     this.#inbox = link.newInbox();
@@ -168,14 +169,14 @@ export class Publisher {
    * their topic has overtaken.
    */
   async #find(flights: readonly Flight[], after: number): Promise<void> {
-    await this.#ask(flights);
+    await this.#ask(flights, after);
     const isNew = (flight: Flight): boolean => !flight.hasSuppliedId || flight.sequence > after;
     let late = overtaken(flights, isNew);
     if (late.length > 0) {
       // A new leader may have answered before it had applied what is stored.
       await afterMs(NATS_FIRST_ANSWER_MS);
       for (const flight of late) flight.verdict = 'open';
-      await this.#ask(flights);
+      await this.#ask(flights, after);
       late = overtaken(flights, isNew);
     }
     for (const flight of late) {
@@ -184,14 +185,16 @@ export class Publisher {
     }
   }
 
-  /** Asks about the events of which nothing is known, until each is known to be stored or not to be. */
-  async #ask(flights: readonly Flight[]): Promise<void> {
+  /** Asks about the events of which nothing is known, until each is known to be stored, behind `after` at least, or not to be. */
+  async #ask(flights: readonly Flight[], after: number): Promise<void> {
     const isOpen = ({ verdict }: Flight): boolean => verdict === 'open';
     const endsAt = elapsedMs() + FIND_MS;
     let isLost = false;
     while (flights.some(isOpen)) {
       await this.#link.up();
       if (this.#isClosed) throw unknown(this.#stream);
+      const search = this.#search();
+      if (search !== undefined) return this.#lookUp(flights.filter(isOpen), after, search);
       const open = flights.filter(isOpen);
       // While nobody answers, one question finds out as much as all would, and leaves the servers to their election.
       const isAnswered = await this.#send(isLost ? open.slice(0, 1) : open);
@@ -206,6 +209,21 @@ export class Publisher {
       if (isAnswered && elapsedMs() > endsAt) throw unknown(this.#stream);
       await afterMs(NATS_RETRY_MS);
     }
+  }
+
+  async #lookUp(
+    flights: readonly Flight[],
+    after: number,
+    search: NonNullable<ReturnType<PublisherState['search']>>,
+  ): Promise<void> {
+    const stored = await search(flights[0]!.subject, after);
+    for (const flight of flights) {
+      flight.sequence = stored.get(flight.msgId) ?? 0;
+      flight.isRepeat = flight.sequence > 0;
+      flight.verdict = flight.isRepeat ? 'stored' : 'absent';
+    }
+    // What another sender has under way has no sequence yet, and is not to be sent again at once.
+    await afterMs(NATS_RETRY_MS);
   }
 
   /** Some servers say that another event is the last of a topic, and not which one. */
@@ -337,10 +355,6 @@ const OVERTAKEN: ApiFault = { err_code: 0, description: 'a later event of the to
 
 function isUndecided({ verdict }: Flight): boolean {
   return verdict === 'open' || verdict === 'absent';
-}
-
-function isUnexpected({ err_code: code }: ApiFault): boolean {
-  return code === WRONG_LAST_SEQUENCE || code === WRONG_LAST_SEQUENCE_UNKNOWN;
 }
 
 /** After a lost answer an event behind `head` is the one that this batch has sent, unless the batch has it twice. */

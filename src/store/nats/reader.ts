@@ -16,10 +16,11 @@ import {
   NATS_READERS_MAX,
   NATS_REQUEST_MS,
   NATS_RETRY_MS,
+  NATS_SILENT_REPLICA_MS,
 } from '../../protocol/limits/nats.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import type { StreamEntry } from '../shared/log-stream.js';
-import { askAll } from './asker.js';
+import { askAll, askEach } from './asker.js';
 import { deliveredBy, entryOf, gotten, recordedAtIn } from './delivered.js';
 import {
   type ApiFault,
@@ -71,6 +72,8 @@ export class StreamReader {
   readonly #subjects: Subjects;
   /** The one that was used last comes last. */
   readonly #cursors: Cursor[] = [];
+  /** Until then direct gets are not tried: one has had no answer. */
+  #leaderUntil = 0;
 
   constructor(link: NatsLink, stream: string, subjects: Subjects) {
     this.#link = link;
@@ -144,8 +147,11 @@ export class StreamReader {
 
   /** By direct gets: the answers in the order of the questions, `undefined` where there is no such message. */
   async #get(questions: readonly string[]): Promise<(Found | undefined)[]> {
-    const answers = await askAll(this.#link, `$JS.API.DIRECT.GET.${this.#stream}`, questions);
-    const found = answers.map(gotten);
+    if (elapsedMs() < this.#leaderUntil) return this.#askLeader(questions);
+    const answers = await askEach(this.#link, `$JS.API.DIRECT.GET.${this.#stream}`, questions);
+    // The servers go on for minutes asking a replica that has stopped answering, in its turn.
+    if (answers.includes(undefined)) this.#leaderUntil = elapsedMs() + NATS_SILENT_REPLICA_MS;
+    const found = answers.map((answer) => answer && gotten(answer));
     // A replica may be behind; the leader is not.
     const missing = found.flatMap((one, index) => (one === undefined ? [index] : []));
     if (missing.length === 0) return found;

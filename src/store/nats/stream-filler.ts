@@ -21,10 +21,10 @@ import { seal } from '../shared/sealed-record.js';
 import { RECORDED_AT } from './delivered.js';
 import { EXPECTED_OF_STREAM, MSG_ID } from './flight.js';
 import {
-  type ApiFault,
   DUPLICATE_IN_PROCESS,
   isFull,
   isTooLarge,
+  type PubAck,
   storeFull,
   tooLarge,
   WRONG_LAST_SEQUENCE,
@@ -42,11 +42,6 @@ interface Sending {
   /** By which the server knows a repeat, for an event of the last minutes. */
   msgId: string | undefined;
   readonly name: string;
-}
-
-interface PubAck {
-  readonly duplicate?: boolean;
-  readonly error?: ApiFault;
 }
 
 /** What became of events that were sent. */
@@ -173,8 +168,9 @@ export class StreamFiller {
   }
 
   #judge(sending: Sending, { duplicate, error }: PubAck): BusError | undefined {
-    // The source has the id twice, or this one is stored and its answer was lost: the stream's head says which.
-    if (duplicate === true) sending.msgId = undefined;
+    // The source has the id twice, or this one is stored and its answer was lost: the stream's head says which. Or the server has
+    // refused it before, and keeps its id (`keepsRefusedIds`).
+    if (duplicate === true || error?.err_code === DUPLICATE_IN_PROCESS) sending.msgId = undefined;
     if (error === undefined || PASSING.includes(error.err_code)) return undefined;
     const { description } = error;
     if (isFull(error)) return BusError.from(storeFull(this.#stream, description));

@@ -17,6 +17,8 @@ import { Subjects, streamName } from './subjects.js';
 const NS_PER_MS = 1e6;
 /** The first nats-server that keeps expectations in a cluster. */
 const EXPECTING_VERSION_MIN = '2.9.21';
+/** From the first on, and before the second, nats-server notes the id of a message in a cluster before it judges it. */
+const REFUSED_IDS_VERSIONS = ['2.10.0', '2.12.0'] as const;
 
 /** Makes the stream of a shard, or takes the one that is there. @throws BusError naming the setting that does not fit */
 export async function ensureStream(
@@ -286,6 +288,15 @@ export function keepsPerTopic(config: StreamConfig): boolean {
  */
 export function keepsExpectations(link: NatsLink, { config }: Pick<StreamInfo, 'config'>): boolean {
   return config.num_replicas === 1 || !isBefore(link.version, EXPECTING_VERSION_MIN);
+}
+
+/**
+ * A message of a cluster that was refused has left its id: for as long as the server remembers ids, it answers that another one with
+ * the id is under way (`processClusteredInboundMsg` in `server/jetstream_cluster.go`).
+ */
+export function keepsRefusedIds(link: NatsLink, { config }: Pick<StreamInfo, 'config'>): boolean {
+  const [from, until] = REFUSED_IDS_VERSIONS;
+  return config.num_replicas > 1 && !isBefore(link.version, from) && isBefore(link.version, until);
 }
 
 /** The stream removes the oldest events. */

@@ -78,7 +78,11 @@ export class RedisLogStream implements LogStream {
     const state = await this.#stateFrom(headLeast, limits);
     const { dedupeWindowMs } = this.#address;
     if (state === undefined) {
-      return { ...NOTHING, dedupeWindowMs, otherHistory: 'Redis has another epoch by now' };
+      return {
+        ...NOTHING,
+        dedupeWindowMs,
+        otherHistory: 'Redis has another epoch, as it has lost data that was read',
+      };
     }
     await this.#readClock(limits);
     const { head, prunedThrough, forgottenThrough } = state;

@@ -1,7 +1,9 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { differencesIn } from '../../../fuzz/brokers/nats-blocks.js';
 import type { Bus } from '../../../src/main/bus.js';
+import { streamName } from '../../../src/store/nats/subjects.js';
 import { Collector, gather } from '../../bus/support/collector.js';
 import { refused } from '../../bus/support/failures.js';
 import { openBus } from '../../bus/support/millrace.js';
@@ -9,8 +11,6 @@ import { until } from '../../bus/support/wait.js';
 import { expectKept, Load } from '../load.js';
 import { natsStore, newPrefix } from './support/nats.js';
 import { NatsServer, natsServerPath, startCluster } from './support/server.js';
-
-const _ROUNDS = 3;
 
 async function nodeOn(servers: readonly NatsServer[], prefix: string) {
   const replicas = servers.length;
@@ -43,6 +43,31 @@ async function leaderOf(servers: readonly NatsServer[], stream: string): Promise
   });
   await connection.close();
   return servers[Number(name!.slice(1))]!;
+}
+
+/** So often servers may have different events at one sequence, which says nothing of the nodes. */
+const TRIES = 5;
+
+/**
+ * Plays on a cluster, and again on another one where its servers do not agree with each other in the end. Of nats-server 2.9 that
+ * is known: docs/NATS.md.
+ */
+async function onCluster(
+  play: (servers: readonly NatsServer[], prefix: string) => Promise<void>,
+): Promise<void> {
+  for (let turn = 1; ; turn++) {
+    const servers = await cluster();
+    const prefix = newPrefix();
+    try {
+      return await play(servers, prefix);
+    } catch (error) {
+      for (const server of servers) await server.kill();
+      const dirs = servers.map(({ storeDir }) => storeDir);
+      const found = differencesIn(dirs, streamName(prefix, 0));
+      if (found.length === 0 || turn === TRIES) throw error;
+      console.warn(`NOT JUDGED: the servers differ at ${found.length} sequences; once more`);
+    }
+  }
 }
 
 /** Two nodes that publish, and a subscription on each. */
@@ -79,33 +104,36 @@ describe.runIf(natsServerPath !== undefined)(
       await judged();
     });
 
-    test('where the leader of a cluster dies while they publish', {
-      timeout: 120_000,
-    }, async () => {
-      const servers = await cluster();
-      const prefix = newPrefix();
-      const { more, judged } = await loaded(servers, prefix);
-      await more(200);
-      const leader = await leaderOf(servers, `${prefix}-0`);
-      await leader.kill();
-      await more(200);
-      await leader.start();
-      await more(200);
-      await judged();
-    });
+    test(
+      'where the leader of a cluster dies while they publish',
+      {
+        timeout: 400_000,
+      },
+      () =>
+        onCluster(async (servers, prefix) => {
+          const { more, judged } = await loaded(servers, prefix);
+          await more(200);
+          const leader = await leaderOf(servers, `${prefix}-0`);
+          await leader.kill();
+          await more(200);
+          await leader.start();
+          await more(200);
+          await judged();
+        }),
+    );
 
-    test('where the leader of a cluster stops answering', { timeout: 120_000 }, async () => {
-      const servers = await cluster();
-      const prefix = newPrefix();
-      const { more, judged } = await loaded(servers, prefix);
-      await more(200);
-      const leader = await leaderOf(servers, `${prefix}-0`);
-      leader.signal('SIGSTOP');
-      await more(200);
-      leader.signal('SIGCONT');
-      await more(200);
-      await judged();
-    });
+    test('where the leader of a cluster stops answering', { timeout: 400_000 }, () =>
+      onCluster(async (servers, prefix) => {
+        const { more, judged } = await loaded(servers, prefix);
+        await more(200);
+        const leader = await leaderOf(servers, `${prefix}-0`);
+        leader.signal('SIGSTOP');
+        await more(200);
+        leader.signal('SIGCONT');
+        await more(200);
+        await judged();
+      }),
+    );
   },
 );
 

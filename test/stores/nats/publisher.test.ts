@@ -40,6 +40,9 @@ class FakeServer {
   /** What becomes of the sendings of an event, one after the other. */
   readonly fates = new Map<string, Fate[]>();
   readonly isUp = true;
+  /** It has noted the id of a message before it refuses it. */
+  keepsRefusedIds = false;
+  readonly #refused = new Set<string>();
   /** Called when a message reaches the server. */
   onMessage = (_id: string): void => {};
   readonly maxPayload = 1_000_000;
@@ -70,13 +73,15 @@ class FakeServer {
 
   #judge(id: string, isProbe: boolean, fate: Fate | undefined, reply: string): void {
     const stored = this.ids.indexOf(id) + 1;
-    if (fate === 'in process') this.#tell(reply, { seq: 0, duplicate: true });
+    if (fate === 'in process' || this.#refused.has(id))
+      this.#tell(reply, { seq: 0, duplicate: true });
     else if (fate === 'unexpected') {
       this.#tell(reply, { error: { err_code: 10164, description: 'wrong last sequence' } });
     } else if (fate === 'leaderless') this.#tell(reply, undefined, 503);
     else if (stored > 0 && fate !== 'unapplied')
       this.#tell(reply, { seq: stored, duplicate: true });
     else if (isProbe) {
+      if (this.keepsRefusedIds) this.#refused.add(id);
       const description = `wrong last sequence: ${this.ids.length}`;
       this.#tell(reply, { error: { err_code: 10071, description } });
     } else {
@@ -95,12 +100,27 @@ function publisherOn(server: FakeServer, state: Partial<PublisherState> = {}): P
   const publisher = new Publisher(server, 'stream', new Subjects('p', 0), {
     headNow: () => 0,
     lastOf: async () => 0,
+    search: () => undefined,
     shownHead: 0,
     dedupeWindowMs: 120_000,
     ...state,
   });
   onTestFinished(() => publisher.close());
   return publisher;
+}
+
+/** On a server that keeps the ids of what it refuses. */
+function searchingOn(server: FakeServer, state: Partial<PublisherState> = {}): Publisher {
+  server.keepsRefusedIds = true;
+  const search = async (_: string, after: number) => {
+    const behind = server.ids.slice(Math.max(0, after));
+    return new Map(behind.map((id, at) => [identity(id), after + at + 1]));
+  };
+  return publisherOn(server, { search: () => search, ...state });
+}
+
+function identity(id: string): string {
+  return JSON.stringify([false, null, id[0], id]);
 }
 
 /** `a1 a2 b1`: events of the topics `a` and `b`, with these ids. */
@@ -235,6 +255,34 @@ describe('a batch on its way to a stream', () => {
     const append = publisherOn(server).append(batch(ids.join(' ')));
     await expect(append).rejects.toMatchObject({ code: 'STORE_FAILED' });
     expect(server.ids).toHaveLength(255);
+  });
+});
+
+describe('a batch on its way to a server that keeps the ids of what it refuses', () => {
+  test('is searched for where answers are lost, and its ids are not asked about', async () => {
+    const server = new FakeServer();
+    server.fates.set('a2', ['unheard']);
+    server.fates.set('b1', ['leaderless']);
+    const appended = await searchingOn(server).append(batch('a1 a2 b1'));
+    expect(appended).toEqual({ sequences: [1, 2, 3], repeats: [false, false, false] });
+    expect(server.sent.join(' ')).toBe('a1 a2 b1 b1');
+  });
+
+  test('gives up an event whose topic has a later one', async () => {
+    const server = new FakeServer();
+    server.fates.set('a1', ['lost']);
+    server.fates.set('b1', ['leaderless']);
+    const appended = await searchingOn(server).append(batch('a1 a2 b1'));
+    expect(server.ids).toEqual(['a2', 'b1']);
+    expect(appended.refused!.get(0)?.error).toMatchObject({ code: 'PUBLISH_UNKNOWN' });
+  });
+
+  test('is searched for behind what was shown before, after its thread has ended', async () => {
+    const server = new FakeServer();
+    server.ids.push(...Array.from({ length: 9000 }, () => 'x'), 'a1');
+    const publisher = searchingOn(server, { headNow: () => 9000, shownHead: 9000 });
+    const appended = await publisher.append(batch('a1 a2', undefined, true));
+    expect(appended).toEqual({ sequences: [9001, 9002], repeats: [true, false] });
   });
 });
 

@@ -103,7 +103,11 @@ describe.runIf(hasRedis)('buses on a Redis Cluster whose master dies', () => {
         const { shards } = await one.stats();
         return shards[0]!.state === 'failed';
       });
-      await refused(() => one.publish(inputs(1, 'x')[0]!), 'STORE_FAILED', 'went back');
+      await refused(
+        () => one.publish(inputs(1, 'x')[0]!),
+        'STORE_FAILED',
+        'its history has ended: Redis',
+      );
     }
     expect(live.events.map(({ id }) => id).slice(5)).toEqual(lost.map(({ id }) => id));
     const again = await busOn(at, { shards: 1 });

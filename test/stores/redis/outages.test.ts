@@ -135,7 +135,7 @@ describe.runIf(hasRedis)('buses on a Redis that', () => {
         const { shards } = await one.stats();
         return shards[0]!.state === 'failed';
       });
-      await refused(() => one.publish(input(0)), 'STORE_FAILED', 'went back');
+      await refused(() => one.publish(input(0)), 'STORE_FAILED', 'its history has ended: Redis');
     }
     const again = await busOn(at, { shards: 1 });
     expect((await again.publish(input(0))).sequence).toBeGreaterThan(0);
