@@ -11,6 +11,10 @@ export class Role {
   problems = [];
   #isOver = false;
   #started;
+  /** How often it was struck. */
+  #strikes = 0;
+  /** @type {ReturnType<typeof deferred> | undefined} resolves when it runs again after it was struck */
+  #again;
 
   constructor(name) {
     this.name = name;
@@ -26,12 +30,14 @@ export class Role {
   /** Kills it with SIGKILL, also while it starts. */
   kill() {
     if (this.isRunning) this.kills++;
-    this.strike();
+    if (!this.strike()) return;
+    this.#strikes++;
+    this.#again ??= deferred();
   }
 
-  /** Resolves when it runs: a start that was killed is followed by another. */
+  /** Resolves when it runs, or will not run again: a start that was killed is followed by another, also before its end is noticed. */
   get running() {
-    return this.#started;
+    return this.#again?.promise ?? this.#started;
   }
 
   letGo() {
@@ -51,27 +57,48 @@ export class Role {
   /** Resolves when the process of the last start has ended. */
   async ended() {}
 
-  strike() {}
+  /** Kills its process. @returns {boolean} whether there was one */
+  strike() {
+    return false;
+  }
 
   async #goOn() {
     while (!this.#isOver) {
       await this.ended();
-      if (this.#isOver) return;
+      if (this.#isOver) break;
       this.#started = this.#startAgain();
       await this.#started;
     }
+    this.#runs();
+  }
+
+  #runs() {
+    this.#again?.resolve();
+    this.#again = undefined;
   }
 
   async #startAgain() {
     while (!this.#isOver) {
+      const before = this.#strikes;
       try {
-        return await this.start();
+        await this.start();
+        if (this.#strikes === before) this.#runs();
+        return;
       } catch (error) {
         if (this.kills === 0) this.problems.push(`${this.name} did not start: ${error.message}`);
       }
       await this.ended();
     }
   }
+}
+
+function deferred() {
+  let resolve = () => {};
+  /** @type {Promise<void>} */
+  const promise = new Promise((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
 }
 
 const SAID_MAX = 4000;
@@ -123,7 +150,7 @@ export class ProcessRole extends Role {
   /** @override */
   strike() {
     this.isExpected = true;
-    this.child?.kill('SIGKILL');
+    return this.child?.kill('SIGKILL') ?? false;
   }
 
   /** Lets it go, tells it to stop, and waits for its end. */

@@ -134,13 +134,14 @@ export class Browser extends Role {
   /** @override */
   strike() {
     const pid = this.#browser?.process()?.pid;
-    if (pid === undefined || !this.isRunning) return;
+    if (pid === undefined || !this.isRunning) return false;
     try {
       // All its processes: Puppeteer starts it with a process group of its own.
-      process.kill(-pid, 'SIGKILL');
+      return process.kill(-pid, 'SIGKILL');
     } catch (error) {
       // It has ended by itself, and nobody has told this process yet.
       if (error.code !== 'ESRCH') throw error;
+      return false;
     }
   }
 

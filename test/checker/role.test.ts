@@ -22,8 +22,9 @@ class Struck extends Role {
     return this.#ended;
   }
 
-  override strike(): void {
+  override strike(): boolean {
     this.#end();
+    return true;
   }
 }
 
@@ -37,4 +38,17 @@ it('is said to run only after a start that was not killed', async () => {
   expect(role.problems).toEqual([]);
   role.letGo();
   role.strike();
+});
+
+it('is not said to run from the moment on at which it is killed', async () => {
+  const role = new Struck('reader');
+  await role.begin();
+  role.kill();
+  await role.running;
+  expect(role.starts).toBe(3);
+  role.letGo();
+  role.kill();
+  // Nobody waits for one that does not begin again.
+  await role.running;
+  expect(role.starts).toBe(3);
 });

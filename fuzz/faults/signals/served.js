@@ -81,7 +81,7 @@ export class Served extends ProcessRole {
   /** @override */
   strike() {
     this.isReady = false;
-    super.strike();
+    return super.strike();
   }
 
   get pid() {

@@ -16,7 +16,7 @@ import { callFault } from './nats-faults.js';
 import { NatsLink } from './nats-link.js';
 import type { NatsAddress } from './nats-stream.js';
 import { StreamReader } from './reader.js';
-import { deletedMark, lostThrough, reachOf, streamInfo } from './streams.js';
+import { deletedMark, keptStreamInfo, lostThrough, reachOf } from './streams.js';
 import { Subjects, streamName } from './subjects.js';
 
 export async function openHistory(options: unknown): Promise<StoreHistory> {
@@ -93,7 +93,7 @@ class NatsHistory implements HistoryStream {
   /** @throws BusError `STORE_FAILED` where the stream has another history than the one that the bus has opened */
   async #infoOf(shard: number): Promise<StreamInfo> {
     const { name } = this.#streams[shard]!;
-    const info = await streamInfo(this.#link, name, Number.POSITIVE_INFINITY);
+    const info = await keptStreamInfo(this.#link, name, Number.POSITIVE_INFINITY);
     if (info === undefined) throw callFault(`stream ${name}`, new Error('it was deleted'));
     if (elapsedMs() - this.#checkedAt > NATS_PRUNED_MS) void this.#checkEpoch();
     const isOther = info.created !== this.#address.created[shard];

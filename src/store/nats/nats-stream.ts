@@ -32,10 +32,10 @@ import {
   keepsExpectations,
   keepsPerTopic,
   keepsRefusedIds,
+  keptStreamInfo,
   lostThrough,
   reachOf,
   type StreamReach,
-  streamInfo,
 } from './streams.js';
 import { Subjects, streamName } from './subjects.js';
 import { Tail } from './tail.js';
@@ -180,7 +180,7 @@ export class NatsStream implements LogStream {
     const tail = new Tail(link, this.#name, this.#head, {
       onEntries: (entries) => this.#take(entries),
       next: async (after) => {
-        const now = await streamInfo(link, this.#name);
+        const now = await keptStreamInfo(link, this.#name);
         return now === undefined ? [] : reader.get(after, now.state.last_seq);
       },
       isSameHistory: () => this.#isSameHistory(link),
@@ -225,12 +225,8 @@ export class NatsStream implements LogStream {
   ): Promise<StreamInfo | string> {
     const began = elapsedMs();
     for (;;) {
-      const info = await streamInfo(link, this.#name, limitMs);
-      if (info === undefined) {
-        if (elapsedMs() > began + NATS_GONE_MS) return 'it was deleted';
-        await afterMs(NATS_RETRY_MS);
-        continue;
-      }
+      const info = await keptStreamInfo(link, this.#name, limitMs);
+      if (info === undefined) return 'it was deleted';
       if (info.created !== this.#address.created[this.#shard]) return 'it was made anew';
       const { last_seq: last } = info.state;
       if (last >= headLeast) return info;
@@ -282,7 +278,7 @@ export class NatsStream implements LogStream {
 
   /** What the broker has removed by now, of which single events are told here. */
   async #reach(): Promise<StreamReach | undefined> {
-    const info = await streamInfo(this.#link!, this.#name, Number.POSITIVE_INFINITY);
+    const info = await keptStreamInfo(this.#link!, this.#name, Number.POSITIVE_INFINITY);
     if (info === undefined) return undefined;
     await this.#lookForLost(this.#link!, info);
     return reachOf(info);

@@ -12,6 +12,7 @@ import {
   NATS_FETCH_BYTES,
   NATS_FETCH_EVENTS,
   NATS_GETS_MAX,
+  NATS_GONE_MS,
   NATS_READER_MS,
   NATS_READERS_MAX,
   NATS_REQUEST_MS,
@@ -22,14 +23,9 @@ import { elapsedMs } from '../../threads/elapsed.js';
 import type { StreamEntry } from '../shared/log-stream.js';
 import { askAll, askEach } from './asker.js';
 import { deliveredBy, entryOf, gotten, recordedAtIn } from './delivered.js';
-import {
-  type ApiFault,
-  apiFaultOf,
-  callFault,
-  MESSAGE_NOT_FOUND,
-  STREAM_NOT_FOUND,
-} from './nats-faults.js';
+import { type ApiFault, callFault, MESSAGE_NOT_FOUND, STREAM_NOT_FOUND } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
+import { goneFor } from './streams.js';
 import type { Subjects } from './subjects.js';
 
 const NS_PER_MS = 1e6;
@@ -122,6 +118,7 @@ export class StreamReader {
   async #askLeader(questions: readonly string[]): Promise<(Found | undefined)[]> {
     const found = new Array<Found | undefined>(questions.length);
     const endsAt = elapsedMs() + LEADER_MS;
+    const goneAt = elapsedMs() + NATS_GONE_MS;
     let left = questions.map((_, index) => index);
     for (;;) {
       const asked = left.map((index) => questions[index]!);
@@ -137,7 +134,7 @@ export class StreamReader {
         return false;
       });
       if (fault === undefined) return found;
-      if (fault.err_code === STREAM_NOT_FOUND || elapsedMs() > endsAt) {
+      if (elapsedMs() > (fault.err_code === STREAM_NOT_FOUND ? goneAt : endsAt)) {
         const message = `stream ${this.#stream} does not say which messages it has: ${fault.description}`;
         throw new BusError('STORE_FAILED', message, { details: { error: fault.err_code } });
       }
@@ -230,7 +227,7 @@ export class StreamReader {
       );
       return { name, filter, position: after, delivered: 0 };
     };
-    const isGone = (error: unknown): boolean => apiFaultOf(error)?.err_code === STREAM_NOT_FOUND;
+    const isGone = goneFor();
     const what = `a consumer of stream ${this.#stream}`;
     await link.up();
     try {

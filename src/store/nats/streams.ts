@@ -1,8 +1,9 @@
 /** The streams of a store: made where they are missing, and judged where they are there. */
 import type { StreamConfig, StreamInfo, StreamInfoRequestOptions } from '@nats-io/jetstream';
 import { BusError } from '../../protocol/errors.js';
-import { NATS_OPEN_MS } from '../../protocol/limits/nats.js';
+import { NATS_GONE_MS, NATS_OPEN_MS } from '../../protocol/limits/nats.js';
 import { DEDUPE_WINDOW_MS, SHARED_DEDUPE_WINDOW_MS_MIN } from '../../protocol/limits/store.js';
+import { elapsedMs } from '../../threads/elapsed.js';
 import {
   apiFaultOf,
   callFault,
@@ -80,18 +81,40 @@ export async function streamInfo(
   link: NatsLink,
   name: string,
   limitMs = NATS_OPEN_MS,
+  isFinal = isOfApi,
 ): Promise<StreamInfo | undefined> {
   try {
     return await link.insist(
       `stream ${name}`,
       () => link.soon(() => infoOfLeader(link, name)),
-      isOfApi,
+      isFinal,
       limitMs,
     );
   } catch (error) {
     if (apiFaultOf(error)?.err_code === STREAM_NOT_FOUND) return undefined;
     throw streamFault(name, error);
   }
+}
+
+/** As `streamInfo`, of a stream that has been there: `undefined` where it is gone. */
+export function keptStreamInfo(
+  link: NatsLink,
+  name: string,
+  limitMs = NATS_OPEN_MS,
+): Promise<StreamInfo | undefined> {
+  const isGone = goneFor();
+  const isFinal = (error: unknown): boolean =>
+    isOfApi(error) && (apiFaultOf(error)?.err_code !== STREAM_NOT_FOUND || isGone(error));
+  return streamInfo(link, name, limitMs, isFinal);
+}
+
+/**
+ * Says of errors whether a stream that has been there is gone. A server may not know yet what the others know, as of a stream that was
+ * made just now: it has to go on for some time.
+ */
+export function goneFor(): (error: unknown) => boolean {
+  const judgesAt = elapsedMs() + NATS_GONE_MS;
+  return (error) => apiFaultOf(error)?.err_code === STREAM_NOT_FOUND && elapsedMs() > judgesAt;
 }
 
 /**
@@ -141,7 +164,7 @@ export async function madeStream(
     // Another node has made it meanwhile, with settings of its own.
     if (apiFaultOf(error)?.err_code !== NAME_IN_USE) throw streamFault(name, error);
   }
-  const info = await streamInfo(link, name);
+  const info = await keptStreamInfo(link, name);
   if (info === undefined) throw callFault(`stream ${name}`, new Error('it was deleted again'));
   return info;
 }
@@ -306,7 +329,7 @@ export function hasLimits({ max_age: age, max_bytes: bytes, max_msgs: events }: 
 
 /** By the stream's leader. @throws BusError `STORE_FAILED` */
 export async function streamReach(link: NatsLink, name: string): Promise<StreamReach> {
-  const info = await streamInfo(link, name);
+  const info = await keptStreamInfo(link, name);
   if (info === undefined) throw callFault(`stream ${name}`, new Error('it was deleted'));
   return reachOf(info);
 }

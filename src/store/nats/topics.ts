@@ -7,10 +7,10 @@ import { NATS_ANSWER_MS, NATS_TOPICS_PER_PULL } from '../../protocol/limits/nats
 import type { TopicSummary } from '../shard-log.js';
 import type { StreamEntry } from '../shared/log-stream.js';
 import { deliveredBy, recordedAtOf } from './delivered.js';
-import { type ApiFault, apiFaultOf, callFault, STREAM_NOT_FOUND } from './nats-faults.js';
+import { type ApiFault, callFault } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
 import type { StreamReader } from './reader.js';
-import { reachOf } from './streams.js';
+import { goneFor, reachOf } from './streams.js';
 import type { Subjects } from './subjects.js';
 
 /** A look at all topics in several pages is made again if topics have gone meanwhile, so many times. */
@@ -172,7 +172,7 @@ export class TopicTable {
         if (page.error === undefined) return page;
         throw callFault(what, new Error(page.error.description));
       },
-      (error) => apiFaultOf(error)?.err_code === STREAM_NOT_FOUND,
+      goneFor(),
     );
   }
 
@@ -190,7 +190,7 @@ export class TopicTable {
             mem_storage: true,
             num_replicas: 1,
           }),
-        (error) => apiFaultOf(error)?.err_code === STREAM_NOT_FOUND,
+        goneFor(),
       );
       const lasts = new Map<string, Last>();
       while (lasts.size < pending && (await this.#pull(name, lasts)) > 0);
