@@ -10,12 +10,13 @@ import { EXPECTED_OF_TOPIC } from './flight.js';
 import {
   apiFaultOf,
   callFault,
+  isOfApi,
   MESSAGE_NOT_FOUND,
   WRONG_LAST_SEQUENCE,
   WRONG_LAST_SEQUENCE_UNKNOWN,
 } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
-import { bucketStream, isOfApi } from './streams.js';
+import { bucketStream } from './streams.js';
 
 const FORMAT = 1;
 const KEY = 'store';

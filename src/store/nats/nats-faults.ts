@@ -46,6 +46,17 @@ export function isTooLarge(fault: ApiFault): boolean {
   return fault.err_code === MESSAGE_TOO_LARGE;
 }
 
+/** A server that has no leader yet, or has not found the others of its cluster, says so. */
+export function isForming({ description }: ApiFault): boolean {
+  return /temporarily|no leader|offline|no suitable peers/i.test(description);
+}
+
+/** The server has judged: asking again would not change it. */
+export function isOfApi(error: unknown): boolean {
+  const fault = apiFaultOf(error);
+  return fault !== undefined && !isForming(fault);
+}
+
 /** The fault in an error of the client; undefined for a lost answer. */
 export function apiFaultOf(error: unknown): ApiFault | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
@@ -119,6 +130,7 @@ export function streamFault(stream: string, error: unknown): BusError {
         'ask for fewer replicas or a smaller maxBytes, or add servers',
     );
   }
+  if (isForming(fault)) return callFault(`stream ${stream}`, error);
   if (SUBJECTS_OVERLAP === code) {
     return invalid(
       `prefix: another stream has subjects of stream ${stream} (${description}): take another prefix`,

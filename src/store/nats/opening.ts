@@ -8,7 +8,7 @@ import type { StoreRequest } from '../log-store.js';
 import { assertShards, stillFilled } from '../shared/shared-store.js';
 import { type Charter, newCharter, readCharter, writeCharter } from './charter.js';
 import { endStates, storedStates } from './consumers/end-states.js';
-import { apiFaultOf, nameOf, withoutJetStream } from './nats-faults.js';
+import { callFault, isOfApi, nameOf, withoutJetStream } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
 import type { NatsSettings } from './nats-options.js';
 import {
@@ -22,12 +22,14 @@ import {
 
 export async function assertJetStream(link: NatsLink): Promise<void> {
   const isDisabled = (error: unknown): boolean =>
-    nameOf(error) === 'JetStreamNotEnabled' || apiFaultOf(error) !== undefined;
+    nameOf(error) === 'JetStreamNotEnabled' || isOfApi(error);
   try {
     const ask = () => link.soon(() => link.manager.getAccountInfo());
     await link.insist('JetStream', ask, isDisabled, NATS_OPEN_MS);
   } catch (error) {
-    if (!isDisabled(error) && !/no responders/i.test(messageOf(error))) throw error;
+    if (!isDisabled(error) && !/no responders/i.test(messageOf(error))) {
+      throw callFault('servers', error);
+    }
     throw withoutJetStream(messageOf(error));
   }
 }

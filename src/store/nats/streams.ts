@@ -7,6 +7,7 @@ import { elapsedMs } from '../../threads/elapsed.js';
 import {
   apiFaultOf,
   callFault,
+  isOfApi,
   NAME_IN_USE,
   STREAM_NOT_FOUND,
   streamFault,
@@ -129,15 +130,6 @@ export async function infoOfLeader(
   const info = await link.manager.streams.info(name, options);
   if (info.cluster === undefined || info.cluster.leader) return info;
   throw new Error(`stream ${name} has no leader`);
-}
-
-/** What a server says that has no leader yet, or has not found the others of its cluster. */
-export const FORMING = /temporarily|no leader|offline|no suitable peers/i;
-
-/** The server has judged: asking again would not change it. */
-export function isOfApi(error: unknown): boolean {
-  const fault = apiFaultOf(error);
-  return fault !== undefined && !FORMING.test(fault.description);
 }
 
 export async function madeStream(

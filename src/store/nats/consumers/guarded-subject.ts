@@ -9,16 +9,15 @@ import { EXPECTED_OF_TOPIC } from '../flight.js';
 import {
   type ApiFault,
   closedError,
+  isForming,
   isFull,
   isTooLarge,
+  isUnexpected,
   permissionFault,
   STREAM_NOT_FOUND,
-  WRONG_LAST_SEQUENCE,
-  WRONG_LAST_SEQUENCE_UNKNOWN,
 } from '../nats-faults.js';
 import type { NatsLink } from '../nats-link.js';
 import type { StreamReader } from '../reader.js';
-import { FORMING } from '../streams.js';
 import type { LostAnswers } from './lost-answers.js';
 
 export interface KeptMessage {
@@ -122,14 +121,13 @@ export class GuardedSubject {
   /** @throws BusError unless asking again may help */
   #judge(fault: ApiFault): void {
     const { stream, subject } = this.#parts;
-    const { err_code: code, description } = fault;
+    const { description } = fault;
     const details = { stream, subject };
     if (isFull(fault)) {
       const message = `stream ${stream} takes no more of the states of consumers: ${description}`;
       throw new BusError('STORE_FULL', message, { details });
     }
-    const isPassing = code === WRONG_LAST_SEQUENCE || code === WRONG_LAST_SEQUENCE_UNKNOWN;
-    if (isPassing || FORMING.test(description)) return;
+    if (isUnexpected(fault) || isForming(fault)) return;
     const cure = isTooLarge(fault) ? ': raise its max_msg_size, or leave it out' : '';
     const message = `stream ${stream} refuses a message on ${subject}: ${description}${cure}`;
     throw new BusError('STORE_FAILED', message, { details });
