@@ -28,7 +28,7 @@ import { Database } from './sinks/sqlite.js';
  *   `FAULTS`.
  * @property {Record<string, number>} [kinds] How many of `injections` were of which of the campaign's own kinds of faults.
  * @property {string} [server] Which server of a broker it ran on, with its version.
- * @property {number} [unjudged] Rounds besides `seeds` that could not be judged, as servers of a cluster did not agree with each other.
+ * @property {number} [unjudged] Rounds among `seeds` that could not be judged, as servers of a cluster did not agree with each other.
  *
  * @typedef {Counted & { commit: string, node: string, sqlite: string, kernel: string, date: string }} Result
  */

@@ -82,7 +82,8 @@ export class Role {
       const before = this.#strikes;
       try {
         await this.start();
-        if (this.#strikes === before) this.#runs();
+        // Its start may have been cut short by an end that nobody asked for.
+        if (this.#strikes === before && this.isRunning) this.#runs();
         return;
       } catch (error) {
         if (this.kills === 0) this.problems.push(`${this.name} did not start: ${error.message}`);

@@ -117,7 +117,13 @@ export class Browser extends Role {
     const struck = this.#exit.then(() => {
       throw new Error('the browser ended while its page was opened');
     });
-    await Promise.race([this.#open(browser, pageUrl), struck]);
+    try {
+      await Promise.race([this.#open(browser, pageUrl), struck]);
+    } catch (error) {
+      // One that lives without its page is of no use, and would never end.
+      this.strike();
+      throw error;
+    }
   }
 
   async #open(browser, pageUrl) {

@@ -89,22 +89,14 @@ export function clusterTable(results) {
   /** @param {string} title @param {string | undefined} server @param {Result[]} noted */
   function rowOf(title, server, noted) {
     const runs = noted.filter((run) => run.server === server);
-    const unjudged = count(runs.reduce((sum, run) => sum + (run.unjudged ?? 0), 0));
+    const unjudged = runs.reduce((sum, run) => sum + (run.unjudged ?? 0), 0);
+    const judged = count(seedsOf(runs) - unjudged);
     const kinds = Object.keys(CLUSTER_FAULTS).map((kind) =>
       count(runs.reduce((sum, run) => sum + (run.kinds?.[kind] ?? 0), 0)),
     );
     const minutes = count(Math.round(sumOf(runs, 'seconds') / 60));
     const [acked, problems] = ['acked', 'problems'].map((name) => count(sumOf(runs, name)));
-    return [
-      title,
-      server ?? '',
-      count(seedsOf(runs)),
-      unjudged,
-      minutes,
-      acked,
-      problems,
-      ...kinds,
-    ];
+    return [title, server ?? '', judged, count(unjudged), minutes, acked, problems, ...kinds];
   }
 }
 

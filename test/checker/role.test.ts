@@ -22,6 +22,10 @@ class Struck extends Role {
     return this.#ended;
   }
 
+  override get isRunning(): boolean {
+    return true;
+  }
+
   override strike(): boolean {
     this.#end();
     return true;

@@ -16,6 +16,8 @@ export const NATS_PING_MS = 1000;
  * leader has changed leaves them unanswered, and a slow server needs its time.
  */
 export const NATS_FIRST_ANSWER_MS = 500;
+/** For how long a server may say of events on their way only that it cannot tell. */
+export const NATS_FIND_MS = 30_000;
 /** After a question to any replica that had no answer, the leader is asked alone for so long. */
 export const NATS_SILENT_REPLICA_MS = 10_000;
 /** An append without an answer for so long looks whether its events are stored. */

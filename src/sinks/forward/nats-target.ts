@@ -21,6 +21,7 @@ const HEADERS_BYTES = 64;
 const NO_MESSAGE = 10037;
 const NO_ROOM = [10002, 10023, 10028, 10047, 10077];
 const TOO_LARGE = 10054;
+const DUPLICATE_IN_PROCESS = 10158;
 
 interface ApiFault {
   readonly err_code: number;
@@ -172,12 +173,14 @@ async function streamOf(connection: NatsConnection, subject: string): Promise<st
 
 function outcomeOf(message: Msg): Outcome {
   const { seq, duplicate = false, error } = answerOf(message);
+  // Servers before 2.11 say so by a sequence of 0.
+  if (seq === 0 || error?.err_code === DUPLICATE_IN_PROCESS) {
+    const why = 'another message with its id is under way, or was lost there';
+    return { kind: 'failed', error: failed(why), isKnown: false };
+  }
+  if (error === undefined && seq !== undefined) return { kind: 'stored', isDuplicate: duplicate };
   if (error === undefined) {
-    if (seq !== undefined && seq > 0) return { kind: 'stored', isDuplicate: duplicate };
-    const why =
-      seq === undefined
-        ? 'a program that is no stream has answered: nothing is stored'
-        : 'another message with its id is under way, or was lost there';
+    const why = 'a program that is no stream has answered: nothing is stored';
     return { kind: 'failed', error: failed(why), isKnown: false };
   }
   const { err_code: code, description } = error;

@@ -4,61 +4,26 @@
  */
 import { setTimeout as afterMs } from 'node:timers/promises';
 import type { Msg } from '@nats-io/transport-node';
-import { NATS_ANSWER_MS, NATS_FIRST_ANSWER_MS, NATS_RETRY_MS } from '../../protocol/limits/nats.js';
 import { elapsedMs } from '../../threads/elapsed.js';
-import { closedError, silentFault } from './nats-faults.js';
+import { closedError } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
 
 /** So many questions are on their way at once: each answer may be as large as an event. */
 const AT_ONCE = 64;
 
 /**
- * Asks all questions, and those again whose answers are lost or say that nobody responds. The answers are in the order of
- * the questions.
+ * Asks each question once, for as long as answers come. The answers are in the order of the questions; `undefined` is in the place of
+ * one that is lost, and where nobody responds.
+ * @param answerMs for how long nobody may answer
  */
-export async function askAll(
-  link: NatsLink,
-  subject: string,
-  questions: readonly string[],
-): Promise<Msg[]> {
-  const answers = new Array<Msg>(questions.length);
-  let left = [...questions.keys()];
-  let heardAt = elapsedMs();
-  let answerMs = NATS_FIRST_ANSWER_MS;
-  while (left.length > 0) {
-    await link.up();
-    await askOnce(link, subject, questions, left, answers, answerMs);
-    const before = left.length;
-    left = left.filter((index) => answers[index] === undefined);
-    answerMs = Math.min(2 * answerMs, NATS_ANSWER_MS);
-    if (left.length < before) heardAt = elapsedMs();
-    else if (elapsedMs() - heardAt >= link.patienceMs) {
-      throw silentFault(link.place, subject, link.patienceMs);
-    } else await afterMs(NATS_RETRY_MS);
-  }
-  return answers;
-}
-
-/** Asks each question once. What has no answer is asked no more: `undefined` is in its place. */
 export async function askEach(
   link: NatsLink,
   subject: string,
   questions: readonly string[],
+  answerMs: number,
 ): Promise<(Msg | undefined)[]> {
   await link.up();
   const answers = new Array<Msg | undefined>(questions.length).fill(undefined);
-  await askOnce(link, subject, questions, [...questions.keys()], answers, NATS_FIRST_ANSWER_MS);
-  return answers;
-}
-
-async function askOnce(
-  link: NatsLink,
-  subject: string,
-  questions: readonly string[],
-  asked: readonly number[],
-  answers: (Msg | undefined)[],
-  answerMs: number,
-): Promise<void> {
   const { generation } = link;
   const inbox = link.newInbox();
   let sent = 0;
@@ -66,9 +31,8 @@ async function askOnce(
   let heardAt = elapsedMs();
   let wake: (() => void) | undefined;
   const sendMore = (): void => {
-    for (; sent < asked.length && waiting < AT_ONCE && link.isUp; sent++, waiting++) {
-      const index = asked[sent]!;
-      link.connection.publish(subject, questions[index], { reply: `${inbox}.${index}` });
+    for (; sent < questions.length && waiting < AT_ONCE && link.isUp; sent++, waiting++) {
+      link.connection.publish(subject, questions[sent], { reply: `${inbox}.${sent}` });
     }
   };
   const subscription = link.connection.subscribe(`${inbox}.*`, {
@@ -86,7 +50,7 @@ async function askOnce(
     sendMore();
     while (waiting > 0 && link.isUp && link.generation === generation) {
       if (link.isClosed) throw closedError();
-      if (elapsedMs() - heardAt >= answerMs) return;
+      if (elapsedMs() - heardAt >= answerMs) break;
       const timer = new AbortController();
       const woken = new Promise<void>((resolve) => {
         wake = resolve;
@@ -95,6 +59,7 @@ async function askOnce(
       await Promise.race([woken, late.catch(() => {})]);
       timer.abort();
     }
+    return answers;
   } finally {
     subscription.unsubscribe();
   }

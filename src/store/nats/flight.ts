@@ -31,6 +31,10 @@ export interface Flight {
   /** Stored before this call. */
   isRepeat: boolean;
   fault: ApiFault | undefined;
+  /** That it was not found does not say that it is not stored. */
+  isUnsure: boolean;
+  /** How often the server has answered that another one with its id is under way. */
+  underWay: number;
   /** The last event of the topic, where that is not what was expected; `undefined`: not known, or as expected. */
   found: number | undefined;
 }
@@ -51,6 +55,8 @@ export function flightOf({ bytes, terms }: NewEntry, subjects: Subjects): Flight
     verdict: 'open',
     sequence: 0,
     isRepeat: false,
+    isUnsure: false,
+    underWay: 0,
     fault: undefined,
     found: undefined,
   };

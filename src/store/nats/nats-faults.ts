@@ -196,6 +196,15 @@ export function outOfOrder(topic: string, id: string): ErrorData {
   };
 }
 
+/** Its publisher cannot know whether it is stored. */
+export function notKnown(topic: string, id: string, why: string): ErrorData {
+  return {
+    code: 'PUBLISH_UNKNOWN',
+    message: `it is not known whether event ${id} on ${topic} is stored: ${why}`,
+    details: { topic, id },
+  };
+}
+
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : '';
   const message = messageOf(error);

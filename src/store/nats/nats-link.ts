@@ -335,7 +335,7 @@ function checkVersion({ info }: NatsConnection): void {
 }
 
 export function isBefore(version: string, least: string): boolean {
-  const numbers = (text: string): number[] => text.split(/[.-]/).slice(0, 3).map(Number);
+  const numbers = (text: string): number[] => (text.match(/\d+/g) ?? []).slice(0, 3).map(Number);
   const [here, there] = [numbers(version), numbers(least)];
   const at = there.findIndex((part, index) => part !== here[index]);
   return at >= 0 && (here[at] ?? 0) < there[at]!;

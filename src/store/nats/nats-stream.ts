@@ -25,7 +25,7 @@ import { NatsLink } from './nats-link.js';
 import type { NatsSettings } from './nats-options.js';
 import { Publisher } from './publisher.js';
 import { StreamReader } from './reader.js';
-import { storedBehind } from './search.js';
+import { searchStream } from './search.js';
 import {
   deletedMark,
   infoOfLeader,
@@ -73,6 +73,8 @@ export class NatsStream implements LogStream {
   #link: NatsLink | undefined;
   #joined: Joined | undefined;
   #follower: StreamFollower | undefined;
+  /** As it was found last, apart from the first time: its replicas may be changed while it is used. */
+  #info: StreamInfo | undefined;
   #head = 0;
   #prunedThrough = 0;
   /** Single events up to here have been removed by hand. */
@@ -124,8 +126,8 @@ export class NatsStream implements LogStream {
         return last?.sequence ?? 0;
       },
       search: () =>
-        keepsRefusedIds(link, info)
-          ? (subject, after) => storedBehind(link, reader, subject, after)
+        keepsRefusedIds(link, this.#info ?? info)
+          ? (wanted) => searchStream(link, reader, wanted)
           : undefined,
       shownHead: headLeast,
       dedupeWindowMs,
@@ -300,6 +302,7 @@ export class NatsStream implements LogStream {
     if (!link.isUp) return;
     const info = await infoOfLeader(link, this.#name).catch(() => undefined);
     if (info === undefined) return;
+    this.#info = info;
     if (this.#isClosed) return;
     this.#pruned(Math.min(reachOf(info).prunedThrough, this.#head));
     const names = [...this.#touched];

@@ -6,10 +6,10 @@
  */
 import { setTimeout as afterMs, setImmediate as nextTurn } from 'node:timers/promises';
 import type { Msg, MsgHdrs, NatsConnection, Subscription } from '@nats-io/transport-node';
-import { unexpectedError } from '../../protocol/conflicts.js';
 import { BusError } from '../../protocol/errors.js';
 import {
   NATS_ANSWER_MS,
+  NATS_FIND_MS,
   NATS_FIRST_ANSWER_MS,
   NATS_RETRY_MS,
   NATS_SENT_PER_TURN,
@@ -28,25 +28,16 @@ import {
   messageBytes,
   overtaken,
 } from './flight.js';
-import {
-  type ApiFault,
-  DUPLICATE_IN_PROCESS,
-  isFull,
-  isTooLarge,
-  isUnexpected,
-  outOfOrder,
-  type PubAck,
-  storeFull,
-  tooLarge,
-} from './nats-faults.js';
+import { DUPLICATE_IN_PROCESS, isUnexpected, type PubAck } from './nats-faults.js';
 import type { LinkWatcher } from './nats-link.js';
+import { HELD, OVERTAKEN, refusalOf, UNSURE } from './refusal.js';
+import type { Searched, Wanted } from './search.js';
 import type { Subjects } from './subjects.js';
 
+/** After so many answers that an event is under way, of which a search finds nothing, the server holds its id for nothing. */
+const UNDER_WAY_MAX = 2;
 /** The events of a batch that a thread before has left lie no further than this before the head that it had shown. */
 const RECENT_EVENTS = 8192;
-/** The server may answer for so long that an event is on its way, ms. */
-const FIND_MS = 30_000;
-
 /** One sending of events, of which each gets one answer. */
 interface Round {
   readonly name: string;
@@ -77,11 +68,8 @@ export interface PublisherState {
   headNow(): number;
   /** The sequence of the last event of a subject, 0 for none. */
   lastOf(subject: string): Promise<number>;
-  /**
-   * Where the servers keep the ids even of messages that they refuse: the sequences of the events behind one, by identity, once all
-   * that was sent before is stored or lost. `undefined`: an id may be asked about.
-   */
-  search(): ((subject: string, after: number) => Promise<ReadonlyMap<string, number>>) | undefined;
+  /** See `searchStream`, where the servers keep the ids of what they refuse. `undefined`: an id may be asked about. */
+  search(): ((wanted: Wanted) => Promise<Searched | undefined>) | undefined;
   /** The head that threads before this one have shown. */
   readonly shownHead: number;
   readonly dedupeWindowMs: number;
@@ -181,14 +169,14 @@ export class Publisher {
     }
     for (const flight of late) {
       flight.verdict = 'refused';
-      flight.fault = OVERTAKEN;
+      flight.fault = flight.isUnsure ? UNSURE : OVERTAKEN;
     }
   }
 
   /** Asks about the events of which nothing is known, until each is known to be stored, behind `after` at least, or not to be. */
   async #ask(flights: readonly Flight[], after: number): Promise<void> {
     const isOpen = ({ verdict }: Flight): boolean => verdict === 'open';
-    const endsAt = elapsedMs() + FIND_MS;
+    const endsAt = elapsedMs() + NATS_FIND_MS;
     let isLost = false;
     while (flights.some(isOpen)) {
       await this.#link.up();
@@ -216,11 +204,18 @@ export class Publisher {
     after: number,
     search: NonNullable<ReturnType<PublisherState['search']>>,
   ): Promise<void> {
-    const stored = await search(flights[0]!.subject, after);
+    const identities = new Set(flights.map(({ msgId }) => msgId));
+    const searched = await search({ subject: flights[0]!.subject, after, identities });
+    if (searched === undefined) throw unknown(this.#stream);
     for (const flight of flights) {
-      flight.sequence = stored.get(flight.msgId) ?? 0;
+      flight.sequence = searched.sequences.get(flight.msgId) ?? 0;
       flight.isRepeat = flight.sequence > 0;
       flight.verdict = flight.isRepeat ? 'stored' : 'absent';
+      // An older event with the id, or one that was removed since, is not found.
+      flight.isUnsure = !searched.isWhole || flight.hasSuppliedId;
+      if (flight.isRepeat || flight.underWay < UNDER_WAY_MAX) continue;
+      flight.verdict = 'refused';
+      flight.fault = HELD;
     }
     // What another sender has under way has no sequence yet, and is not to be sent again at once.
     await afterMs(NATS_RETRY_MS);
@@ -321,7 +316,8 @@ export class Publisher {
     const repeats = flights.map(({ verdict, isRepeat }) => verdict === 'stored' && isRepeat);
     const refused = new Map<number, AppendRefusal>();
     for (const [index, flight] of flights.entries()) {
-      if (flight.verdict === 'refused') refused.set(index, this.#refusalOf(flight));
+      if (flight.verdict === 'refused')
+        refused.set(index, refusalOf(flight, this.#stream, this.#link.maxPayload));
     }
     if (refused.size === 0) return { sequences, repeats };
     const isNoRoom = [...refused.values()].every(({ error }) => error.code === 'STORE_FULL');
@@ -330,28 +326,7 @@ export class Publisher {
     if (isNoRoom && areOthersRepeats) return { sequences, repeats, refusal: first!.error };
     return { sequences, repeats, refused };
   }
-
-  #refusalOf(flight: Flight): AppendRefusal {
-    const { topic, id, fault, expected = 0, found = 0 } = flight;
-    if (fault === undefined) {
-      const error = tooLarge(messageBytes(flight), this.#link.maxPayload, 'max_payload');
-      return { found: 0, error };
-    }
-    if (fault === OVERTAKEN) return { found: 0, error: outOfOrder(topic, id) };
-    if (isFull(fault)) return { found: 0, error: storeFull(this.#stream, fault.description) };
-    if (isTooLarge(fault)) {
-      const message = `the event is larger than max_msg_size of stream ${this.#stream}`;
-      return { found: 0, error: { code: 'PAYLOAD_TOO_LARGE', message } };
-    }
-    if (isUnexpected(fault)) {
-      return { found, error: unexpectedError({ topic, expected, found }) };
-    }
-    const message = `stream ${this.#stream} refuses the event: ${fault.description}`;
-    return { found: 0, error: { code: 'STORE_FAILED', message } };
-  }
 }
-
-const OVERTAKEN: ApiFault = { err_code: 0, description: 'a later event of the topic is stored' };
 
 function isUndecided({ verdict }: Flight): boolean {
   return verdict === 'open' || verdict === 'absent';
@@ -371,14 +346,19 @@ function decide(flight: Flight, answer: PubAck, isProbe: boolean): void {
   const { seq = 0, duplicate = false, error } = answer;
   if (error === undefined) {
     // A repeat of an event that is on its way itself has no sequence yet.
-    if (seq === 0) return;
+    if (seq === 0) {
+      if (!isProbe) flight.underWay++;
+      return;
+    }
     flight.verdict = 'stored';
     flight.sequence = seq;
     flight.isRepeat = duplicate;
   } else if (isProbe) {
     // Of any other error nobody knows whether the server has looked at ids before: it is asked again.
     if (isUnexpected(error)) flight.verdict = 'absent';
-  } else if (error.err_code !== DUPLICATE_IN_PROCESS) {
+  } else if (error.err_code === DUPLICATE_IN_PROCESS) {
+    flight.underWay++;
+  } else {
     flight.verdict = 'refused';
     flight.fault = error;
   }

@@ -5,39 +5,26 @@
 import { setTimeout as afterMs } from 'node:timers/promises';
 import type { ConsumerConfig } from '@nats-io/jetstream';
 import type { Msg } from '@nats-io/transport-node';
-import { BusError } from '../../protocol/errors.js';
 import {
   NATS_ANSWER_MS,
   NATS_CONSUMER_MS,
   NATS_FETCH_BYTES,
   NATS_FETCH_EVENTS,
   NATS_GETS_MAX,
-  NATS_GONE_MS,
   NATS_READER_MS,
   NATS_READERS_MAX,
   NATS_REQUEST_MS,
   NATS_RETRY_MS,
-  NATS_SILENT_REPLICA_MS,
 } from '../../protocol/limits/nats.js';
-import { elapsedMs } from '../../threads/elapsed.js';
 import type { StreamEntry } from '../shared/log-stream.js';
-import { askAll, askEach } from './asker.js';
-import { deliveredBy, entryOf, gotten, recordedAtIn } from './delivered.js';
-import { type ApiFault, callFault, MESSAGE_NOT_FOUND, STREAM_NOT_FOUND } from './nats-faults.js';
+import { deliveredBy, entryOf } from './delivered.js';
+import { type Found, MessageGetter } from './getter.js';
+import { callFault } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
 import { goneFor } from './streams.js';
 import type { Subjects } from './subjects.js';
 
 const NS_PER_MS = 1e6;
-
-/** The leader of a stream may be unable to answer for so long, ms. */
-const LEADER_MS = 10_000;
-
-/** A message of the stream. */
-interface Found {
-  readonly subject: string;
-  readonly entry: StreamEntry;
-}
 
 /** A pull consumer. */
 interface Cursor {
@@ -66,15 +53,15 @@ export class StreamReader {
   readonly #link: NatsLink;
   readonly #stream: string;
   readonly #subjects: Subjects;
+  readonly #getter: MessageGetter;
   /** The one that was used last comes last. */
   readonly #cursors: Cursor[] = [];
-  /** Until then direct gets are not tried: one has had no answer. */
-  #leaderUntil = 0;
 
   constructor(link: NatsLink, stream: string, subjects: Subjects) {
     this.#link = link;
     this.#stream = stream;
     this.#subjects = subjects;
+    this.#getter = new MessageGetter(link, stream);
   }
 
   /** The entries after `after`, up to `until`, as many as fit one answer; at least one if there is any. */
@@ -101,66 +88,19 @@ export class StreamReader {
 
   /** The entries of these sequences, without those that are gone. */
   async entriesOf(sequences: readonly number[]): Promise<StreamEntry[]> {
-    const found = await this.#get(sequences.map((seq) => JSON.stringify({ seq })));
+    const found = await this.#getter.get(sequences.map((seq) => JSON.stringify({ seq })));
     return found.flatMap((one) => (one === undefined ? [] : [one.entry]));
   }
 
   /** As the stream's leader has it; `undefined`: it has none. */
   async byLeader(question: string): Promise<Found | undefined> {
-    const [found] = await this.#askLeader([question]);
-    return found;
-  }
-
-  /**
-   * `undefined` where the leader says that there is no such message. Any other error says nothing of messages, as of a cluster
-   * that has no leader: it is asked again, for some time.
-   */
-  async #askLeader(questions: readonly string[]): Promise<(Found | undefined)[]> {
-    const found = new Array<Found | undefined>(questions.length);
-    const endsAt = elapsedMs() + LEADER_MS;
-    const goneAt = elapsedMs() + NATS_GONE_MS;
-    let left = questions.map((_, index) => index);
-    for (;;) {
-      const asked = left.map((index) => questions[index]!);
-      const answers = await askAll(this.#link, `$JS.API.STREAM.MSG.GET.${this.#stream}`, asked);
-      let fault: ApiFault | undefined;
-      left = left.filter((index, at) => {
-        const { message, error } = answers[at]!.json<StoredMessage>();
-        if (message !== undefined) found[index] = ofLeader(message);
-        else if (error?.err_code !== MESSAGE_NOT_FOUND) {
-          fault = error ?? { err_code: 0, description: 'an answer without a message' };
-          return true;
-        }
-        return false;
-      });
-      if (fault === undefined) return found;
-      if (elapsedMs() > (fault.err_code === STREAM_NOT_FOUND ? goneAt : endsAt)) {
-        const message = `stream ${this.#stream} does not say which messages it has: ${fault.description}`;
-        throw new BusError('STORE_FAILED', message, { details: { error: fault.err_code } });
-      }
-      await afterMs(NATS_RETRY_MS);
-    }
-  }
-
-  /** By direct gets: the answers in the order of the questions, `undefined` where there is no such message. */
-  async #get(questions: readonly string[]): Promise<(Found | undefined)[]> {
-    if (elapsedMs() < this.#leaderUntil) return this.#askLeader(questions);
-    const answers = await askEach(this.#link, `$JS.API.DIRECT.GET.${this.#stream}`, questions);
-    // The servers go on for minutes asking a replica that has stopped answering, in its turn.
-    if (answers.includes(undefined)) this.#leaderUntil = elapsedMs() + NATS_SILENT_REPLICA_MS;
-    const found = answers.map((answer) => answer && gotten(answer));
-    // A replica may be behind; the leader is not.
-    const missing = found.flatMap((one, index) => (one === undefined ? [index] : []));
-    if (missing.length === 0) return found;
-    const asked = missing.map((index) => questions[index]!);
-    const byLeader = await this.#askLeader(asked);
-    for (const [at, index] of missing.entries()) found[index] = byLeader[at];
+    const [found] = await this.#getter.byLeader([question]);
     return found;
   }
 
   /** Direct gets of any kind, in the order of the questions. */
   async firsts(questions: readonly string[]): Promise<(StreamEntry | undefined)[]> {
-    return (await this.#get(questions)).map((one) => one?.entry);
+    return (await this.#getter.get(questions)).map((one) => one?.entry);
   }
 
   async #getNext(
@@ -180,7 +120,7 @@ export class StreamReader {
   async #next(after: number, until: number, filter = this.#subjects.all): Promise<StreamEntry[]> {
     if (after >= until) return [];
     const question = JSON.stringify({ seq: after + 1, next_by_subj: filter });
-    const [found] = await this.#get([question]);
+    const [found] = await this.#getter.get([question]);
     return found === undefined || found.entry.sequence > until ? [] : [found.entry];
   }
 
@@ -302,24 +242,4 @@ export class StreamReader {
 function isEndOfBatch({ headers }: Msg): boolean {
   const { code = 0, description = '' } = headers ?? {};
   return code === 404 || code === 408 || (code === 409 && /maxbytes/i.test(description));
-}
-
-interface StoredMessage {
-  readonly message?: {
-    readonly subject: string;
-    readonly seq: number;
-    /** Base64. */
-    readonly data?: string;
-    /** Base64. */
-    readonly hdrs?: string;
-    readonly time: string;
-  };
-  readonly error?: ApiFault;
-}
-
-function ofLeader(message: NonNullable<StoredMessage['message']>): Found {
-  const { subject, seq, data = '', hdrs = '', time } = message;
-  const bytes = Uint8Array.from(Buffer.from(data, 'base64'));
-  const recordedAt = recordedAtIn(Buffer.from(hdrs, 'base64').toString(), Date.parse(time));
-  return { subject, entry: { sequence: seq, recordedAt, bytes } };
 }

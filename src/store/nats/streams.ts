@@ -19,8 +19,8 @@ import { Subjects, streamName } from './subjects.js';
 const NS_PER_MS = 1e6;
 /** The first nats-server that keeps expectations in a cluster. */
 const EXPECTING_VERSION_MIN = '2.9.21';
-/** From the first on, and before the second, nats-server notes the id of a message in a cluster before it judges it. */
-const REFUSED_IDS_VERSIONS = ['2.10.0', '2.12.0'] as const;
+/** From the first on, and before the second, nats-server notes the id of a message in a cluster before it is stored. */
+const REFUSED_IDS_VERSIONS = ['2.10.13', '2.12.0'] as const;
 
 /** Makes the stream of a shard, or takes the one that is there. @throws BusError naming the setting that does not fit */
 export async function ensureStream(
@@ -104,8 +104,10 @@ export function keptStreamInfo(
   limitMs = NATS_OPEN_MS,
 ): Promise<StreamInfo | undefined> {
   const isGone = goneFor();
-  const isFinal = (error: unknown): boolean =>
-    isOfApi(error) && (apiFaultOf(error)?.err_code !== STREAM_NOT_FOUND || isGone(error));
+  const isFinal = (error: unknown): boolean => {
+    const isNotFound = apiFaultOf(error)?.err_code === STREAM_NOT_FOUND;
+    return isGone(error) || (isOfApi(error) && !isNotFound);
+  };
   return streamInfo(link, name, limitMs, isFinal);
 }
 
@@ -113,9 +115,13 @@ export function keptStreamInfo(
  * Says of errors whether a stream that has been there is gone. A server may not know yet what the others know, as of a stream that was
  * made just now: it has to go on for some time.
  */
-export function goneFor(): (error: unknown) => boolean {
-  const judgesAt = elapsedMs() + NATS_GONE_MS;
-  return (error) => apiFaultOf(error)?.err_code === STREAM_NOT_FOUND && elapsedMs() > judgesAt;
+export function goneFor(nowMs = elapsedMs): (error: unknown) => boolean {
+  let since: number | undefined;
+  return (error) => {
+    if (apiFaultOf(error)?.err_code !== STREAM_NOT_FOUND) since = undefined;
+    else since ??= nowMs();
+    return since !== undefined && nowMs() - since > NATS_GONE_MS;
+  };
 }
 
 /**
@@ -309,7 +315,10 @@ export function keepsExpectations(link: NatsLink, { config }: Pick<StreamInfo, '
  * A message of a cluster that was refused has left its id: for as long as the server remembers ids, it answers that another one with
  * the id is under way (`processClusteredInboundMsg` in `server/jetstream_cluster.go`).
  */
-export function keepsRefusedIds(link: NatsLink, { config }: Pick<StreamInfo, 'config'>): boolean {
+export function keepsRefusedIds(
+  link: Pick<NatsLink, 'version'>,
+  { config }: Pick<StreamInfo, 'config'>,
+): boolean {
   const [from, until] = REFUSED_IDS_VERSIONS;
   return config.num_replicas > 1 && !isBefore(link.version, from) && isBefore(link.version, until);
 }

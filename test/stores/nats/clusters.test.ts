@@ -56,33 +56,6 @@ describe.runIf(natsServerPath !== undefined)('a cluster of NATS servers', () => 
     });
   });
 
-  test('is waited for where its servers have not found each other yet', {
-    timeout: 180_000,
-  }, async () => {
-    const servers = await cluster();
-    const prefix = newPrefix();
-    const [last, ...others] = servers;
-    const publishing = await nodeOn(servers, prefix);
-    await publishing.publish({ topic: 't', type: 'x', payload: 1 });
-    await publishing.close();
-    for (const server of others) await server.kill();
-    const connection = await connect({ servers: last!.url });
-    onTestFinished(() => connection.close());
-    const asked = await jetstreamManager(connection, { checkAPI: false, timeout: 500 });
-    const refusal = async (): Promise<string> =>
-      asked.getAccountInfo().then(
-        () => '',
-        (error: Error) => error.message,
-      );
-    await until('it has no leader', async () => /temporarily/.test(await refusal()), 60_000);
-    const opening = nodeOn(servers, prefix);
-    // It has been told so at least once before the others come back.
-    await expect(asked.getAccountInfo()).rejects.toThrow('temporarily');
-    for (const server of others) await server.start();
-    const bus = await opening;
-    expect(await gather(bus.read({ topic: 't' }))).toHaveLength(1);
-  });
-
   test('stores one event of those that expect the same, or refuses expect', async () => {
     const servers = await cluster();
     const prefix = newPrefix();

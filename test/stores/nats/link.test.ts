@@ -1,9 +1,11 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { NatsLink } from '../../../src/store/nats/nats-link.js';
 import { natsSettings } from '../../../src/store/nats/nats-options.js';
+import { assertJetStream } from '../../../src/store/nats/opening.js';
 import { StreamReader } from '../../../src/store/nats/reader.js';
+import { goneFor } from '../../../src/store/nats/streams.js';
 import { Subjects } from '../../../src/store/nats/subjects.js';
 import { TopicTable } from '../../../src/store/nats/topics.js';
 import { Collector } from '../../bus/support/collector.js';
@@ -17,6 +19,12 @@ async function started(config = ''): Promise<NatsServer> {
   const server = await NatsServer.start({ config });
   onTestFinished(() => server.dispose());
   return server;
+}
+
+/** As the client throws it. */
+function apiError(code: number, description: string): Error {
+  const apiFault = { err_code: code, description };
+  return Object.assign(new Error(description), { apiError: () => apiFault });
 }
 
 /** A connection over a network of its own, and what asks over it about a stream. */
@@ -49,6 +57,38 @@ describe.runIf(natsServerPath !== undefined)('a connection to NATS', () => {
       }
     }
     await expect(topics.count()).rejects.toMatchObject({ code: 'STORE_FAILED' });
+  });
+
+  test('waits for servers that have no leader yet, and does not say that they have no JetStream', async () => {
+    const { link } = await linked();
+    const asked = vi.spyOn(link.manager, 'getAccountInfo');
+    asked.mockRejectedValueOnce(apiError(10008, 'JetStream system temporarily unavailable'));
+    await assertJetStream(link);
+    expect(asked).toHaveBeenCalledTimes(2);
+    asked.mockRejectedValueOnce(apiError(10039, 'JetStream not enabled for account'));
+    await expect(assertJetStream(link)).rejects.toMatchObject({
+      code: 'OPTION_INVALID',
+      message: expect.stringContaining('has no JetStream'),
+    });
+  });
+
+  test('takes a stream for gone when that has been said for some time, and nothing else', () => {
+    let nowMs = 0;
+    const judge = goneFor(() => nowMs);
+    const notFound = apiError(10059, 'stream not found');
+    const after = (ms: number) => {
+      nowMs = ms;
+    };
+    expect(judge(new Error('timeout'))).toBe(false);
+    // Nobody has answered for long.
+    after(60_000);
+    expect(judge(notFound)).toBe(false);
+    after(61_000);
+    expect(judge(new Error('timeout'))).toBe(false);
+    after(63_000);
+    expect(judge(notFound)).toBe(false);
+    after(65_100);
+    expect(judge(notFound)).toBe(true);
   });
 
   test('asks again while nobody answers, and takes the first answer', async () => {

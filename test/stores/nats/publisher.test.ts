@@ -1,6 +1,7 @@
 import { headers, type Msg, type MsgHdrs, type SubscriptionOptions } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Publisher, type PublisherState } from '../../../src/store/nats/publisher.js';
+import type { Wanted } from '../../../src/store/nats/search.js';
 import { Subjects } from '../../../src/store/nats/subjects.js';
 import type { NewEntry } from '../../../src/store/shared/log-stream.js';
 import { seal } from '../../../src/store/shared/sealed-record.js';
@@ -42,6 +43,8 @@ class FakeServer {
   readonly isUp = true;
   /** It has noted the id of a message before it refuses it. */
   keepsRefusedIds = false;
+  /** It has removed no event. */
+  isWhole = true;
   readonly #refused = new Set<string>();
   /** Called when a message reaches the server. */
   onMessage = (_id: string): void => {};
@@ -112,9 +115,11 @@ function publisherOn(server: FakeServer, state: Partial<PublisherState> = {}): P
 /** On a server that keeps the ids of what it refuses. */
 function searchingOn(server: FakeServer, state: Partial<PublisherState> = {}): Publisher {
   server.keepsRefusedIds = true;
-  const search = async (_: string, after: number) => {
+  const search = async ({ after, identities }: Wanted) => {
     const behind = server.ids.slice(Math.max(0, after));
-    return new Map(behind.map((id, at) => [identity(id), after + at + 1]));
+    const all = behind.map((id, at) => [identity(id), after + at + 1] as const);
+    const wanted = all.filter(([name]) => identities.has(name));
+    return { sequences: new Map(wanted), isWhole: server.isWhole };
   };
   return publisherOn(server, { search: () => search, ...state });
 }
@@ -274,7 +279,34 @@ describe('a batch on its way to a server that keeps the ids of what it refuses',
     server.fates.set('b1', ['leaderless']);
     const appended = await searchingOn(server).append(batch('a1 a2 b1'));
     expect(server.ids).toEqual(['a2', 'b1']);
-    expect(appended.refused!.get(0)?.error).toMatchObject({ code: 'PUBLISH_UNKNOWN' });
+    expect(appended.refused!.get(0)?.error).toMatchObject({
+      code: 'PUBLISH_UNKNOWN',
+      message: expect.stringContaining('was lost on its way'),
+    });
+  });
+
+  test('does not count an event as lost that may have been removed', async () => {
+    const server = new FakeServer();
+    server.isWhole = false;
+    server.fates.set('a1', ['lost']);
+    const appended = await searchingOn(server).append(batch('a1 a2'));
+    expect(appended.refused!.get(0)?.error).toMatchObject({
+      code: 'PUBLISH_UNKNOWN',
+      message: expect.stringContaining('it is not known whether event a1 on a is stored'),
+    });
+  });
+
+  test('gives up an event alone whose id the server holds for nothing', async () => {
+    const server = new FakeServer();
+    server.fates.set(
+      'a1',
+      Array.from({ length: 99 }, () => 'in process' as const),
+    );
+    const appended = await searchingOn(server).append(batch('a1 b1'));
+    expect(appended.sequences).toEqual([0, 1]);
+    expect([...appended.refused!.keys()]).toEqual([0]);
+    expect(appended.refused!.get(0)?.error.code).toBe('PUBLISH_UNKNOWN');
+    expect(server.sent.filter((id) => id === 'a1').length).toBeLessThan(5);
   });
 
   test('is searched for behind what was shown before, after its thread has ended', async () => {
