@@ -12,7 +12,8 @@ import { defineConfig } from 'vite';
 /** @param {string} path */
 const fromRoot = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
-const BUILT = fromRoot('dist');
+/** A copy of the build may be packed in its place. */
+const BUILT = process.env.MILLRACE_DIST ?? fromRoot('dist');
 
 /** What is started, or imported within a thread, by its URL. See `src/threads/packed.ts`. */
 const ENTRIES = [

@@ -2,6 +2,7 @@ import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { faults, gatewayFault } from '../checker/faults.js';
+import { packed } from '../checker/pack.js';
 import { play } from '../checker/play.js';
 import { DIR, list, positive, program } from '../program.js';
 import { recordResult } from '../record-result.js';
@@ -80,7 +81,8 @@ const result = await play({
   // It looks about as often as all faults together come, so that there are samples enough.
   faults: [...chosen.map(([, fault]) => fault), ...Array.from({ length: 3 }, () => sampling)],
   folder,
-  dist: pointInto(built, join(folder, 'pointed')),
+  // As users run it: what threads load and hold depends on it.
+  dist: packed(pointInto(built, join(folder, 'pointed'))),
   mayEnd: ['PART_DIED', 'HANDLER_FAILED'],
 });
 const problems = [...result.problems, ...judgeSamples()];

@@ -1,8 +1,9 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { packed } from '../../fuzz/checker/pack.js';
 import { pointInto, points } from '../../fuzz/faults/parts/points.js';
 
 /** The points at which parts die: each patch still finds its one place in the build. */
@@ -24,6 +25,15 @@ describe('the points of death', () => {
     const text = readFileSync(join(dist, file), 'utf8');
     expect(text.split(`globalThis.__point?.('${name}');`)).toHaveLength(2);
     expect(readFileSync(join(built, file), 'utf8')).not.toContain('__point');
+  });
+
+  it('lie in the threads too where those are packed', () => {
+    const folder = join(packed(dist), 'packed');
+    const inThread = Object.keys(points).filter((name) => !/^(endpoint|handler)\./.test(name));
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+    const texts = files.filter((file) => file.endsWith('.js'));
+    const all = texts.map((file) => readFileSync(join(folder, file), 'utf8')).join();
+    for (const name of inThread) expect(all).toContain(`globalThis.__point?.("${name}");`);
   });
 
   it('lie in every part that dies', () => {
