@@ -12,6 +12,7 @@ import { seal } from '../../../src/store/shared/sealed-record.js';
 import { refused } from '../../bus/support/failures.js';
 import { until, watch, within } from '../../bus/support/wait.js';
 import { record } from '../../store/records.js';
+import { FORGET_LAST } from './forget-last.js';
 import { hasRedis, RedisServer } from './redis-server.js';
 import { SilentProxy } from './silent-proxy.js';
 
@@ -52,8 +53,7 @@ async function stream(ports: { append: number; tail: number }, epoch?: string) {
 
 /** Takes the last event away, as if another Redis had taken over that had never got it. */
 async function lose(redis: Redis, sequence: number): Promise<void> {
-  await redis.xdel(KEYS.log, `${sequence}-0`);
-  await redis.call('XSETID', KEYS.log, `${sequence - 1}-0`);
+  await redis.eval(FORGET_LAST, 1, KEYS.log);
   await redis.hset(KEYS.meta, 'head', sequence - 1);
   await redis.del(KEYS.ids, KEYS.idsByAge);
 }
