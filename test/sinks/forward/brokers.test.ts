@@ -233,6 +233,27 @@ describe('a broker as a target', () => {
     },
   );
 
+  it.skipIf(natsServerPath === undefined).each([
+    ['before 2.11', { stream: 's', seq: 0, duplicate: true }],
+    ['since 2.11', { stream: 's', seq: 0, error: { err_code: 10158, description: 'conflict' } }],
+  ])('may have an event under way that it never stores: NATS %s', async (_, answer) => {
+    const server = await NatsServer.start({ isPlain: true });
+    onTestFinished(() => server.dispose());
+    const stream = await connect({ servers: server.url });
+    onTestFinished(() => stream.close());
+    stream.subscribe('events.>', {
+      callback: (_error, message) => void message.respond(JSON.stringify(answer)),
+    });
+    await stream.flush();
+    const address = parseBrokerAddress(`nats://${server.url}?subject=events`);
+    if (address.broker !== 'nats') throw new Error('the address is not of NATS');
+    const target = new NatsTarget(address, async () => undefined);
+    onTestFinished(() => target.close());
+    const input: Forwarded = { topic: 'a', type: 't', id: 'one', payload: 1 };
+    const [outcome] = await target.publish([input], new AbortController().signal);
+    expect(outcome).toMatchObject({ kind: 'failed', isKnown: false });
+  });
+
   it.each([
     ['nats://x:1', 'without a subject'],
     ['nats://x:1/orders', 'path behind the hosts'],
