@@ -1,9 +1,10 @@
 /** The opening of a store: finds its history, or begins one. */
 import { setTimeout as afterMs } from 'node:timers/promises';
 import { BusError } from '../../protocol/errors.js';
-import { NATS_OPEN_MS, NATS_SETTLE_MS } from '../../protocol/limits/nats.js';
+import { NATS_OPEN_MS, NATS_RETRY_MS, NATS_SETTLE_MS } from '../../protocol/limits/nats.js';
 import { SHARDS_MAX } from '../../protocol/limits/shards.js';
 import { messageOf } from '../../protocol/thrown.js';
+import { elapsedMs } from '../../threads/elapsed.js';
 import type { StoreRequest } from '../log-store.js';
 import { assertShards, stillFilled } from '../shared/shared-store.js';
 import { type Charter, newCharter, readCharter, writeCharter } from './charter.js';
@@ -53,15 +54,29 @@ export async function openHistory(
   const { prefix } = settings;
   const wanted = wantedShards(settings, request);
   const bucketReplicas = await ensureBucket(link, settings);
+  /** Of the history that this node has begun. */
+  let begun: string | undefined;
+  let waitsUntil: number | undefined;
   for (;;) {
     const stored = await readCharter(link, prefix);
     if (stored === undefined) {
       const there = wanted ?? (await countStreams(link, prefix, SHARDS_MAX));
       const shards = there === 0 ? request.defaultShards : there;
-      await writeCharter(link, prefix, newCharter(shards, request.shardBy), 0);
+      const first = newCharter(shards, request.shardBy);
+      begun = first.epoch;
+      await writeCharter(link, prefix, first, 0);
       continue;
     }
     const { charter, revision } = stored;
+    // The node that has begun the history makes its streams: servers of a cluster tell of another time at which a stream was made
+    // once two have asked for it at once, and it would count as made anew.
+    if (charter.created === undefined && charter.epoch !== begun) {
+      waitsUntil ??= elapsedMs() + NATS_OPEN_MS;
+      if (elapsedMs() < waitsUntil) {
+        await afterMs(NATS_RETRY_MS);
+        continue;
+      }
+    }
     if (charter.filledFrom !== undefined && !isFilling) {
       throw stillFilled(`the store ${prefix} on NATS`);
     }

@@ -151,13 +151,15 @@ export async function madeStream(
       { details: { stream: name } },
     );
   }
+  let isAgain = false;
+  const make = async (): Promise<void> => {
+    // Servers take a second request for another stream, made later, for as long as the first one has no leader.
+    const isThere = isAgain && (await infoOfLeader(link, name).catch(() => undefined));
+    isAgain = true;
+    if (!isThere) await link.manager.streams.add(config);
+  };
   try {
-    await link.insist(
-      `stream ${name}`,
-      () => link.manager.streams.add(config),
-      isOfApi,
-      NATS_OPEN_MS,
-    );
+    await link.insist(`stream ${name}`, make, isOfApi, NATS_OPEN_MS);
   } catch (error) {
     // Another node has made it meanwhile, with settings of its own.
     if (apiFaultOf(error)?.err_code !== NAME_IN_USE) throw streamFault(name, error);

@@ -170,6 +170,31 @@ describe.runIf(natsServerPath !== undefined)('a stream that was made anew', () =
     return seen.subscription.cursor;
   }
 
+  test('is made by the node alone that has begun the history', async () => {
+    const { server, streams, prefix } = await withServer();
+    const connection = await connect({ servers: server.url });
+    onTestFinished(() => connection.close());
+    await (await nodeOn([server], prefix)).close();
+    const { config } = await streams.info(`${prefix}-0`);
+    const key = `$KV.${prefix}.store`;
+    const stored = await streams.getMessage(`KV_${prefix}`, { last_by_subj: key });
+    const { created: _, ...begun } = stored!.json<Record<string, unknown>>();
+    // Another node has begun the history, and has not made its stream yet.
+    await streams.delete(`${prefix}-0`);
+    await connection.request(key, JSON.stringify(begun));
+    const asked: string[] = [];
+    connection.subscribe(`$JS.API.STREAM.CREATE.${prefix}-0`, {
+      callback: () => void asked.push('made'),
+    });
+    const reads = connection.subscribe(`$JS.API.STREAM.MSG.GET.KV_${prefix}`, { max: 3 });
+    const opening = nodeOn([server], prefix);
+    for await (const _read of reads) expect(asked).toEqual([]);
+    const { created } = await streams.add(config);
+    await connection.request(key, JSON.stringify({ ...begun, created: [created] }));
+    expect(await (await opening).publish(event)).toMatchObject({ sequence: 1 });
+    expect(asked).toEqual(['made']);
+  });
+
   test('begins a new epoch when the store is opened', async () => {
     const { server, streams, prefix } = await withServer();
     const bus = await nodeOn([server], prefix);
