@@ -18,7 +18,7 @@ export const NATS_PING_MS = 1000;
 export const NATS_FIRST_ANSWER_MS = 500;
 /** For how long a server may say of events on their way only that it cannot tell. */
 export const NATS_FIND_MS = 30_000;
-/** After a question to any replica that had no answer, the leader is asked alone for so long. */
+/** After a question to any replica that had no answer, the leader is asked first for so long. */
 export const NATS_SILENT_REPLICA_MS = 10_000;
 /** An append without an answer for so long looks whether its events are stored. */
 export const NATS_ANSWER_MS = 2000;

@@ -3,7 +3,7 @@
  * and a subject each.
  */
 import { setTimeout as afterMs } from 'node:timers/promises';
-import type { Msg } from '@nats-io/transport-node';
+import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { elapsedMs } from '../../threads/elapsed.js';
 import { closedError } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
@@ -11,13 +11,19 @@ import type { NatsLink } from './nats-link.js';
 /** So many questions are on their way at once: each answer may be as large as an event. */
 const AT_ONCE = 64;
 
+/** What questions need of the connection. */
+export interface AskingLink
+  extends Pick<NatsLink, 'up' | 'newInbox' | 'generation' | 'isUp' | 'isClosed'> {
+  readonly connection: Pick<NatsConnection, 'publish' | 'subscribe'>;
+}
+
 /**
  * Asks each question once, for as long as answers come. The answers are in the order of the questions; `undefined` is in the place of
  * one that is lost, and where nobody responds.
  * @param answerMs for how long nobody may answer
  */
 export async function askEach(
-  link: NatsLink,
+  link: AskingLink,
   subject: string,
   questions: readonly string[],
   answerMs: number,

@@ -11,9 +11,9 @@ import {
   apiFaultOf,
   callFault,
   isOfApi,
+  isUnexpected,
   MESSAGE_NOT_FOUND,
-  WRONG_LAST_SEQUENCE,
-  WRONG_LAST_SEQUENCE_UNKNOWN,
+  type PubAck,
 } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
 import { bucketStream } from './streams.js';
@@ -81,11 +81,10 @@ export async function writeCharter(
     () => false,
     NATS_OPEN_MS,
   );
-  const { error } = answer.json<{ error?: { err_code: number; description: string } }>();
+  const { error } = answer.json<PubAck>();
   if (error === undefined) return true;
-  const { err_code: code, description } = error;
-  if (code === WRONG_LAST_SEQUENCE || code === WRONG_LAST_SEQUENCE_UNKNOWN) return false;
-  throw callFault(`bucket ${prefix}`, new Error(description));
+  if (isUnexpected(error)) return false;
+  throw callFault(`bucket ${prefix}`, new Error(error.description));
 }
 
 /** Begins a new epoch, unless another node has done so since this one was opened. */

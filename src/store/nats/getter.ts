@@ -10,7 +10,7 @@ import {
 } from '../../protocol/limits/nats.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import type { StreamEntry } from '../shared/log-stream.js';
-import { askEach } from './asker.js';
+import { type AskingLink, askEach } from './asker.js';
 import { gotten, recordedAtIn } from './delivered.js';
 import { type ApiFault, MESSAGE_NOT_FOUND, STREAM_NOT_FOUND, silentFault } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
@@ -38,13 +38,16 @@ interface StoredMessage {
   readonly error?: ApiFault;
 }
 
+/** What a getter needs of the connection. */
+type GetterLink = AskingLink & Pick<NatsLink, 'place' | 'patienceMs'>;
+
 export class MessageGetter {
-  readonly #link: NatsLink;
+  readonly #link: GetterLink;
   readonly #stream: string;
   /** Until then the leader is asked first: a replica has left a question unanswered. */
   #leaderUntil = 0;
 
-  constructor(link: NatsLink, stream: string) {
+  constructor(link: GetterLink, stream: string) {
     this.#link = link;
     this.#stream = stream;
   }
@@ -109,13 +112,13 @@ export class MessageGetter {
 
 /** For how long questions have had no answer, or none that says anything of messages. */
 class Spell {
-  readonly #link: NatsLink;
+  readonly #link: GetterLink;
   readonly #stream: string;
   answerMs = NATS_FIRST_ANSWER_MS;
   #silentSince: number | undefined;
   #faultAt: number | undefined;
 
-  constructor(link: NatsLink, stream: string) {
+  constructor(link: GetterLink, stream: string) {
     this.#link = link;
     this.#stream = stream;
   }

@@ -121,7 +121,7 @@ async function endOldStates(
 
 /**
  * Whether the nodes have agreed on this epoch. Where servers take two writes at once that expect the same one before them
- * (`keepsExpectations`), of nodes that begin a history at the same moment the last one counts.
+ * (`keepsExpectations`), of nodes that find streams made anew at the same moment the last one counts.
  */
 async function hasSettled(link: NatsLink, prefix: string, epoch: string): Promise<boolean> {
   await afterMs(NATS_SETTLE_MS);

@@ -38,6 +38,7 @@ import type { Subjects } from './subjects.js';
 const UNDER_WAY_MAX = 2;
 /** The events of a batch that a thread before has left lie no further than this before the head that it had shown. */
 const RECENT_EVENTS = 8192;
+
 /** One sending of events, of which each gets one answer. */
 interface Round {
   readonly name: string;

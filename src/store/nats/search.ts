@@ -1,5 +1,6 @@
 /** Finds out what has become of events that were sent, without naming their ids to the servers. */
 import { setTimeout as afterMs } from 'node:timers/promises';
+import type { Msg, RequestOptions } from '@nats-io/transport-node';
 import {
   NATS_ANSWER_MS,
   NATS_FIND_MS,
@@ -29,9 +30,12 @@ export interface Searched {
   readonly isWhole: boolean;
 }
 
-type SearchLink = Pick<NatsLink, 'up' | 'headers'> & {
-  readonly connection: Pick<NatsLink['connection'], 'request'>;
-};
+/** What a search needs of the connection. */
+export interface SearchLink extends Pick<NatsLink, 'up' | 'headers'> {
+  readonly connection: {
+    request(subject: string, data: undefined, options: RequestOptions): Promise<Pick<Msg, 'json'>>;
+  };
+}
 
 /**
  * Looks for events behind a sequence, once all that was sent before on this connection is stored or lost.

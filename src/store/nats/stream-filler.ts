@@ -24,11 +24,10 @@ import {
   DUPLICATE_IN_PROCESS,
   isFull,
   isTooLarge,
+  isUnexpected,
   type PubAck,
   storeFull,
   tooLarge,
-  WRONG_LAST_SEQUENCE,
-  WRONG_LAST_SEQUENCE_UNKNOWN,
 } from './nats-faults.js';
 import type { NatsLink } from './nats-link.js';
 import { streamReach } from './streams.js';
@@ -52,8 +51,6 @@ interface Sent {
   readonly most: number;
 }
 
-/** Faults that say only that an event before has not been stored, or not yet. */
-const PASSING = [WRONG_LAST_SEQUENCE, WRONG_LAST_SEQUENCE_UNKNOWN, DUPLICATE_IN_PROCESS];
 /** The bytes of a message's headers but for the id, at most. */
 const HEADERS_BYTES = 128;
 
@@ -170,8 +167,10 @@ export class StreamFiller {
   #judge(sending: Sending, { duplicate, error }: PubAck): BusError | undefined {
     // The source has the id twice, or this one is stored and its answer was lost: the stream's head says which. Or the server has
     // refused it before, and keeps its id (`keepsRefusedIds`).
-    if (duplicate === true || error?.err_code === DUPLICATE_IN_PROCESS) sending.msgId = undefined;
-    if (error === undefined || PASSING.includes(error.err_code)) return undefined;
+    const isUnderWay = error?.err_code === DUPLICATE_IN_PROCESS;
+    if (duplicate === true || isUnderWay) sending.msgId = undefined;
+    // What is unexpected says only that an event before has not been stored, or not yet.
+    if (error === undefined || isUnderWay || isUnexpected(error)) return undefined;
     const { description } = error;
     if (isFull(error)) return BusError.from(storeFull(this.#stream, description));
     if (isTooLarge(error)) {

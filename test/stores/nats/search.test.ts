@@ -1,11 +1,11 @@
-import { headers, type Msg, type MsgHdrs } from '@nats-io/transport-node';
+import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
 import { searchStream } from '../../../src/store/nats/search.js';
 import { keepsRefusedIds } from '../../../src/store/nats/streams.js';
 import { seal } from '../../../src/store/shared/sealed-record.js';
 import { record } from '../../store/records.js';
 
-type Answer = { readonly seq: number } | { readonly code: number; readonly text: string } | 'none';
+type Answer = { readonly code: number; readonly text: string } | 'none';
 
 const ends = (head: number): Answer => ({ code: 10071, text: `wrong last sequence: ${head}` });
 
@@ -17,12 +17,12 @@ function streamOf(stored: ReadonlyMap<number, string>, answers: Answer[]) {
     up: async () => {},
     headers,
     connection: {
-      request: async (_: string, __?: unknown, options?: { headers?: MsgHdrs }): Promise<Msg> => {
-        asked.push(options!.headers!);
+      request: async (_: string, __: undefined, options: { headers?: MsgHdrs }) => {
+        asked.push(options.headers!);
         const answer = answers.shift()!;
         if (answer === 'none') throw new Error('timeout');
-        if ('seq' in answer) return messageOf(answer);
-        return messageOf({ error: { err_code: answer.code, description: answer.text } });
+        const error = { err_code: answer.code, description: answer.text };
+        return { json: <T>() => ({ error }) as T };
       },
     },
   };
@@ -38,11 +38,7 @@ function streamOf(stored: ReadonlyMap<number, string>, answers: Answer[]) {
       });
     },
   };
-  return { link: link as never, reader, asked, reads };
-}
-
-function messageOf(answer: unknown): Msg {
-  return { json: () => answer } as unknown as Msg;
+  return { link, reader, asked, reads };
 }
 
 function wanted(after: number, ...ids: string[]) {

@@ -1,8 +1,12 @@
-import { headers, type Msg, type SubscriptionOptions } from '@nats-io/transport-node';
+import {
+  headers,
+  type Msg,
+  type Payload,
+  type PublishOptions,
+  type SubscriptionOptions,
+} from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
-import type { NatsLink } from '../../../src/store/nats/nats-link.js';
-import { StreamReader } from '../../../src/store/nats/reader.js';
-import { Subjects } from '../../../src/store/nats/subjects.js';
+import { MessageGetter } from '../../../src/store/nats/getter.js';
 
 /** Three servers of which one answers no direct get, though the others go on asking it in its turn. */
 class SilentReplica {
@@ -10,15 +14,16 @@ class SilentReplica {
   readonly isUp = true;
   readonly isClosed = false;
   readonly generation = 1;
+  readonly place = 'servers';
   readonly patienceMs = Number.POSITIVE_INFINITY;
   #answer: SubscriptionOptions['callback'];
   readonly connection = {
     subscribe: (_: string, { callback }: SubscriptionOptions = {}) => {
       this.#answer = callback;
-      return { unsubscribe: () => {} };
+      return { unsubscribe: () => {} } as never;
     },
-    publish: (subject: string, question: string, { reply }: { reply: string }) => {
-      const { seq } = JSON.parse(question) as { seq: number };
+    publish: (subject: string, question?: Payload, { reply }: PublishOptions = {}) => {
+      const { seq } = JSON.parse(`${question}`) as { seq: number };
       const isDirect = subject.includes('DIRECT');
       this.asked[isDirect ? 'direct' : 'leader']++;
       if (isDirect && seq % 3 === 0) return;
@@ -46,11 +51,12 @@ function ofLeader(seq: number): Partial<Msg> {
 
 test('what a replica leaves unanswered is asked of the leader, and so is all that follows', async () => {
   const servers = new SilentReplica();
-  const reader = new StreamReader(servers as unknown as NatsLink, 's', new Subjects('p', 0));
+  const getter = new MessageGetter(servers, 's');
   const sequences = Array.from({ length: 30 }, (_, n) => n + 1);
-  const entries = await reader.entriesOf(sequences);
-  expect(entries.map(({ sequence }) => sequence)).toEqual(sequences);
+  const questionsOf = (all: readonly number[]) => all.map((seq) => JSON.stringify({ seq }));
+  const found = await getter.get(questionsOf(sequences));
+  expect(found.map((one) => one?.entry.sequence)).toEqual(sequences);
   expect(servers.asked).toEqual({ direct: 30, leader: 10 });
-  expect(await reader.entriesOf([3, 4])).toHaveLength(2);
+  expect(await getter.get(questionsOf([3, 4]))).not.toContain(undefined);
   expect(servers.asked).toEqual({ direct: 30, leader: 12 });
 });
